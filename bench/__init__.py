@@ -1,0 +1,57 @@
+"""bench: a reproduction-paper benchmark suite for autoencoders and VAEs.
+
+Two functions are all a notebook needs:
+
+    bench.load_results("results")          every record as one pandas DataFrame, a row a cell
+    bench.load_model("3f2a9c", "results")  the trained model of a cell, ready to encode and generate
+
+Everything else is the command line: `python -m bench --help`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["__version__", "load_model", "load_results"]
+
+
+def load_results(results: str | Path = "results", suite: str | None = None) -> "pd.DataFrame":
+    """All records under `results` (of one suite, or of all) as a table: parameters, status, a column a metric."""
+    import pandas as pd
+
+    from .store import Store, row
+
+    store = Store(Path(results))
+    names = [suite] if suite else store.suites()
+    return pd.DataFrame([{"suite": name} | row(record) for name in names for record in store.records(name)])
+
+
+def load_model(cell: str, results: str | Path = "results") -> Any:
+    """The trained model of a cell, on the CPU in evaluation mode: `.encode(x)`, `.generate(z)`, `.posterior(x)`.
+
+    cell: the beginning of its id. Raises `UsageError` for an unknown or ambiguous id, `ResultError` if its checkpoint is
+    not there (committed results come without) or damaged.
+    """
+    from . import checkpoint
+    from .errors import ResultError
+    from .store import Store
+    from .suite import Choice
+
+    record = Store(Path(results)).find(cell)
+    path = record.folder / "checkpoint.safetensors"
+    if not path.is_file():
+        raise ResultError(f"cell {record.id} has no checkpoint at {path}; run its suite again to make it")
+    c = record.cell
+    net = Choice(c["net"], c["net_options"]) if c["net"] else None
+    model = checkpoint.build(
+        tuple(record.about["dataset"]["shape"]),
+        Choice(c["variant"], c["options"]),
+        net,
+        Choice(c["likelihood"], c["likelihood_options"]),
+        c["latent_size"],
+    )
+    return checkpoint.restore(model, path)

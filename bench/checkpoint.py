@@ -1,0 +1,59 @@
+"""Trained models on disk: safetensors with a JSON header, never pickle. And building models from cells."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from . import registry
+from .errors import ResultError
+from .nets import Net
+from .suite import Choice
+
+
+def build(
+    shape: tuple[int, int, int], variant: Choice, net: Choice | None, likelihood: Choice, latent_size: int
+) -> Any:
+    """An untrained model of a cell for images of `shape` (C, H, W); parameters come from torch's global generator."""
+    kind = registry.load("variants", variant.name)
+    if net is None:
+        pair = Net(shape, latent_size, kind.heads)
+    else:
+        pair = registry.load("nets", net.name)(shape, latent_size, kind.heads, **net.options)
+    terms = registry.load("likelihoods", likelihood.name)(**likelihood.options)
+    return kind(pair, terms, **variant.options)
+
+
+def save(model: Any, path: Path, header: dict[str, Any]) -> None:
+    """Write parameters and buffers atomically; `header` is JSON beside them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if not tensors:
+        tensors = {"_empty": torch.zeros(0)}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file(tensors, temporary, metadata={"bench": json.dumps(header, sort_keys=True)})
+    temporary.replace(path)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a checkpoint. Raises `ResultError` if the file is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {})["bench"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ResultError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+def restore(model: Any, path: Path) -> Any:
+    """Load parameters into `model` and return it in evaluation mode. Raises `ResultError` if they do not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name != "_empty"}  # noqa: SIM118
+        model.load_state_dict(tensors)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ResultError(f"{path}: does not hold this model ({error})") from error
+    return model.eval()

@@ -1,0 +1,67 @@
+"""The exceptions of bench.
+
+    BenchError                   anything bench raises on purpose; has .exit_code
+    ├── SuiteError               a suite file is wrong: every fault at once, with line and column (exit 2)
+    ├── UsageError               a wrong name or value on the command line (exit 2)
+    ├── DataError                a dataset or a weights file is missing or not what it was (exit 2)
+    ├── ResultError              a results folder holds what bench cannot read (exit 2)
+    └── RunFailed                a cell could not be computed; recorded, the run goes on (exit 1)
+
+    NotApplicable                not a mistake: a metric has no value for this model; its words are the reason shown
+
+Whoever calls bench from Python catches `BenchError`; the command line prints it without a traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BenchError(Exception):
+    """Root of all errors raised on purpose."""
+
+    exit_code = 2
+
+
+class SuiteError(BenchError):
+    """A suite file that cannot be used. `faults` holds one message for each thing that is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+class UsageError(BenchError):
+    """A name, path or value given by the user that does not exist or does not fit."""
+
+
+class DataError(BenchError):
+    """A dataset (or a weights file) is missing, damaged, or other than the one recorded."""
+
+
+class ResultError(BenchError):
+    """A file under the results folder is not a record this version can read."""
+
+
+class RunFailed(BenchError):
+    """A cell could not be trained or evaluated; the runner records the reason and goes on."""
+
+    exit_code = 1
+
+
+class NotApplicable(Exception):  # noqa: N818  (it is no error: "a deterministic code has no ELBO")
+    """Raised by a metric or an artefact that does not exist for this model; the text is shown in its place."""
+
+
+def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str:
+    """The tail of an error message: the nearest known name, or the list of all of them.
+
+    >>> did_you_mean("bvae", ["ae", "beta_vae", "vae"])
+    "; did you mean 'vae'? known: ae, beta_vae, vae"
+    >>> did_you_mean("zzz", ["ae", "vae"])
+    '; known: ae, vae'
+    """
+    names = sorted(known)
+    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    listing = f" {what}: {', '.join(names)}" if names else ""
+    return f";{hint}{listing}" if hint or listing else ""

@@ -1,0 +1,89 @@
+"""Where a number comes from: code, versions, machine, data."""
+
+import os
+import platform
+import resource
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .version import __version__
+
+PACKAGES = ("torch", "torchvision", "timm", "torch-fidelity", "scikit-learn", "umap-learn", "numpy", "scipy")
+
+
+def provenance(device: torch.device, threads: int, precision: str, fingerprint: str) -> dict[str, Any]:
+    """What a record says of its origin. Memory in MB (10⁶ bytes), the process's peak so far; time in UTC."""
+    return {
+        **_code(),
+        "versions": _versions(),
+        "device": _device_name(device),
+        "threads": threads,
+        "precision": precision,
+        "fingerprint": fingerprint,
+        "peak_memory_mb": _peak_memory_mb(device),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@cache
+def _code() -> dict[str, Any]:
+    """Commit of the checkout bench runs from, and whether its Python differs from it; None outside of one."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
+    return {"bench": __version__, "git": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(__file__).parent
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}: {_processor()}, {os.cpu_count()} cores"
+
+
+@cache
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _peak_memory_mb(device: torch.device) -> float:
+    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else 0.0
+    return round(host + gpu, 1)

@@ -1,0 +1,203 @@
+"""A name in YAML is a file in a folder: `vae` is `bench/variants/vae.py`.
+
+Files are read here with `ast` and not imported, so that checking a suite or listing variants needs no torch
+and takes milliseconds. A component file declares, as literals, what its contract asks for:
+
+- a *class* kind (variants, nets, samplers, datasets): one class deriving, directly or through a class of a
+  sibling file, from the contract's base. Its constants are class attributes; its options are the keyword-only
+  parameters of `__init__`.
+- a *function* kind (metrics): one function under `@metric(...)`. Its constants are the decorator's keywords.
+- likelihoods are shared maths and live together in `bench/likelihoods.py`: `LearnedGaussian` is
+  `learned_gaussian`.
+
+The first line of the docstring is the one-line description, `reference` the paper. A test holds these static
+readings against the imported classes.
+"""
+
+import ast
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .errors import UsageError, did_you_mean
+
+ROOT = Path(__file__).parent
+
+#: kind -> the base class (or decorator) that marks the component of a file
+KINDS = {
+    "variants": "Variant",
+    "nets": "Net",
+    "samplers": "Sampler",
+    "datasets": "Dataset",
+    "metrics": "metric",
+    "likelihoods": "Likelihood",
+}
+
+REQUIRED = object()  #: the default of an option that has none
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only parameter of a component: what a suite may set."""
+
+    name: str
+    annotation: str
+    default: Any  #: a literal, or REQUIRED
+
+
+@dataclass(frozen=True)
+class Component:
+    """What is known of a component without importing it."""
+
+    kind: str
+    name: str
+    symbol: str  #: the class or function in the file
+    doc: str
+    constants: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return self.doc.strip().split("\n", 1)[0]
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """All components of a kind, sorted.
+
+    >>> "vae" in names("variants")
+    True
+    """
+    if kind == "likelihoods":
+        return tuple(sorted(_likelihoods()))
+    folder = ROOT / kind
+    return tuple(sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")))
+
+
+def check(kind: str, name: str) -> None:
+    """Raise `UsageError` with the nearest name unless `name` is a component of `kind`."""
+    if name not in names(kind):
+        raise UsageError(f"unknown {kind[:-1]} {name!r}{did_you_mean(name, names(kind))}")
+
+
+@cache
+def describe(kind: str, name: str) -> Component:
+    """Read a component's file without importing it. Raises `UsageError` for an unknown name."""
+    check(kind, name)
+    return _read(kind, name)
+
+
+@cache
+def _read(kind: str, name: str) -> Component:
+    """`describe` without the check: also for a `_base.py` that the components of a folder share."""
+    if kind == "likelihoods":
+        return _likelihoods()[name]
+    tree = ast.parse((ROOT / kind / f"{name}.py").read_text(encoding="utf-8"))
+    return _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
+
+
+def load(kind: str, name: str) -> Any:
+    """Import a component: its class, or its function for metrics."""
+    component = describe(kind, name)
+    where = "bench.likelihoods" if kind == "likelihoods" else f"bench.{kind}.{name}"
+    module: ModuleType = import_module(where)
+    return getattr(module, component.symbol)
+
+
+def _describe_class(kind: str, name: str, tree: ast.Module) -> Component:
+    siblings = _sibling_imports(tree)
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        bases = [b.id for b in node.bases if isinstance(b, ast.Name)]
+        parent = next((_read(kind, siblings[b]) for b in bases if b in siblings), None)
+        if parent is None and KINDS[kind] not in bases:
+            continue
+        constants = dict(parent.constants if parent else _literals(_contract(kind))) | _literals(node)
+        options = _init_options(node)
+        if options is None:
+            options = dict(parent.options) if parent else _init_options(_contract(kind)) or {}
+        return Component(kind, name, node.name, _doc(tree, node), constants, options)
+    raise AssertionError(f"bench/{kind}/{name}.py has no class deriving from {KINDS[kind]}")
+
+
+def _describe_function(kind: str, name: str, tree: ast.Module) -> Component:
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for mark in node.decorator_list:
+            if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == KINDS[kind]:
+                constants = {k.arg: ast.literal_eval(k.value) for k in mark.keywords if k.arg}
+                return Component(kind, name, node.name, _doc(tree, node), constants)
+    raise AssertionError(f"bench/{kind}/{name}.py has no function under @{KINDS[kind]}")
+
+
+@cache
+def _likelihoods() -> dict[str, Component]:
+    """Name -> component, for every class of `bench/likelihoods.py` that derives from `Likelihood`."""
+    tree = ast.parse((ROOT / "likelihoods.py").read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    shared = next(_literals(node) for node in classes if node.name == KINDS["likelihoods"])
+    found = {}
+    for node in classes:
+        if KINDS["likelihoods"] in [getattr(b, "id", "") for b in node.bases]:
+            name = re.sub(r"(?<!^)(?=[A-Z])", "_", node.name).lower()
+            doc, options = ast.get_docstring(node) or "", _init_options(node) or {}
+            found[name] = Component("likelihoods", name, node.name, doc, shared | _literals(node), options)
+    return found
+
+
+@cache
+def _contract(kind: str) -> ast.ClassDef:
+    """The contract's base class in the folder's `__init__.py`: its constants and options are the defaults."""
+    tree = ast.parse((ROOT / kind / "__init__.py").read_text(encoding="utf-8"))
+    return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == KINDS[kind])
+
+
+def _sibling_imports(tree: ast.Module) -> dict[str, str]:
+    """Class name -> sibling file, from lines such as `from .vae import VAE`."""
+    return {
+        alias.asname or alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+        for alias in node.names
+    }
+
+
+def _literals(node: ast.ClassDef) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in node.body:
+        target: ast.expr | None = None
+        value: ast.expr | None = None
+        if isinstance(item, ast.AnnAssign) and item.value is not None:
+            target, value = item.target, item.value
+        elif isinstance(item, ast.Assign) and len(item.targets) == 1:
+            target, value = item.targets[0], item.value
+        if isinstance(target, ast.Name) and value is not None and not target.id.startswith("_"):
+            found[target.id] = ast.literal_eval(value)
+    return found
+
+
+def _init_options(node: ast.ClassDef) -> dict[str, Option] | None:
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            pairs = zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True)
+            return {a.arg: Option(a.arg, _annotation(a), _default(d)) for a, d in pairs}
+    return None
+
+
+def _annotation(arg: ast.arg) -> str:
+    return ast.unparse(arg.annotation) if arg.annotation else "Any"
+
+
+def _default(node: ast.expr | None) -> Any:
+    return REQUIRED if node is None else ast.literal_eval(node)
+
+
+def _doc(tree: ast.Module, node: ast.ClassDef | ast.FunctionDef) -> str:
+    return ast.get_docstring(tree) or ast.get_docstring(node) or ""

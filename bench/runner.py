@@ -1,0 +1,202 @@
+"""Cells → tasks → executor → store. What is done is left alone; what fails is recorded, and the run goes on.
+
+This is the side that plans, checks inputs and collects; `bench/task.py` is the side that trains and evaluates.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any
+
+from . import checkpoint, data, inception, registry
+from .errors import DataError
+from .executor import execute
+from .plan import Planned, counts, plan
+from .store import Record, Store
+from .suite import Cell, Choice, Suite
+from .task import Settings, Task, components, pick_device
+
+MOST_STACKED = 16  #: seeds of one group on a GPU
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a person watching wants to know: `kind` is plan, note or cell."""
+
+    kind: str
+    text: str
+    status: str | None = None
+    done: int = 0
+    total: int = 0
+
+
+@dataclass
+class Summary:
+    """What a run did: status → cells it settled, and state → cells it was asked for, at its end."""
+
+    settled: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+
+
+def run(
+    suite: Suite,
+    settings: Settings,
+    *,
+    only: Collection[str] | None = None,
+    limit: int | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    force: bool = False,
+    train: bool = True,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Summary:
+    """Compute what is missing of a suite.
+
+    only: ids of the cells to look at; None for all. limit: at most this many of those with work to do.
+    train: False evaluates from checkpoints only and leaves cells without one alone.
+    Raises `DataError` before anything trains if a dataset is missing, and as soon as it is loaded if it is not the one
+    that earlier records of this suite were computed on.
+    """
+    store = Store(settings.results)
+    asked = [p for p in plan(suite, store) if only is None or p.cell.id in only]
+    todo = _todo(asked, suite, store, settings, retry_failed, force, train)
+    todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
+    if todo:
+        _check_inputs([p.cell for p in todo], suite, settings, on_event)
+    store.write_suite(suite.name, describe_suite(suite))
+    _record_skips(suite, store)
+    tasks = _tasks(todo, suite, store, settings, force)
+    on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
+    summary, done = Summary(), 0
+    try:
+        for outcomes in execute(tasks, settings, workers, scheduler):
+            for outcome in outcomes:
+                done += 1
+                summary.settled[outcome.status] = summary.settled.get(outcome.status, 0) + 1
+                words = f"{outcome.status:<8} {outcome.cell.title}  {outcome.words}"
+                on_event(Event("cell", words, outcome.status, done, len(todo)))
+    finally:
+        store.write_csv(suite.name)
+    ids = {p.cell.id for p in asked} - left
+    summary.states = counts([p for p in plan(suite, store) if p.cell.id in ids])
+    return summary
+
+
+def describe_suite(suite: Suite) -> dict[str, Any]:
+    """The content of suite.json: everything the report says about a suite besides its records."""
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "description": suite.description,
+        "digest": suite.digest,
+        "text": suite.text,
+        "metrics": list(suite.metrics),
+        "references": [_plain(r) for r in suite.references],
+        "claims": [_plain(c) for c in suite.claims],
+        "cells": [{"id": c.id, "skip": c.skip, "cell": c.as_record()} for c in suite.cells],
+        "about": _documents(suite),
+    }
+
+
+def _documents(suite: Suite) -> dict[str, dict[str, dict[str, str]]]:
+    """The long texts of every component in use, once per suite; records carry their first lines."""
+    used: dict[str, set[str]] = {"metrics": set(suite.metrics)}
+    for cell in suite.cells:
+        for kind, choice in components(cell).items():
+            used.setdefault(kind, set()).add(choice.name)
+    return {
+        kind: {name: {"doc": registry.describe(kind, name).doc} for name in sorted(names)}
+        for kind, names in used.items()
+    }
+
+
+def _todo(
+    asked: list[Planned],
+    suite: Suite,
+    store: Store,
+    settings: Settings,
+    retry_failed: bool,
+    force: bool,
+    train: bool,
+) -> list[Planned]:
+    wanted = {"partial", "missing"}
+    wanted |= {"failed"} if retry_failed else set()
+    wanted |= {"done", "failed", "diverged"} if force else set()
+    weights = inception.locate_weights(settings.data_root) is not None
+    found = [p for p in asked if p.state in wanted or (weights and _waits_for_weights(p))]
+    if train:
+        return found
+    return [p for p in found if (store.folder(suite.name, p.cell.id) / "checkpoint.safetensors").exists()]
+
+
+def _waits_for_weights(planned: Planned) -> bool:
+    """A record without FID for want of weights is worth another look once they are there."""
+    if planned.record is None:
+        return False
+    families = [entry for entry in planned.record.metrics.values() if entry.get("family") in ("fid", "kid")]
+    return any(inception.FILE in str(entry.get("reason")) for entry in families)
+
+
+def _check_inputs(
+    cells: list[Cell], suite: Suite, settings: Settings, on_event: Callable[[Event], None]
+) -> None:
+    """One error for everything that is missing, before a single step is trained."""
+    by_dataset = {dataset_key(c.dataset): c for c in cells}.values()
+    entries = [(c.dataset_label, data.build(c.dataset.name, c.dataset.options)) for c in by_dataset]
+    data.check(entries, settings.data_root, offline=settings.offline)
+    for cell in {c.group_key: c for c in cells}.values():
+        if cell.net is not None and cell.net.name == "timm":  # its model names are timm's own: try them now
+            checkpoint.build((3, 32, 32), cell.variant, cell.net, cell.likelihood, cell.latent_size)
+    if {"fid", "kid"} & set(suite.metrics):
+        try:
+            inception.fetch_weights(settings.data_root, settings.offline)
+        except DataError as error:
+            on_event(Event("note", f"fid and kid stay empty: {error}"))
+
+
+def _record_skips(suite: Suite, store: Store) -> None:
+    for cell in suite.cells:
+        if cell.skip is not None:
+            store.write(Record(cell.id, suite.name, "skipped", cell.as_record(), cell.skip))
+
+
+def _tasks(todo: list[Planned], suite: Suite, store: Store, settings: Settings, force: bool) -> list[Task]:
+    """Groups of cells that differ only by seed, in the suite's order, at most as large as the device stacks."""
+    groups: dict[str, list[Planned]] = {}
+    for item in todo:
+        groups.setdefault(item.cell.group_key, []).append(item)
+    trained = {r.training.get("train_id"): r.id for r in store.records(suite.name) if r.status == "done"}
+    fingerprints = {} if force else _fingerprints(store.records(suite.name))
+    size = MOST_STACKED if pick_device(settings.device).type == "cuda" else 1
+    return [
+        Task(
+            suite.name,
+            tuple(p.cell for p in part),
+            suite.metrics,
+            fingerprints.get(dataset_key(part[0].cell.dataset)),
+            {p.cell.id: trained[p.cell.train_id] for p in part if p.cell.train_id in trained},
+            force,
+        )
+        for group in groups.values()
+        for part in (group[i : i + size] for i in range(0, len(group), size))
+    ]
+
+
+def _fingerprints(records: list[Record]) -> dict[str, str]:
+    """Dataset → fingerprint of the images that this suite's records were computed on."""
+    return {
+        dataset_key(Choice(r.cell["dataset"], r.cell.get("dataset_options", {}))): r.provenance["fingerprint"]
+        for r in records
+        if r.status == "done" and "fingerprint" in r.provenance
+    }
+
+
+def dataset_key(choice: Choice) -> str:
+    """A dataset with its options as one string."""
+    return f"{choice.name} {sorted(choice.options.items())}"
+
+
+def _plain(item: Any) -> Any:
+    if is_dataclass(item) and not isinstance(item, type):
+        return asdict(item)
+    return item.model_dump(mode="json") if hasattr(item, "model_dump") else dict(item)

@@ -1,0 +1,179 @@
+"""A suite: one YAML file, validated, as the cells to be trained and the questions to be asked of them.
+
+    suite = load("suites/digits.yaml", overrides=["train.epochs=1"], only=["variant=vae"])
+    suite.cells[0].id, suite.metrics, suite.references
+
+Imports no torch: component files are read, not run. All faults of a file are told at once, with their lines.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import registry
+from .errors import UsageError, did_you_mean
+from .suite_cells import (
+    EVALUATION_PROTOCOL,
+    KEYS,
+    TRAINING_PROTOCOL,
+    Cell,
+    Choice,
+    digest,
+    explain_miss,
+)
+from .suite_grid import expand
+from .suite_models import Claim, Embed, Evaluate, File, Reference, Train, attempt, check
+from .suite_names import check_samplers, columns, metric_families
+from .suite_schema import json_schema
+from .suite_yaml import At, Document, read
+
+__all__ = [
+    "EVALUATION_PROTOCOL",
+    "TRAINING_PROTOCOL",
+    "Cell",
+    "Choice",
+    "Claim",
+    "Embed",
+    "Evaluate",
+    "Reference",
+    "Suite",
+    "Train",
+    "json_schema",
+    "load",
+]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A validated suite file."""
+
+    path: Path
+    name: str  #: the file's stem; results lie under it
+    title: str
+    description: str
+    text: str  #: the YAML source, unchanged
+    digest: str  #: of the resolved suite, `--set` applied, before `--only` and `--limit`
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]  #: metric file names; `columns` has a name for each value
+    references: tuple[Reference, ...]
+    claims: tuple[Claim, ...]
+    evaluate: Evaluate
+    train: Train
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The values a record of this suite can hold: `mse`, `fcd_prior`, `silhouette_latent`, ..."""
+        return columns(self.metrics, self.evaluate)
+
+
+def load(
+    path: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = (), limit: int | None = None
+) -> Suite:
+    """Read and validate a suite file.
+
+    overrides: `--set`, such as "train.epochs=1" or "grid.seeds=3"; the value is YAML.
+    only: such as "variant=vae" or "seed=0,1": all keys have to hold, the values of one key are alternatives.
+    limit: only the first so many cells of what is left.
+
+    Raises `SuiteError` with every fault of the file, `UsageError` for what is wrong with the other arguments.
+    """
+    path = Path(path)
+    document = read(path)
+    for assignment in overrides:
+        document.override(assignment)
+    suite = _validate(path, document)
+    return _select(suite, only, limit)
+
+
+def _validate(path: Path, document: Document) -> Suite:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", path.stem):
+        document.fault((), "the file's name may hold letters, digits and _ . - only, a letter or digit first")
+    file = check(File, document.data, (), document)
+    train = attempt(Train, document.data.get("train", {}))
+    evaluate = attempt(Evaluate, document.data.get("evaluate", {}))
+    metrics = _metrics(document, evaluate)
+    cells = expand(path.stem, train, evaluate, document)
+    if file is not None and cells:
+        _check_references(file, cells, columns(metrics, file.evaluate), document)
+    document.raise_if_faulty()
+    assert file is not None  # or a fault would have been raised
+    return _suite(path, document.text, file, metrics, tuple(cells))
+
+
+def _metrics(document: Document, evaluate: Evaluate | None) -> tuple[str, ...]:
+    """Resolve the names in `metrics`, and check those in `evaluate.samplers`, sound or not as a whole."""
+    raw = document.data.get("evaluate")
+    check_samplers(raw.get("samplers") if isinstance(raw, dict) else None, document)
+    return metric_families(document.data.get("metrics"), evaluate, document)
+
+
+def _check_references(file: File, cells: list[Cell], known: tuple[str, ...], document: Document) -> None:
+    """References and claims must speak of cells and values that this suite has."""
+    for i, reference in enumerate(file.references):
+        _check_pointer(("references", i), reference.metric, known, document)
+        miss = explain_miss(reference.where, cells)
+        if miss or not any(cell.matches(reference.where) for cell in cells):
+            document.fault(("references", i), miss or "no cell has all of these")
+    for i, claim in enumerate(file.claims):
+        _check_pointer(("claims", i), claim.metric, known, document)
+        miss = explain_miss(claim.where, cells)
+        if miss or not any(cell.matches(claim.where) for cell in cells):
+            document.fault(("claims", i, "where"), miss or "no cell has all of these")
+        if claim.id in [other.id for other in file.claims[:i]]:
+            document.fault(("claims", i, "id"), f"another claim has the id '{claim.id}'")
+
+
+def _check_pointer(at: At, metric: str, known: tuple[str, ...], document: Document) -> None:
+    members = [name for name in known if name.startswith(f"{metric}_")]
+    if metric in registry.names("metrics") and metric not in known and members:
+        document.fault((*at, "metric"), f"'{metric}' is several values; say which: {', '.join(members)}")
+    elif metric not in known:
+        document.fault((*at, "metric"), f"this suite has no value '{metric}'{did_you_mean(metric, known)}")
+
+
+def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: tuple[Cell, ...]) -> Suite:
+    asked = file.model_dump(mode="json", include={"title", "description", "evaluate", "references", "claims"})
+    rows = [[cell.id, cell.dataset_label, cell.label, cell.skip] for cell in cells]
+    return Suite(
+        path=path,
+        name=path.stem,
+        title=file.title,
+        description=file.description,
+        text=text,
+        digest=digest({**asked, "metrics": metrics, "cells": rows}),
+        cells=cells,
+        metrics=metrics,
+        references=file.references,
+        claims=file.claims,
+        evaluate=file.evaluate,
+        train=file.train,
+    )
+
+
+def _select(suite: Suite, only: Sequence[str], limit: int | None) -> Suite:
+    """Narrow a suite to what `--only` and `--limit` ask for. Raises `UsageError` if that is nothing."""
+    where: dict[str, list[object]] = {}
+    for wanted in only:
+        key, values = _parse_only(wanted, suite.cells)
+        where.setdefault(key, []).extend(values)
+    miss = explain_miss(where, suite.cells)
+    if miss:
+        raise UsageError(f"--only {' '.join(only)}: {miss}")
+    cells = tuple(cell for cell in suite.cells if cell.matches(where))
+    if not cells:
+        raise UsageError(f"--only {' '.join(only)}: no cell of {suite.name} has all of these")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: must be at least 1")
+    return replace(suite, cells=cells[:limit])
+
+
+def _parse_only(wanted: str, cells: Sequence[Cell]) -> tuple[str, list[object]]:
+    key, sign, text = wanted.partition("=")
+    if not sign or not text:
+        raise UsageError(f"--only {wanted}: write it as key=value, such as variant=vae or seed=0,1")
+    if key not in KEYS:
+        raise UsageError(f"--only {wanted}: unknown key '{key}'{did_you_mean(key, KEYS)}")
+    whole = any(text in cell.values(key) for cell in cells)  # a label may hold a comma
+    parts = [text] if whole else [part.strip() for part in text.split(",")]
+    return key, [int(p) if key in ("latent_size", "seed") and p.isdecimal() else p for p in parts]

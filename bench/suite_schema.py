@@ -1,0 +1,104 @@
+"""The JSON Schema of a suite file, for editors: keys, types, and the names and options of all components.
+
+It is shipped as `bench/suite.schema.json`; `python -m bench.suite_schema` writes it anew. A component that is
+not in it yet still runs: only the editor does not know it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from . import registry
+from .suite_models import Block, File
+from .suite_names import SPACES, options_model
+
+FILE = Path(__file__).with_name("suite.schema.json")
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as Python values (draft 2020-12); component names and options come from the registry."""
+    schema = _resolve(File.model_json_schema())
+    block = _resolve(Block.model_json_schema())
+    definitions = {name: _component(kind) for kind, name in _KINDS.items()}
+    schema["$defs"] |= {
+        **definitions,
+        "Block": block,
+        "grid": {"anyOf": [_ref("Block"), {"type": "array", "minItems": 1, "items": _ref("Block")}]},
+    }
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+def write() -> None:
+    """Write the shipped file."""
+    FILE.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+_KINDS = {kind: kind[:-1] for kind in registry.KINDS}
+#: the keys of an entry that are not options of the component
+_ALSO: dict[str, dict[str, Any]] = {
+    "datasets": {"label": {"type": "string", "minLength": 1}},
+    "variants": {
+        "label": {"type": "string", "minLength": 1},
+        "net": {"$ref": "#/$defs/net"},
+        "likelihood": {"$ref": "#/$defs/likelihood"},
+    },
+}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _resolve(node: Any) -> Any:
+    """Replace `{"component": kind}` by a reference, keeping what stands beside it; drop generated titles."""
+    if isinstance(node, list):
+        return [_resolve(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    found = {
+        key: _resolve(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))
+    }
+    kind = found.pop("component", None)
+    return found if not isinstance(kind, str) else {**found, **_ref(_KINDS.get(kind, kind))}
+
+
+def _component(kind: str) -> dict[str, Any]:
+    """A name, or a mapping of a name and its options; samplers and metrics are names only."""
+    names = list(registry.names(kind))
+    if kind == "metrics":
+        return {"enum": [*names, *_members(names)]}
+    if kind == "samplers":
+        return {"enum": names}
+    plain: list[dict[str, Any]] = [{"enum": names}]
+    if kind == "nets":
+        plain.append({"type": "string", "pattern": "^timm/."})
+    return {"anyOf": [*plain, *(_entry(kind, name) for name in names)]}
+
+
+def _members(names: list[str]) -> list[str]:
+    endings = {"sampler": registry.names("samplers"), "space": SPACES}
+    pers = {name: registry.describe("metrics", name).constants.get("per") for name in names}
+    return [f"{name}_{member}" for name in names for member in endings.get(pers[name] or "", ())]
+
+
+def _entry(kind: str, name: str) -> dict[str, Any]:
+    component = registry.describe(kind, name)
+    options = _resolve(options_model(tuple(component.options.values())).model_json_schema())
+    named: dict[str, Any] = {"const": name}
+    if (kind, name) == ("nets", "timm"):  # the model may stand in the name
+        named = {"type": "string", "pattern": "^timm(/.+)?$"}
+        options.pop("required", None)
+    also: dict[str, Any] = _ALSO.get(kind, {})
+    return {
+        "type": "object",
+        "description": component.summary,
+        "properties": {"name": named, **also, **options.get("properties", {})},
+        "required": ["name", *options.get("required", [])],
+        "additionalProperties": False,
+    }
+
+
+if __name__ == "__main__":
+    write()

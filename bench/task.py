@@ -1,0 +1,322 @@
+"""One task: the cells of a group, trained together, then evaluated and recorded one by one.
+
+The order of writing is what makes a kill harmless: checkpoint, arrays, pictures, and last the record. A cell that was
+trained but not recorded is evaluated from its checkpoint the next time.
+"""
+
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from . import checkpoint, data, evaluate, rulers
+from .datasets import Data
+from .errors import DataError, ResultError
+from .plan import lacking
+from .provenance import provenance
+from .registry import describe
+from .store import Record, Store, write_bytes, write_history
+from .suite import Cell, Choice
+from .train import Fitted, fit
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run; nothing here may change a number beyond rounding."""
+
+    results: Path
+    data_root: Path
+    device: str = "auto"  #: auto, cpu, mps, cuda or cuda:i
+    threads: int = 1  #: per worker; another number changes the order of sums, hence the last bits
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that differ only by seed. `donors`: cell id → id of a cell of this suite whose checkpoint can be used."""
+
+    suite: str
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    fingerprint: str | None = None  #: what the dataset must be, if earlier cells say so
+    donors: dict[str, str] = field(default_factory=dict)
+    force: bool = False  #: train and evaluate anew whatever is there
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell, and a few words about it for the person watching."""
+
+    cell: Cell
+    status: str
+    words: str
+
+
+@dataclass
+class _Trained:
+    """A trained model and what is known of its training; `model` is None for a diverged seed."""
+
+    model: Any
+    training: dict[str, Any]
+    diverged: str | None = None
+
+
+def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
+    """Train and evaluate the cells of a task that no other process holds or has finished.
+
+    worker: its number, which chooses its GPU. Raises `DataError` (the run cannot go on); other errors are recorded.
+    """
+    store, device = Store(settings.results), pick_device(settings.device, worker)
+    with ExitStack() as claims, _threads(settings.threads):
+        held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
+        cells = [c for c in held if task.force or not _finished(store, task, c)]
+        if not cells:
+            return []
+        loaded = _load(cells[0], settings, task.fingerprint)
+        try:
+            trained = _train(cells, loaded, task, store, settings, device)
+        except Exception as error:  # whatever breaks a cell is recorded as its result
+            return [_fail(cell, error, task, store) for cell in cells]
+        return [_settle(c, trained[c.id], loaded, task, store, settings, device) for c in cells]
+
+
+def components(cell: Cell) -> dict[str, Choice]:
+    """Registry kind → the component a cell uses."""
+    parts = {"variants": cell.variant, "likelihoods": cell.likelihood, "datasets": cell.dataset}
+    return parts | ({"nets": cell.net} if cell.net else {})
+
+
+def pick_device(name: str, worker: int = 0) -> torch.device:
+    """`auto`: this worker's GPU if there is one, then Apple's, else the CPU. Raises `DataError` for an absent GPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise DataError(f"--device {name}: torch sees no CUDA device on this machine")
+    if name == "cuda":
+        name = f"cuda:{worker % torch.cuda.device_count()}"
+    return torch.device(name)
+
+
+def _finished(store: Store, task: Task, cell: Cell) -> bool:
+    """True if another process finished the cell between planning and now."""
+    record = store.record(task.suite, cell.id)
+    if record is None or record.status != "done":
+        return False
+    waiting = any("reason" in entry for entry in record.metrics.values())
+    return not waiting and not lacking(task.metrics, cell, record)
+
+
+def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
+    loaded = data.load(cell.dataset, settings.data_root)
+    if expected is not None and loaded.fingerprint() != expected:
+        raise DataError(
+            f"{cell.dataset_label}: the images under {settings.data_root} (fingerprint {loaded.fingerprint()}) are not "
+            f"those that earlier cells of this suite were computed on ({expected}); "
+            "use another --results folder, or --force to compute them anew"
+        )
+    return loaded
+
+
+# -- training
+
+
+def _train(
+    cells: list[Cell], loaded: Data, task: Task, store: Store, settings: Settings, device: torch.device
+) -> dict[str, _Trained]:
+    """Cell id → trained model, from a checkpoint where there is one."""
+    ready: dict[str, _Trained] = {}
+    if not task.force:
+        for cell in cells:
+            found = _from_checkpoint(cell, loaded, task, store, device)
+            if found is not None:
+                ready[cell.id] = found
+    fresh = [c for c in cells if c.id not in ready]
+    if fresh:
+        first = fresh[0]
+        results = fit(lambda: _build(first, loaded), loaded, first.train, [c.seed for c in fresh], device=device)
+        for cell, fitted in zip(fresh, results, strict=True):
+            ready[cell.id] = _keep(cell, fitted, store.folder(task.suite, cell.id), loaded, settings, device)
+    return ready
+
+
+def _build(cell: Cell, loaded: Data) -> Any:
+    return checkpoint.build(loaded.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size)
+
+
+def _keep(
+    cell: Cell, fitted: Fitted, folder: Path, loaded: Data, settings: Settings, device: torch.device
+) -> _Trained:
+    """Write curves and checkpoint, before anything is evaluated."""
+    training = {
+        "train_id": cell.train_id,
+        "parameters": sum(p.numel() for p in fitted.model.parameters()),
+        "epochs": len(fitted.history),
+        "steps": fitted.steps,
+        "seconds": round(fitted.seconds, 4),
+        "images_per_s": round(fitted.images_per_s, 1) if fitted.images else None,
+        "device": device.type,
+        "threads": settings.threads,
+        "fingerprint": loaded.fingerprint(),
+    }
+    write_history(folder, fitted.history)
+    if fitted.diverged_at is not None:
+        words = f"the loss was not finite at step {fitted.diverged_at} (epoch {len(fitted.history)})"
+        return _Trained(None, training, words)
+    checkpoint.save(fitted.model, folder / "checkpoint.safetensors", training)
+    return _Trained(fitted.model, training)
+
+
+def _from_checkpoint(
+    cell: Cell, loaded: Data, task: Task, store: Store, device: torch.device
+) -> _Trained | None:
+    """The cell's own checkpoint, or that of a cell that was trained alike under another protocol."""
+    folder = store.folder(task.suite, cell.id)
+    _adopt(cell, task, store)
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return None
+    training = checkpoint.read_header(path)
+    if training.get("train_id") != cell.train_id or training.get("fingerprint") != loaded.fingerprint():
+        return None
+    return _Trained(checkpoint.restore(_build(cell, loaded), path).to(device), training)
+
+
+def _adopt(cell: Cell, task: Task, store: Store) -> None:
+    folder, donor = store.folder(task.suite, cell.id), task.donors.get(cell.id, cell.id)
+    for name in ("history.csv", "checkpoint.safetensors"):
+        source = store.folder(task.suite, donor) / name
+        if donor != cell.id and source.exists() and not (folder / name).exists():
+            temporary = folder / f".{name}.{os.getpid()}.tmp"
+            shutil.copyfile(source, temporary)
+            temporary.replace(folder / name)
+
+
+# -- evaluating and recording
+
+
+def _settle(
+    cell: Cell,
+    trained: _Trained,
+    loaded: Data,
+    task: Task,
+    store: Store,
+    settings: Settings,
+    device: torch.device,
+) -> Outcome:
+    common: dict[str, Any] = {
+        "id": cell.id,
+        "suite": task.suite,
+        "cell": cell.as_record(),
+        "training": trained.training,
+        "about": _about(cell, loaded),
+        "provenance": provenance(device, settings.threads, cell.train.precision, loaded.fingerprint()),
+    }
+    if trained.diverged is not None:
+        timings = {"train": trained.training["seconds"]}
+        store.write(Record(status="diverged", reason=trained.diverged, timings=timings, **common))
+        return Outcome(cell, "diverged", trained.diverged)
+    try:
+        return _evaluate(cell, trained, loaded, task, store, settings, device, common)
+    except Exception as error:  # whatever breaks a cell is recorded as its result
+        return _fail(cell, error, task, store)
+
+
+def _evaluate(
+    cell: Cell,
+    trained: _Trained,
+    loaded: Data,
+    task: Task,
+    store: Store,
+    settings: Settings,
+    device: torch.device,
+    common: dict[str, Any],
+) -> Outcome:
+    folder, feature_nets = store.folder(task.suite, cell.id), _feature_nets(loaded, settings, device)
+    feature_nets.prepare(task.metrics)
+    start = time.perf_counter()
+    result = evaluate.evaluate(trained.model, loaded, cell, task.metrics, feature_nets, device)
+    evaluate.write(result, folder)
+    seconds = time.perf_counter() - start
+    timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": result.seconds}
+    common["about"]["metrics"] = _metric_lines(result.metrics)
+    common["provenance"]["rulers"] = feature_nets.describe()
+    before = store.record(task.suite, cell.id)
+    if before is not None and before.status == "done":  # a metric the suite no longer asks for is still a result
+        result.metrics = {**before.metrics, **result.metrics}
+        common["about"]["metrics"] = _metric_lines(result.metrics)
+    store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
+    (folder / "error.txt").unlink(missing_ok=True)
+    words = f"train {timings['train']:.1f} s, evaluate {seconds:.1f} s"
+    return Outcome(cell, "done", words)
+
+
+def _fail(cell: Cell, error: Exception, task: Task, store: Store) -> Outcome:
+    """Record a failure; the whole traceback goes beside it."""
+    reason = str(error) if isinstance(error, ResultError) else f"{type(error).__name__}: {error}"
+    text = "".join(traceback.format_exception(error))
+    write_bytes(store.folder(task.suite, cell.id) / "error.txt", text.encode())
+    store.write(Record(cell.id, task.suite, "failed", cell.as_record(), reason))
+    return Outcome(cell, "failed", reason)
+
+
+def _about(cell: Cell, loaded: Data) -> dict[str, Any]:
+    """One line on everything a record names, so that a report needs no code to explain it."""
+    singular = {"variants": "variant", "likelihoods": "likelihood", "nets": "net"}
+    about: dict[str, Any] = {
+        word: _line(kind, components(cell)[kind].name)
+        for kind, word in singular.items()
+        if kind in components(cell)
+    }
+    about["dataset"] = {
+        "source": loaded.source,
+        "fingerprint": loaded.fingerprint(),
+        "classes": list(loaded.classes),
+        "shape": list(loaded.shape),
+        "train": len(loaded.train),
+        "test": len(loaded.test),
+    }
+    return about
+
+
+def _metric_lines(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    families = dict.fromkeys(entry.get("family", name) for name, entry in metrics.items())
+    return {name: _line("metrics", name) for name in families}
+
+
+def _line(kind: str, name: str) -> dict[str, str]:
+    component = describe(kind, name)
+    reference = component.constants.get("reference", "")
+    return {"name": name, "summary": component.summary, "reference": reference}
+
+
+_kept_feature_nets: dict[tuple[str, Settings, str], evaluate.Rulers] = {}
+
+
+def _feature_nets(loaded: Data, settings: Settings, device: torch.device) -> evaluate.Rulers:
+    """The feature nets of a dataset; a worker keeps them from cell to cell."""
+    key = (loaded.fingerprint(), settings, str(device))
+    if key not in _kept_feature_nets:
+        _kept_feature_nets[key] = evaluate.Rulers(
+            lambda: rulers.classifier(loaded, settings.results / "rulers", device),
+            lambda: rulers.inception_ruler(settings.data_root, device),
+        )
+    return _kept_feature_nets[key]
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        with threadpool_limits(n):
+            yield
+    finally:
+        torch.set_num_threads(before)

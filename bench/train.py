@@ -1,0 +1,361 @@
+"""Training: the only file that knows the seed axis.
+
+`fit` trains one definition with several seeds. The seeds of a group are stacked (`torch.func.stack_module_state`), their
+losses computed with one `vmap`, summed, and stepped by one optimiser. Every optimiser offered here is elementwise, so
+each seed receives exactly its own update; what would couple seeds (gradient clipping, divergence) is done per seed.
+Whoever calls `fit` gets models back one by one and never sees the axis.
+
+Images stay on the device as uint8; an epoch is a permutation, a batch an index; nothing in a step waits for the device.
+
+Letters:  S seeds of a group · B batch · N images
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from .datasets import Data, Split
+from .streams import generator, initialising
+from .suite import Train
+
+TEST_BATCH = 1000  #: images of a test-loss batch; the loss is a mean over images, so the size changes rounding only
+
+
+class Trainable(Protocol):
+    """What `fit` asks of a module: see `bench.variants.Variant`."""
+
+    closed_form: bool
+    stackable: bool
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
+
+
+@dataclass
+class Fitted:
+    """One trained seed. `history` has a row per epoch; `diverged_at` is the step of the first non-finite loss."""
+
+    seed: int
+    model: Any
+    history: list[dict[str, float]] = field(default_factory=list)
+    diverged_at: int | None = None
+    seconds: float = 0.0  #: training alone, without test losses; a group's time divided by its size
+    steps: int = 0
+    images: int = 0  #: images seen by this seed
+
+    @property
+    def images_per_s(self) -> float:
+        """Training images per second of this seed; NaN for closed forms."""
+        return self.images / self.seconds if self.images and self.seconds else math.nan
+
+
+def fit(
+    build: Callable[[], Any],
+    data: Data,
+    budget: Train,
+    seeds: Sequence[int],
+    *,
+    device: torch.device | str = "cpu",
+    group_size: int | None = None,
+    on_epoch: Callable[[int, list[dict[str, float]]], None] | None = None,
+) -> list[Fitted]:
+    """Train `build()` once for each seed and return the results in the order of `seeds`.
+
+    build: makes an untrained model on the CPU; its parameters are drawn under the seed's `init` stream.
+    data: images on any device; they are moved to `device` once.
+    group_size: how many seeds are stacked; None takes all of them on CUDA and one on other devices, where stacking was
+        measured to be slower. The result does not depend on it beyond rounding.
+    on_epoch: called after each epoch with its number (from 1) and the last history row of each seed of the group.
+    """
+    device = torch.device(device)
+    train, test = subset(data.train, budget.train_images).to(device), data.test.to(device)
+    sample = _built(build, seeds[0])
+    if sample.closed_form:
+        return [_fit_closed_form(_built(build, seed).to(device), train, budget, seed) for seed in seeds]
+    if not sample.stackable:
+        group_size = 1
+    size = group_size or (len(seeds) if device.type == "cuda" else 1)
+    fitted: list[Fitted] = []
+    with _precision(budget.precision, device), torch.enable_grad():
+        for start in range(0, len(seeds), size):
+            group = seeds[start : start + size]
+            fitted += _fit_group([_built(build, s).to(device) for s in group], train, test, budget, group, on_epoch)
+    return fitted
+
+
+def subset(split: Split, n: int | None) -> Split:
+    """The first `n` images of a permutation that is the same for every cell; all of them for None."""
+    if n is None or n >= len(split):
+        return split
+    chosen = torch.randperm(len(split), generator=generator(0, "subset"))[:n].to(split.images.device)
+    return Split(split.images[chosen], None if split.labels is None else split.labels[chosen])
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 (…) to float32 in [0, 1]."""
+    return images.float().div_(255)
+
+
+def _built(build: Callable[[], Any], seed: int) -> Any:
+    with initialising(seed):
+        return build()
+
+
+def _fit_closed_form(model: Any, train: Split, budget: Train, seed: int) -> Fitted:
+    def batches() -> Iterator[Tensor]:
+        return (to_float(chunk) for chunk in train.images.split(max(budget.batch_size, TEST_BATCH)))
+
+    start = time.perf_counter()
+    with torch.no_grad():
+        model.fit(batches)
+    _wait(train.images.device)
+    return Fitted(seed, model.eval(), seconds=time.perf_counter() - start)
+
+
+def _fit_group(
+    models: list[Any],
+    train: Split,
+    test: Split,
+    budget: Train,
+    seeds: Sequence[int],
+    on_epoch: Callable[[int, list[dict[str, float]]], None] | None,
+) -> list[Fitted]:
+    device = train.images.device
+    stack: _Stack = _One(models[0]) if len(models) == 1 else _Many(models)
+    results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
+    steps = math.ceil(len(train) / budget.batch_size)
+    stepper = _Stepper(stack, budget, steps * budget.epochs)
+    orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
+    noises = [generator(s, "noise", device) for s in seeds]
+    bad = torch.full((len(seeds),), -1, device=device)
+    for epoch in range(1, budget.epochs + 1):
+        start = time.perf_counter()
+        permutation = torch.stack([torch.randperm(len(train), generator=g) for g in orders]).to(device)  # (S, N)
+        train_terms = _train_epoch(stack, stepper, train, permutation, budget, noises, bad)
+        _wait(device)
+        seconds = time.perf_counter() - start
+        rows = _rows(epoch, seconds, train_terms, _test_terms(stack, test, seeds))
+        first_bad = bad.tolist()
+        for result, row, step in zip(results, rows, first_bad, strict=True):
+            _record_epoch(result, row, seconds / len(seeds), steps, len(train), step)
+        if on_epoch:
+            on_epoch(epoch, rows)
+        if all(r.diverged_at is not None for r in results):
+            break
+    stack.write_back()
+    for result in results:
+        result.model.eval()
+    return results
+
+
+def _record_epoch(
+    result: Fitted, row: dict[str, float], seconds: float, steps: int, images: int, first_bad: int
+) -> None:
+    """Append an epoch to a seed's result, unless that seed ended in an earlier one."""
+    result.seconds += seconds
+    if result.diverged_at is not None:
+        return
+    result.history.append(row)
+    result.steps += steps
+    result.images += images
+    if first_bad >= 0:
+        result.diverged_at = first_bad
+
+
+def _train_epoch(
+    stack: "_Stack",
+    stepper: "_Stepper",
+    train: Split,
+    permutation: Tensor,
+    budget: Train,
+    noises: list[torch.Generator],
+    bad: Tensor,
+) -> dict[str, Tensor]:
+    """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
+    totals: dict[str, Tensor] = {}
+    for index in permutation.split(budget.batch_size, dim=1):  # (S, B)
+        x, y = to_float(train.images[index]), _labels(train, index)
+        noise = _stacked([stack.draw(x[s], noises[s]) for s in range(len(noises))])
+        terms = stepper.step(x, y, noise)
+        _accumulate(totals, terms, index.shape[1])
+        bad.copy_(torch.where((bad < 0) & ~terms["loss"].isfinite(), stepper.count, bad))
+    return {name: total / permutation.shape[1] for name, total in totals.items()}
+
+
+@torch.no_grad()
+def _test_terms(stack: "_Stack", test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
+    """Mean test terms, (S,), with the same noise after every epoch."""
+    device, totals = test.images.device, {}
+    noises = [generator(s, "test", device) for s in seeds]
+    for index in torch.arange(len(test), device=device).split(TEST_BATCH):
+        x, y = to_float(test.images[index]), _labels(test, index)
+        noise = _stacked([stack.draw(x, g) for g in noises])
+        terms = stack.terms(x.expand(len(seeds), *x.shape), y.expand(len(seeds), *y.shape), noise)
+        _accumulate(totals, terms, len(index))
+    return {name: total / len(test) for name, total in totals.items()}
+
+
+def _labels(split: Split, index: Tensor) -> Tensor:
+    return torch.full_like(index, -1) if split.labels is None else split.labels[index]
+
+
+def _accumulate(totals: dict[str, Tensor], terms: dict[str, Tensor], n: int) -> None:
+    for name, value in terms.items():
+        term = value.detach().double() * n
+        totals[name] = totals[name] + term if name in totals else term
+
+
+def _rows(
+    epoch: int, seconds: float, train: dict[str, Tensor], test: dict[str, Tensor]
+) -> list[dict[str, float]]:
+    columns = {f"train_{k}": v.tolist() for k, v in train.items()} | {f"test_{k}": v.tolist() for k, v in test.items()}
+    seeds = len(next(iter(columns.values())))
+    return [
+        {"epoch": epoch, "seconds": round(seconds, 4)} | {name: values[s] for name, values in columns.items()}
+        for s in range(seeds)
+    ]
+
+
+class _Stepper:
+    """Forward, backward, clip, step; knows the learning-rate schedule."""
+
+    def __init__(self, stack: "_Stack", budget: Train, total_steps: int) -> None:
+        self.stack, self.budget, self.total_steps = stack, budget, total_steps
+        self.parameters = stack.parameters()
+        self.optimizer = _optimizer(self.parameters, budget)
+        self.count = 0
+
+    def step(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        """One update of every seed; returns the terms before it, each (S,)."""
+        if self.budget.schedule == "cosine":
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps))
+        terms = self.stack.terms(x, y, noise)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].sum().backward()
+        if self.budget.grad_clip is not None:
+            self.stack.clip(self.budget.grad_clip)
+        self.optimizer.step()
+        self.count += 1
+        return terms
+
+
+def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer:
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    lr, decay = budget.lr, budget.weight_decay
+    if budget.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=fused)
+    if budget.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=fused)
+    if budget.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=0.9, fused=fused)
+    assert budget.optimizer == "rmsprop", budget.optimizer
+    return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay)
+
+
+class _Stack(Protocol):
+    """S models seen as one. Terms carry a leading axis S."""
+
+    def parameters(self) -> list[Tensor]: ...
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
+    def clip(self, norm: float) -> None: ...
+    def write_back(self) -> None: ...
+
+
+class _One:
+    """A group of one: the model itself, without the cost of vmap."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def parameters(self) -> list[Tensor]:
+        return list(self.model.parameters())
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        return self.model.draw(x, generator)
+
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        terms = self.model(x[0], y[0], _first(noise))
+        return {name: value.unsqueeze(0) for name, value in terms.items()}
+
+    def clip(self, norm: float) -> None:
+        nn.utils.clip_grad_norm_(self.model.parameters(), norm)
+
+    def write_back(self) -> None:
+        """The model has been trained in place."""
+
+
+class _Many:
+    """A group of several seeds: parameters stacked along a new first axis, one vmapped call for all."""
+
+    def __init__(self, models: list[Any]) -> None:
+        self.models = models
+        self.params, self.buffers = stack_module_state(models)
+        skeleton = copy.deepcopy(models[0]).to("meta")
+
+        def one(params: Any, buffers: Any, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+            return functional_call(skeleton, (params, buffers), (x, y, noise))
+
+        self.call = vmap(one)
+
+    def parameters(self) -> list[Tensor]:
+        return list(self.params.values())
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        return self.models[0].draw(x, generator)
+
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self.call(self.params, self.buffers, x, y, noise)
+
+    def clip(self, norm: float) -> None:
+        grads = [p.grad for p in self.params.values() if p.grad is not None]
+        total = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()  # (S,)
+        scale = (norm / (total + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_, for each seed alone
+        for g in grads:
+            g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))
+
+    def write_back(self) -> None:
+        with torch.no_grad():
+            for s, model in enumerate(self.models):
+                for name, p in model.named_parameters():
+                    p.copy_(self.params[name][s])
+                for name, b in model.named_buffers():
+                    b.copy_(self.buffers[name][s])
+
+
+def _stacked(noises: list[Any]) -> Any:
+    """Noise of S seeds → the same structure with a leading axis S."""
+    if isinstance(noises[0], Tensor):
+        return torch.stack(noises)
+    return tuple(_stacked(list(parts)) for parts in zip(*noises, strict=True))
+
+
+def _first(noise: Any) -> Any:
+    return noise[0] if isinstance(noise, Tensor) else tuple(_first(part) for part in noise)
+
+
+@contextmanager
+def _precision(name: str, device: torch.device) -> Iterator[None]:
+    """fp32 means fp32 on every device; tf32 and bf16 only where a suite declares them."""
+    matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = name == "tf32"
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = cudnn
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,78 @@
+"""The contract of a variant: one method, written for ONE model and one batch.
+
+A variant is one file with one class. It receives a net (encoder and decoder) and a likelihood from outside, so
+that two rows of a table differ in the objective only; its options are keyword-only parameters.
+
+Letters used in every variant file:  B batch · C H W image · D latent size · P pixels (C·H·W)
+
+What is random is drawn outside the loss, by `draw`; `forward` is deterministic given its arguments. That lets the
+trainer stack several seeds of one model (`torch.func.vmap`) without the variant knowing.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bench.likelihoods import Likelihood
+from bench.nets import Net
+
+
+class Posterior(NamedTuple):
+    """Diagonal Gaussian q(z|x): `mean` and `log_var`, each (B, D)."""
+
+    mean: Tensor
+    log_var: Tensor
+
+
+class Variant(nn.Module):
+    """Base of all variants. Class constants are literals: the registry reads them without importing torch."""
+
+    reference: ClassVar[str] = ""  #: authors, title, year, URL
+    version: ClassVar[int] = 1  #: raised when the definition changes; part of every cell's id
+    uses_net: ClassVar[bool] = True  #: False: no net is built, and the suite's `nets` axis does not multiply it
+    heads: ClassVar[int] = 1  #: how many vectors of length D the encoder puts out (2: mean and log-variance)
+    has_code: ClassVar[bool] = True  #: False: metrics and samplers that need codes do not apply
+    has_posterior: ClassVar[bool] = False  #: True: `posterior` exists, and with it an ELBO
+    closed_form: ClassVar[bool] = False  #: True: `fit` computes the parameters, nothing is trained by gradient
+    stackable: ClassVar[bool] = True  #: False: the trainer takes its seeds one at a time
+    needs_labels: ClassVar[bool] = False  #: True: skipped on datasets without labels
+    latent_at_most_pixels: ClassVar[bool] = False  #: True: skipped where D > P
+    default_likelihood: ClassVar[str] = "bernoulli"
+
+    def __init__(self, net: Net, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.net = net
+        self.likelihood = likelihood
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        """The noise of one step for images `x` (B, C, H, W): a tensor, a tuple of tensors, or ()."""
+        return ()
+
+    def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        """The objective of a batch: {"loss": scalar, and its terms by name}, nats per image, averaged over B.
+
+        `x` (B, C, H, W) in [0, 1]; `y` (B,) int64 class labels, -1 where unknown; `noise` from `draw`.
+        """
+        raise NotImplementedError
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (B, D) of images (B, C, H, W); for a posterior its mean μ."""
+        raise NotImplementedError
+
+    def posterior(self, x: Tensor) -> Posterior:
+        """q(z|x) of images (B, C, H, W); only where `has_posterior`."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Parameters of p(x|z) (B, C, H, W) for codes (B, D); `likelihood.mean` turns them into an image."""
+        return self.net.decode(z)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, W) for codes (B, D): E[x|z], in [0, 1] but for what a linear method overshoots."""
+        return self.likelihood.mean(self.decode(z))
+
+    def fit(self, batches: Callable[[], Any]) -> None:
+        """Closed-form variants only: compute the parameters. `batches()` yields images (B, C, H, W) once through."""
+        raise NotImplementedError

@@ -1,0 +1,38 @@
+"""Mean image: every reconstruction and every sample is the mean of the train images. The floor of every table.
+
+    x̂ = (1/N) Σ xₙ
+
+A model that does no better has learned nothing of the single image.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.likelihoods import Likelihood
+from bench.nets import Net
+from bench.variants import Variant
+
+
+class MeanImage(Variant):
+    uses_net = False
+    has_code = False
+    closed_form = True
+
+    def __init__(self, net: Net, likelihood: Likelihood) -> None:
+        super().__init__(net, likelihood)
+        self.register_buffer("mean", torch.zeros(net.shape))
+
+    def fit(self, batches: Callable[[], Any]) -> None:
+        total, n = torch.zeros_like(self.mean, dtype=torch.float64), 0
+        for x in batches():
+            total, n = total + x.double().sum(0), n + len(x)
+        self.mean.copy_(total / n)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), self.net.latent_size)
+
+    def generate(self, z: Tensor) -> Tensor:
+        return self.mean.expand(len(z), *self.mean.shape)

@@ -1,0 +1,115 @@
+"""A cell's page: everything that is known of it, and the command that makes it again."""
+
+import re
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from .charts import Line, line_chart, scatter
+from .data import Cell, Suite, coordinates, flatten, mapping, number, words
+from .pictures import Picture, halves, read
+from .suite_page import caption, class_names, spaces
+from .tables import ARROWS
+from .words import command, figure
+
+SPACES = {"latent": "Codes", "tsne": "t-SNE of the codes", "umap": "UMAP of the codes"}
+
+
+def files(
+    env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]
+) -> dict[str, bytes]:
+    """The page with its pictures and maps, below suites/<suite>/<cell>/."""
+    assert cell.record is not None
+    folder = f"suites/{suite.name}/{cell.id}"
+    pictures = [picture for path in cell.record.pictures() if (picture := read(path))]
+    maps = _maps(cell)
+    page = env.get_template("cell.html").render(
+        root="../../../", suite=suite, cell=cell, record=cell.record, caption=caption(cell), siblings=neighbours,
+        metrics=_metrics(cell), curves=_curves(cell, hues), pictures=[_view(p) for p in pictures],
+        maps=[(space, SPACES.get(space, space)) for space in maps], classes=class_names(cell.record),
+        parameters=_parameters(cell), provenance=_provenance(cell), command=command(suite.name, cell.cell),
+        about=[(kind, mapping(cell.record.about.get(kind))) for kind in ("variant", "net", "likelihood")],
+    )  # fmt: skip
+    made = {f"{folder}/index.html": page.encode()}
+    made |= {f"{folder}/map_{space}.svg": svg.encode() for space, svg in maps.items()}
+    return made | {f"{folder}/{p.name}.png": p.data for picture in pictures for p in _with_halves(picture)}
+
+
+def _with_halves(picture: Picture) -> list[Picture]:
+    parts = halves(picture) if picture.name == "reconstructions" else None
+    return [picture, *(parts or ())]
+
+
+def _view(picture: Picture) -> dict[str, Any]:
+    kinds = {"reconstructions": "Test images above, their reconstructions below"}
+    kind = f"Samples, codes from {picture.sampler}" if picture.sampler else picture.name.replace("_", " ")
+    return {"file": f"{picture.name}.png", "kind": kinds.get(picture.name, kind), "width": picture.width,
+            "height": picture.height}  # fmt: skip
+
+
+def _maps(cell: Cell) -> dict[str, str]:
+    assert cell.record is not None
+    arrays, names = cell.record.embeddings() or {}, class_names(cell.record)
+    return {
+        space: scatter(arrays[space], arrays["labels"], names, f"{SPACES.get(space, space)}: {caption(cell)}",
+                       axes=space == "latent")
+        for space in spaces(cell.record)
+    }  # fmt: skip
+
+
+def _metrics(cell: Cell) -> list[dict[str, Any]]:
+    assert cell.record is not None
+    rows = []
+    for name, entry in sorted(cell.record.metrics.items()):
+        entry = mapping(entry)
+        value = number(entry.get("value"))
+        rows.append({
+            "name": words(name), "value": None if value is None else figure(value, 6),
+            "reason": words(entry.get("reason"), 300), "unit": words(entry.get("unit")),
+            "arrow": ARROWS.get(words(entry.get("better")), ""), "better": words(entry.get("better")),
+            "n": figure(entry["n"]) if entry.get("n") is not None else "",
+            "key": ", ".join(f"{k} {v}" for k, v in flatten(mapping(entry.get("key"))).items() if k),
+            "seconds": figure(entry["seconds"], 3) if number(entry.get("seconds")) is not None else "",
+            "family": words(entry.get("family") or name),
+        })  # fmt: skip
+    return rows
+
+
+def _curves(cell: Cell, hues: dict[str, int]) -> list[tuple[str, Markup]]:
+    """A chart for the loss and for each of its terms, train and test."""
+    assert cell.record is not None
+    history = [h for h in cell.record.history() if number(h.get("epoch")) is not None]
+    names = dict.fromkeys(name for entry in history for name in entry)
+    terms = dict.fromkeys(m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name)))
+    hue = hues.get(str(coordinates(cell.cell)["label"]), 0)
+    charts = [(term, _curve(history, term, hue, caption(cell))) for term in terms]
+    return [(term, chart) for term, chart in charts if chart]
+
+
+def _curve(history: list[dict[str, float]], term: str, hue: int, what: str) -> Markup:
+    lines = []
+    for split, style in (("train", "train"), ("test", "")):
+        points = [(h["epoch"], h[f"{split}_{term}"]) for h in history if number(h.get(f"{split}_{term}")) is not None]
+        if points:
+            lines.append(Line(split, hue, [x for x, _ in points], [y for _, y in points], style=style))
+    if all(y == 0 for line in lines for y in line.y):
+        return Markup("")
+    return line_chart(lines, "epoch", "nats per image", f"{term} per epoch, {what}")
+
+
+def _parameters(cell: Cell) -> dict[str, str]:
+    flat = flatten(cell.cell)
+    return {name: text for name, text in flat.items() if text not in ("{}", "null", "[]")}
+
+
+def _provenance(cell: Cell) -> dict[str, str]:
+    assert cell.record is not None
+    record = cell.record
+    parts = {"provenance": record.provenance, "training": record.training, "seconds": record.timings}
+    data = {k: v for k, v in mapping(record.about.get("dataset")).items() if k != "classes"}
+    flat: dict[str, str] = {}
+    for name, part in (*parts.items(), ("data", data)):
+        values = flatten(part) if part else {}
+        flat |= {k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v != "null"}
+    return flat

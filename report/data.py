@@ -1,0 +1,222 @@
+"""Records as the report sees them: every cell of a suite's grid, settled or not, grouped over seeds.
+
+Records may come from anywhere. Nothing here trusts the type of a value: numbers go through `number`, words
+through `words`, and what becomes part of a path has been checked by the store.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.store import CELL_ID, Record, Store
+
+#: What tells two rows of a table apart, in the order shown. "setting" is whatever else differs.
+AXES = ("label", "net", "likelihood", "dataset", "latent_size", "setting")
+#: What else a reader may arrange a table by.
+EXTRA_AXES = ("variant", "member")
+
+Coordinates = dict[str, "str | int | None"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid. `status` is the record's, or "skipped" or "missing" where there is none."""
+
+    id: str
+    cell: dict[str, Any]
+    status: str
+    reason: str
+    record: Record | None
+
+    @property
+    def seed(self) -> int:
+        return whole(self.cell.get("seed")) or 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """All seeds of one configuration; `at` holds its coordinates (see AXES) as they are shown."""
+
+    at: Coordinates
+    cells: tuple[Cell, ...]
+
+    @property
+    def done(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.status == "done"]
+
+    @property
+    def planned(self) -> list[Cell]:
+        """The cells that were to be trained: all but the skipped."""
+        return [cell for cell in self.cells if cell.status != "skipped"]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite with everything measured for it. `stale` counts records that are no longer in its grid."""
+
+    name: str
+    title: str
+    description: str
+    digest: str
+    text: str
+    metrics: tuple[str, ...]
+    references: tuple[dict[str, Any], ...]
+    groups: tuple[Group, ...]
+    stale: int
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [cell for group in self.groups for cell in group.cells]
+
+    @property
+    def records(self) -> list[Record]:
+        return [cell.record for cell in self.cells if cell.record is not None]
+
+    @property
+    def created(self) -> str:
+        """The date of the newest record, "" if none says one."""
+        return max((day(r) for r in self.records), default="")
+
+    def count(self, status: str) -> int:
+        return sum(cell.status == status for cell in self.cells)
+
+
+def load(results: Path, name: str) -> Suite:
+    """Read a suite and its records. Raises `UsageError` or `ResultError` as the store does."""
+    store = Store(results)
+    content = store.suite(name)
+    records = {record.id: record for record in store.records(name)}
+    cells = list(_cells(content, records))
+    stale = len(records.keys() - {cell.id for cell in cells})
+    return Suite(
+        name=name,
+        title=words(content.get("title"), 300) or name,
+        description=words(content.get("description"), 5000),
+        digest=words(content.get("digest"), 64),
+        text=words(content.get("text"), 200_000, lines=True),
+        metrics=tuple(words(m.get("name") if isinstance(m, dict) else m) for m in listed(content, "metrics")),
+        references=tuple(r for r in listed(content, "references") if isinstance(r, dict)),
+        groups=_groups(cells),
+        stale=stale,
+    )
+
+
+def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell]:
+    """The grid of suite.json; without one, the records themselves."""
+    entries = [e for e in listed(content, "cells") if isinstance(e, dict) and isinstance(e.get("cell"), dict)]
+    known = [e for e in entries if CELL_ID.fullmatch(words(e.get("id")))]
+    for entry in known or [{"id": r.id, "cell": r.cell} for r in records.values()]:
+        record, skip = records.get(entry["id"]), words(entry.get("skip"), 300)
+        if record is not None:
+            yield Cell(record.id, record.cell, record.status, words(record.reason, 300), record)
+        else:
+            status = "skipped" if skip else "missing"
+            yield Cell(entry["id"], entry["cell"], status, skip or "not run yet", None)
+
+
+def _groups(cells: list[Cell]) -> tuple[Group, ...]:
+    """Cells that differ by seed only, together; in the order of the grid."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        rest = {name: value for name, value in cell.cell.items() if name != "seed"}
+        found.setdefault(json.dumps(rest, sort_keys=True, default=str), []).append(cell)
+    groups = [sorted(group, key=lambda cell: (cell.seed, cell.id)) for group in found.values()]
+    settings = _settings([group[0].cell for group in groups])
+    return tuple(
+        Group(coordinates(group[0].cell) | {"setting": setting}, tuple(group))
+        for group, setting in zip(groups, settings, strict=True)
+    )
+
+
+def coordinates(cell: dict[str, Any]) -> Coordinates:
+    """Where a cell stands in a table, as words to show."""
+    return {
+        "label": words(cell.get("label") or cell.get("variant")),
+        "variant": words(cell.get("variant")),
+        "net": words(cell["net"]) if cell.get("net") else None,
+        "likelihood": words(cell.get("likelihood")) or None,
+        "dataset": words(cell.get("dataset_label") or cell.get("dataset")),
+        "latent_size": whole(cell.get("latent_size")),
+    }
+
+
+def _settings(cells: list[dict[str, Any]]) -> list[str | None]:
+    """For cells that share all shown coordinates: the parameters that still tell them apart, as words."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for index, cell in enumerate(cells):
+        alike.setdefault(tuple(coordinates(cell).values()), []).append(index)
+    settings: list[str | None] = [None] * len(cells)
+    for indices in (group for group in alike.values() if len(group) > 1):
+        flats = [flatten(cells[i]) for i in indices]
+        names = sorted({name for flat in flats for name in flat} - {"seed"})
+        differing = [name for name in names if len({flat.get(name) for flat in flats}) > 1]
+        for i, flat in zip(indices, flats, strict=True):
+            settings[i] = ", ".join(f"{name}={flat.get(name, 'none')}" for name in differing)
+    return settings
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, str]:
+    """A nested mapping as dotted names and words.
+
+    >>> flatten({"train": {"lr": 0.001, "epochs": 5}, "seed": 0})
+    {'train.lr': '0.001', 'train.epochs': '5', 'seed': '0'}
+    """
+    if isinstance(value, dict) and (value or not prefix):
+        parts = [flatten(v, f"{prefix}.{words(k)}" if prefix else words(k)) for k, v in value.items()]
+        return {name: text for part in parts for name, text in part.items()}
+    plain = value if isinstance(value, str) else json.dumps(value, default=str)
+    return {prefix: words(plain, 300)}
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None for anything else.
+
+    >>> number(3), number(float("nan")), number("3"), number(True)
+    (3.0, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e300 and math.isfinite(value) else None
+
+
+def whole(value: Any) -> int | None:
+    """An integer of a size that makes sense here, or None."""
+    found = number(value)
+    return int(found) if found is not None and found == int(found) and abs(found) < 1e15 else None
+
+
+def day(record: Record) -> str:
+    """The date a record was made, "" if it says none."""
+    found = words(record.provenance.get("created"), 40)[:10]
+    return found if re.fullmatch(r"\d{4}-\d\d-\d\d", found) else ""
+
+
+def words(value: Any, limit: int = 80, lines: bool = False) -> str:
+    """Anything as text to show: no control characters, cut at `limit`, on one line unless `lines`.
+
+    >>> words("a" * 100, 5)
+    'aaaa…'
+    >>> words(None)
+    ''
+    """
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    kept = "".join(c for c in text[: limit * 2] if c.isprintable() or c in "\n\t ")
+    kept = kept if lines else " ".join(kept.split())
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def listed(content: dict[str, Any], name: str) -> list[Any]:
+    """A list of a mapping, [] if it is anything else."""
+    value = content.get(name)
+    return value if isinstance(value, list) else []
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A mapping, {} if it is anything else."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,317 @@
+"""A suite's page: its tables, what was published beside what was obtained, curves and galleries."""
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment
+
+from bench.stats import summarise
+from bench.store import Record, csv_text, row
+
+from . import formats, tables
+from .charts import Line, line_chart, strip
+from .data import Cell, Group, Suite, coordinates, mapping, number, whole, words
+from .pictures import read
+from .tables import Place, Table, Value, shown
+from .words import figure
+
+WIDE = 6  #: columns; a wider table is cut by dataset
+COPIES = {"latex": "tex", "markdown": "md", "csv": "csv"}
+
+
+def files(env: Environment, suite: Suite, hues: dict[str, int]) -> dict[str, bytes]:
+    """The page, the tables to copy, results.csv and the suite as it was run."""
+    base = f"suites/{suite.name}"
+    built = suite_tables(suite)
+    names = {table.id: f"{index:02d}-{_plain(table.id)}" for index, table in enumerate(built)}
+    page = env.get_template("suite.html").render(
+        root="../../", suite=suite, hues=hues, tables=[table_view(t, names[t.id]) for t in built],
+        published=published(suite), curves=curves(suite, hues), galleries=galleries(suite),
+        groups=suite.groups, states=_states(suite), facts=_facts(suite),
+    )  # fmt: skip
+    made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
+    made[f"{base}/suite.yaml"] = suite.text.encode()
+    for table in built:
+        for name, content in _copies(table, names[table.id]).items():
+            made[f"{base}/tables/{name}"] = content
+    return made
+
+
+def suite_tables(suite: Suite) -> list[Table]:
+    """A table a metric family; one a dataset where it would be too wide to read."""
+    found: list[Table] = []
+    for table in tables.build(suite):
+        datasets = list(dict.fromkeys(str(g.at["dataset"]) for g in suite.groups))
+        if len(table.columns) <= WIDE or len(datasets) == 1 or table.empty:
+            found.append(table)
+            continue
+        found += [part for d in datasets for part in tables.build(suite, table.metric, dataset=d)]
+    return found
+
+
+def _copies(table: Table, name: str) -> dict[str, bytes]:
+    """The table as files, and once more as a script, since a page opened from a file may load only scripts."""
+    texts = {kind: formats.FORMATS[kind]([table]) for kind in COPIES}
+    script = f"benchCopies({json.dumps(name)}, {json.dumps(texts)});\n"
+    return {f"{name}.{COPIES[kind]}": text.encode() for kind, text in texts.items()} | {f"{name}.js": script.encode()}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:80]
+
+
+def _results(suite: Suite) -> bytes:
+    return csv_text([row(record) for record in suite.records]).encode()
+
+
+def _states(suite: Suite) -> dict[str, int]:
+    counts = {state: suite.count(state) for state in ("done", "failed", "diverged", "skipped", "missing")}
+    return {state: n for state, n in counts.items() if n or state == "done"}
+
+
+def _facts(suite: Suite) -> dict[str, str]:
+    """What a reader wants to know of the grid before its numbers."""
+    axes = {"Variants": "label", "Nets": "net", "Data": "dataset", "Latent sizes": "latent_size"}
+    facts = {}
+    for name, axis in axes.items():
+        found = list(dict.fromkeys(g.at[axis] for g in suite.groups if g.at[axis] is not None))
+        facts[name] = ", ".join(map(str, sorted(found) if axis == "latent_size" else found))  # type: ignore[type-var]
+    seeds = sorted({cell.seed for cell in suite.cells})
+    facts["Seeds"] = ", ".join(map(str, seeds))
+    epochs = sorted({e for r in suite.records if (e := whole(mapping(r.cell.get("train")).get("epochs")))})
+    facts["Epochs"] = ", ".join(map(str, epochs))
+    facts["Measured"] = suite.created
+    facts["Suite digest"] = suite.digest[:12]
+    return {name: text for name, text in facts.items() if text}
+
+
+# -- tables
+
+
+def table_view(table: Table, name: str) -> dict[str, Any]:
+    """What the template needs of a table: heads with spans, and a view of every cell."""
+    levels = [_heads(table, level) for level in range(len(table.column_axes))]
+    ranges = {column: _range(table.column(column)) for column in table.columns}
+    rows = []
+    for place in table.rows:
+        cells = [_cell_view(table, place, column, ranges[column]) for column in table.columns]
+        rows.append({"heads": formats.names(place), "cells": cells, "label": dict(place).get("label")})
+    return {"table": table, "name": name, "levels": levels, "rows": rows, "file": f"tables/{name}",
+            "headings": [*map(table.axis, table.row_axes)],
+            "column_headings": [*map(table.axis, table.column_axes)]}  # fmt: skip
+
+
+def _heads(table: Table, level: int) -> list[tuple[str, int]]:
+    if level < len(table.column_axes) - 1:
+        return formats.column_spans(table, level)
+    return [(formats.names(column)[level], 1) for column in table.columns]
+
+
+def _range(values: Iterable[Value]) -> tuple[float, float]:
+    every = [number for value in values for number in value.seeds.values()]
+    return (min(every), max(every)) if every else (0.0, 0.0)
+
+
+def _cell_view(table: Table, place: Place, column: Place, span: tuple[float, float]) -> dict[str, Any] | None:
+    value = table.cells.get((place, column))
+    if value is None:
+        return None
+    decimals = table.decimals[column]
+    summary = value.summary
+    half = summary.half_width if summary else None
+    return {
+        "value": value, "best": value.best, "marks": table.marks_of(value),
+        "mean": shown(summary.mean, decimals) if summary else tables.GAPS.get(value.state, value.state),
+        "half": None if half is None else shown(half, decimals),
+        "strip": strip(value.seeds.values(), *span) if value.seeds else "",
+        "count": f"n = {len(value.seeds)}" if value.complete else f"{len(value.seeds)}/{value.planned} seeds",
+        "title": _tooltip(value, decimals), "link": _first_cell(value),
+    }  # fmt: skip
+
+
+def _tooltip(value: Value, decimals: int) -> str:
+    lines = [f"seed {seed}: {shown(found, decimals + 1)}" for seed, found in value.seeds.items()]
+    lines += [f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})" for g in value.gaps]
+    lines += [f"{k}: {v}" for k, v in value.key if k != "version"]
+    return "\n".join([*lines, f"over {value.counted} images"] if value.counted else lines)
+
+
+def _first_cell(value: Value) -> str:
+    """The page of the first seed with a number."""
+    return value.ids[next(iter(value.seeds))] if value.ids and value.seeds else ""
+
+
+# -- published beside obtained
+
+
+def published(suite: Suite) -> list[dict[str, Any]]:
+    """Each published value with the configurations of this suite that it can be put beside."""
+    return [view for reference in suite.references for view in _published(suite, reference)]
+
+
+def _published(suite: Suite, reference: dict[str, Any]) -> list[dict[str, Any]]:
+    metric, value = words(reference.get("metric")), number(reference.get("value"))
+    if value is None:
+        return []
+    groups = [group for group in suite.groups if _matches(reference, group)]
+    found = [(group, tables.measure(group, metric)) for group in groups] or [(None, None)]
+    return [_beside(reference, metric, value, group, measured) for group, measured in found]
+
+
+def _matches(reference: dict[str, Any], group: Group) -> bool:
+    """True where every coordinate that the reference names is the group's."""
+    cell = group.cells[0].cell
+    names = ("variant", "label", "net", "likelihood", "latent_size", "dataset")
+    for name in (n for n in names if reference.get(n) is not None):
+        here = {cell.get(name)} | ({cell.get("dataset_label")} if name == "dataset" else set())
+        if reference[name] not in here:
+            return False
+    return True
+
+
+def _beside(
+    reference: dict[str, Any], metric: str, value: float, group: Group | None, measured: Value | None
+) -> dict[str, Any]:
+    summary = measured.summary if measured else None
+    comparable = reference.get("comparable") is True
+    decimals = tables._decimals([measured]) if measured and summary else 2
+    half = f" ± {shown(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
+    gaps = "; ".join(tables.gap_texts(measured)) if measured else "no such cell in this suite"
+    at = group.at if group else {n: words(reference.get(n)) for n in ("label", "dataset", "latent_size", "net")}
+    return {
+        "label": at.get("label") or words(reference.get("variant")), "net": at.get("net") or "–",
+        "dataset": at.get("dataset"), "latent_size": at.get("latent_size") or "–", "metric": metric,
+        "published": figure(value, 7), "source": words(reference.get("source"), 400),
+        "protocol": words(reference.get("protocol"), 600), "comparable": comparable,
+        "because": words(reference.get("because"), 600),
+        "obtained": f"{shown(summary.mean, decimals)}{half}" if summary else "",
+        "n": f"n = {summary.n}" if summary else "", "gaps": gaps,
+        "difference": _signed(summary.mean - value, decimals) if summary and comparable else "",
+    }  # fmt: skip
+
+
+def _signed(value: float, decimals: int) -> str:
+    return ("+" if value > 0 else "") + shown(value, decimals)
+
+
+# -- curves
+
+
+def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
+    """For each dataset, panels by latent size and likelihood: losses of different likelihoods share no axis."""
+    found: dict[str, dict[tuple[Any, ...], list[tuple[Group, list[Record]]]]] = {}
+    for group in suite.groups:
+        records = [cell.record for cell in group.cells if cell.record and cell.status in ("done", "diverged")]
+        if records:
+            panel = (group.at["latent_size"], group.at["likelihood"])
+            found.setdefault(str(group.at["dataset"]), {}).setdefault(panel, []).append((group, records))
+    return [view for dataset, panels in found.items() if (view := _curves(dataset, panels, hues))["panels"]]
+
+
+def _curves(dataset: str, panels: dict[tuple[Any, ...], list[Any]], hues: dict[str, int]) -> dict[str, Any]:
+    views, labels = [], {}
+    several = len({likelihood for _, likelihood in panels}) > 1
+    for (size, likelihood), members in sorted(panels.items(), key=lambda item: (item[0][0] or 0, str(item[0][1]))):
+        lines = [line for group, records in members for line in _lines(group, records, hues)]
+        caption = f"latent size {size}" + (f", {likelihood}" if several else "")
+        alt = f"Loss per epoch on {dataset}, {caption}: " + ", ".join(line.name for line in lines)
+        chart = line_chart(lines, "epoch", "loss, nats per image", words(alt, 600))
+        if chart:
+            views.append({"caption": caption, "chart": chart})
+            labels |= {(g.at["label"], g.at["net"]): hues.get(str(g.at["label"]), 0) for g, _ in members}
+    legend = [{"label": label, "net": net, "hue": hue, "dashed": _dashed(net)} for (label, net), hue in labels.items()]
+    return {"dataset": dataset, "panels": views, "legend": legend}
+
+
+def _dashed(net: object) -> bool:
+    return net not in (None, "mlp")
+
+
+def _lines(group: Group, records: list[Record], hues: dict[str, int]) -> list[Line]:
+    name = f"{group.at['label']} {group.at['net'] or ''}".strip()
+    colour = hues.get(str(group.at["label"]), 0)
+    histories = [history for record in records if (history := record.history())]
+    lines = []
+    for split, style in (("train", "train"), ("test", "dashed" if _dashed(group.at["net"]) else "")):
+        epochs, mean, half = _mean_curve(histories, f"{split}_loss")
+        low = [m - h for m, h in zip(mean, half, strict=True)] if split == "test" and any(half) else []
+        high = [m + h for m, h in zip(mean, half, strict=True)] if low else []
+        lines.append(Line(f"{name}, {split}, {len(histories)} seeds", colour, epochs, mean, low, high, style))
+    return lines
+
+
+def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[list[float], list[float], list[float]]:
+    """Epochs, mean and t half-width over the seeds that reached each epoch."""
+    values: dict[float, list[float]] = {}
+    for history in histories:
+        for entry in history:
+            value = number(entry.get(column))
+            if value is not None:
+                values.setdefault(entry["epoch"], []).append(value)
+    summaries = [(epoch, summarise(values[epoch])) for epoch in sorted(values)]
+    return [e for e, _ in summaries], [s.mean for _, s in summaries], [s.half_width or 0.0 for _, s in summaries]
+
+
+# -- galleries
+
+
+def galleries(suite: Suite) -> list[dict[str, Any]]:
+    """Pictures by dataset and latent size, of the first seed of each configuration that is done."""
+    shown_cells = [(group, group.done[0]) for group in suite.groups if group.done]
+    ordered = sorted(enumerate(shown_cells), key=lambda item: _gallery_order(suite, *item))
+    views = []
+    for (dataset, size), members in groupby(
+        (pair for _, pair in ordered), key=lambda pair: (pair[0].at["dataset"], pair[0].at["latent_size"])
+    ):
+        entries = [_gallery_entry(group, cell) for group, cell in members]
+        view = {"dataset": dataset, "latent_size": size, "entries": entries,
+                "samplers": list(dict.fromkeys(s["sampler"] for e in entries for s in e["samples"])),
+                "spaces": list(dict.fromkeys(m["space"] for e in entries for m in e["maps"])),
+                "originals": next((e for e in entries if e["restored"]), None),
+                "classes": next((e["classes"] for e in entries if e["maps"]), [])}  # fmt: skip
+        views.append(view)
+    return views
+
+
+def _gallery_order(suite: Suite, index: int, pair: tuple[Group, Cell]) -> tuple[int, int, int]:
+    datasets = list(dict.fromkeys(g.at["dataset"] for g in suite.groups))
+    at = pair[0].at
+    size = at["latent_size"]
+    return datasets.index(at["dataset"]), size if isinstance(size, int) else 0, index
+
+
+def _gallery_entry(group: Group, cell: Cell) -> dict[str, Any]:
+    assert cell.record is not None
+    found = [picture for path in cell.record.pictures() if (picture := read(path))]
+    strips = next((p for p in found if p.name == "reconstructions"), None)
+    return {
+        "at": group.at, "cell": cell, "caption": caption(cell),
+        "restored": {"width": strips.width, "height": strips.height // 2} if strips else None,
+        "samples": [{"sampler": p.sampler, "width": p.width, "height": p.height} for p in found if p.sampler],
+        "maps": [{"space": space} for space in spaces(cell.record)],
+        "classes": class_names(cell.record),
+    }  # fmt: skip
+
+
+def spaces(record: Record) -> list[str]:
+    """The maps that a record has: "latent", "tsne", "umap", those with an array of shape (P, 2)."""
+    arrays = record.embeddings() or {}
+    labels = arrays.get("labels", np.zeros(0))
+    return [name for name in arrays if name != "labels" and re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name)
+            and arrays[name].ndim == 2 and arrays[name].shape == (len(labels), 2)]  # fmt: skip
+
+
+def class_names(record: Record) -> list[str]:
+    found = mapping(record.about.get("dataset")).get("classes")
+    return [words(name, 40) for name in found] if isinstance(found, list) else []
+
+
+def caption(cell: Cell) -> str:
+    """What a picture always says: variant, net, dataset, latent size, seed."""
+    at = coordinates(cell.cell)
+    parts = [at["label"], at["net"], at["dataset"], f"latent size {at['latent_size']}", f"seed {cell.seed}"]
+    return ", ".join(str(part) for part in parts if part)

@@ -1,0 +1,471 @@
+"""The comparison table: one model of it, for the site and for `bench table`.
+
+A table holds one metric family (`fcd` = one column group per sampler). A value is the mean over the seeds of one
+configuration; seeds are all that is ever averaged. Where values were measured under different keys (another
+likelihood, another classifier) they stand in different columns, and one configuration whose seeds were measured
+under different keys has no mean at all. What is not there is named, with its reason.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError, did_you_mean
+from bench.stats import Summary, best, summarise
+from bench.store import Record
+
+from .data import AXES, EXTRA_AXES, Cell, Coordinates, Group, Suite, day, load, mapping, number, words
+
+ROWS = ("label", "net")
+COLUMNS = ("dataset", "member", "latent_size")
+ARROWS = {"lower": "↓", "higher": "↑"}
+HEADINGS = {
+    "label": "Variant", "variant": "Method", "net": "Net", "likelihood": "Likelihood", "dataset": "Data",
+    "latent_size": "Latent size", "setting": "Setting", "key": "Measured with",
+}  # fmt: skip
+GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "failed", "diverged": "diverged"}
+
+Place = tuple[tuple[str, "str | int | None"], ...]  #: (axis, coordinate) pairs: a row's or a column's identity
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Seeds without a number, and why."""
+
+    state: str  #: missing | skipped | failed | diverged | n/a
+    reason: str
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One configuration's numbers under one metric: a value per seed, and the gaps."""
+
+    seeds: dict[int, float]
+    planned: int  #: seeds that were to be trained (all but the skipped)
+    gaps: tuple[Gap, ...] = ()
+    key: tuple[tuple[str, str], ...] = ()
+    counted: str = ""  #: how many images (or points) each value is over
+    ids: dict[int, str] | None = None  #: seed -> cell id
+    best: bool = False
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        return summarise([self.seeds[seed] for seed in sorted(self.seeds)]) if self.seeds else None
+
+    @property
+    def complete(self) -> bool:
+        return len(self.seeds) == self.planned
+
+    @property
+    def state(self) -> str:
+        """"done", or what keeps it from having a number."""
+        return "done" if self.seeds else (self.gaps[0].state if self.gaps else "n/a")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows × columns of values of one metric family. `cells[row, column]` is absent where the grid has nothing."""
+
+    id: str
+    suite: str
+    metric: str
+    unit: str
+    better: str
+    summary: str
+    row_axes: tuple[str, ...]
+    column_axes: tuple[str, ...]
+    rows: tuple[Place, ...]
+    columns: tuple[Place, ...]
+    cells: dict[tuple[Place, Place], Value]
+    note: str
+    dataset: str = ""  #: where the table is of one dataset only
+
+    @property
+    def heading(self) -> str:
+        name = f"{self.metric}, {self.dataset}" if self.dataset else self.metric
+        return f"{name} {ARROWS.get(self.better, '')}".strip() + (f" ({self.unit})" if self.unit else "")
+
+    def axis(self, name: str) -> str:
+        """The heading of an axis."""
+        members = {dict(column).get("member") for column in (*self.columns, *self.rows)} - {None}
+        if name == "member":
+            return "Space" if members <= {"latent", "tsne", "umap"} else "Sampler"
+        return HEADINGS.get(name, name)
+
+    @property
+    def empty(self) -> bool:
+        """True where there is not one number."""
+        return not any(value.seeds for value in self.cells.values())
+
+    @cached_property
+    def decimals(self) -> dict[Place, int]:
+        """Decimals of each column: two digits of the median half-width, four of the mean where there is none."""
+        return {column: _decimals(self.column(column)) for column in self.columns}
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """Footnote text -> its letter, in reading order."""
+        texts: dict[str, None] = {}
+        for row in self.rows:
+            for column in self.columns:
+                for text in gap_texts(self.cells.get((row, column))):
+                    texts.setdefault(text)
+        return {text: _letter(index) for index, text in enumerate(texts)}
+
+    def column(self, column: Place) -> list[Value]:
+        return [self.cells[row, column] for row in self.rows if (row, column) in self.cells]
+
+    def marks_of(self, value: Value) -> list[str]:
+        return [self.marks[text] for text in gap_texts(value)]
+
+
+def gap_texts(value: Value | None) -> list[str]:
+    """What a footnote says of each gap: "failed: out of memory"."""
+    gaps = value.gaps if value else ()
+    return list(dict.fromkeys(_gap_text(gap) for gap in gaps))
+
+
+def _gap_text(gap: Gap) -> str:
+    reason = gap.reason or "no reason recorded"
+    return reason if gap.state == "missing" else f"{GAPS.get(gap.state, gap.state)}: {reason}"
+
+
+def families(suite: Suite) -> dict[str, list[str]]:
+    """Metric family -> its metric names, in the order of the suite, then of the records."""
+    found: dict[str, list[str]] = {name: [] for name in suite.metrics}
+    for record in suite.records:
+        for name, entry in record.metrics.items():
+            family = words(mapping(entry).get("family") or name)
+            names = found.setdefault(family, [])
+            if name not in names:
+                names.append(name)
+    return {family: names for family, names in found.items() if names}
+
+
+def build(
+    suite: Suite,
+    metric: str | None = None,
+    rows: Sequence[str] = ROWS,
+    columns: Sequence[str] = COLUMNS,
+    dataset: str | None = None,
+) -> list[Table]:
+    """The tables of a suite, one a metric family, or the one of `metric` (a family's or a metric's name).
+
+    Axes named neither in `rows` nor in `columns` are added to the rows where they differ. Raises `UsageError` for
+    an unknown metric or axis.
+    """
+    known = families(suite)
+    _check_axes(rows, columns)
+    wanted = {metric: _members(known, metric)} if metric else known
+    groups = [g for g in suite.groups if dataset is None or g.at["dataset"] == dataset]
+    tables = [_table(suite, family, names, groups, tuple(rows), tuple(columns)) for family, names in wanted.items()]
+    return [replace(t, id=f"{t.id}-{dataset}", dataset=dataset) if dataset else t for t in tables]
+
+
+def _members(known: dict[str, list[str]], metric: str) -> list[str]:
+    every = [name for names in known.values() for name in names]
+    if metric not in known and metric not in every:
+        raise UsageError(f"no metric {metric!r} in these records{did_you_mean(metric, {*known, *every})}")
+    return known.get(metric, [metric])
+
+
+def _check_axes(rows: Sequence[str], columns: Sequence[str]) -> None:
+    known = (*AXES, *EXTRA_AXES)
+    for axis in (*rows, *columns):
+        if axis not in known:
+            raise UsageError(f"unknown axis {axis!r}{did_you_mean(axis, known, 'axes')}")
+    twice = sorted({axis for axis in (*rows, *columns) if (*rows, *columns).count(axis) > 1})
+    if twice:
+        raise UsageError(f"axis {twice[0]!r} is named twice; an axis is either of the rows or of the columns")
+
+
+def _table(
+    suite: Suite, family: str, names: list[str], groups: list[Group], rows: tuple[str, ...], columns: tuple[str, ...]
+) -> Table:
+    entries = [mapping(r.metrics.get(name)) for r in suite.records for name in names if name in r.metrics]
+    values = [(_at(group, family, name, entries), measure(group, name)) for group in groups for name in names]
+    rows, columns = _arranged([at for at, _ in values], rows, columns)
+    cells = {}
+    for at, value in values:
+        cells[_place(at, rows), _place(at, columns)] = value
+    cells = _split_by_key(cells)
+    columns = (*columns, "key") if any(place[-1][0] == "key" for _, place in cells) else columns
+    better = words(_first(entry.get("better") for entry in entries))
+    return Table(
+        id=f"{suite.name}-{family}",
+        suite=suite.name,
+        metric=family,
+        unit=words(_first(entry.get("unit") for entry in entries)),
+        better=better,
+        summary=_summary(suite, names),
+        row_axes=rows,
+        column_axes=columns,
+        rows=tuple(dict.fromkeys(row for row, _ in cells)),
+        columns=_sorted({column: None for _, column in cells}, columns),
+        cells=_with_best(cells, better),
+        note=_note(suite, groups),
+    )
+
+
+def _at(group: Group, family: str, name: str, entries: list[dict[str, Any]]) -> Coordinates:
+    member = name.removeprefix(f"{family}_") if name != family and name.startswith(f"{family}_") else None
+    return {**group.at, "member": member}
+
+
+def measure(group: Group, name: str) -> Value:
+    """The values of metric `name` over a group's seeds, with every gap and its reason."""
+    seeds: dict[int, float] = {}
+    keys: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    gaps: dict[tuple[str, str], list[int]] = {}
+    counted: set[str] = set()
+    for cell in group.cells:
+        value, why = _read(cell, name)
+        if value is None:
+            gaps.setdefault(why, []).append(cell.seed)
+            continue
+        entry = mapping(cell.record.metrics[name]) if cell.record else {}
+        seeds[cell.seed] = value
+        keys.setdefault(_key(entry), []).append(cell.seed)
+        counted.add(words(entry.get("n")))
+    if len(keys) > 1:
+        gaps["n/a", f"seeds measured differently ({_key_clash(keys)})"] = sorted(seeds)
+        seeds = {}
+    ids = {cell.seed: cell.id for cell in group.cells}
+    found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
+    key = next(iter(keys)) if len(keys) == 1 else ()
+    return Value(seeds, len(group.planned), found, key, ", ".join(sorted(counted)), ids)
+
+
+def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
+    """A cell's value, or the state and reason of its absence."""
+    if cell.record is None or cell.status != "done":
+        return None, (cell.status, cell.reason)
+    if name not in cell.record.metrics:
+        return None, ("missing", "not computed for this cell")
+    entry = mapping(cell.record.metrics[name])
+    value = number(entry.get("value"))
+    return value, ("n/a", words(entry.get("reason"), 300) or "not a finite number")
+
+
+def _key(entry: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What must agree before two values may be compared."""
+    parts = {words(k): words(v) for k, v in mapping(entry.get("key")).items()}
+    return tuple(sorted((parts | {"version": words(entry.get("version", 1))}).items()))
+
+
+def _key_clash(keys: Iterable[tuple[tuple[str, str], ...]]) -> str:
+    return " or ".join(key_text(key, keys) for key in keys)
+
+
+def key_text(key: Iterable[tuple[str, str]], among: Iterable[tuple[tuple[str, str], ...]]) -> str:
+    """The parts of a key that differ among several, as words: "likelihood bernoulli"."""
+    every = [dict(other) for other in among]
+    differing = [(k, v) for k, v in key if len({other.get(k) for other in every}) > 1]
+    return ", ".join(f"{k} {v}" for k, v in differing)
+
+
+def _arranged(
+    every: list[Coordinates], rows: tuple[str, ...], columns: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop axes that say nothing, add to the rows those without which two configurations would share a cell."""
+    varied = {axis for axis in (*AXES, *EXTRA_AXES) if len({at.get(axis) for at in every}) > 1}
+    rows = tuple(axis for axis in rows if axis in varied) or rows[:1]
+    columns = tuple(axis for axis in columns if axis in varied) or columns[:1]
+    for axis in ("label", "net", "likelihood", "dataset", "latent_size", "member", "setting"):
+        buckets: dict[tuple[Place, Place], set[Any]] = {}
+        for at in every:
+            buckets.setdefault((_place(at, rows), _place(at, columns)), set()).add(at.get(axis))
+        if axis not in (*rows, *columns) and any(len(found) > 1 for found in buckets.values()):
+            rows = (*rows, axis)
+    return rows, columns
+
+
+def _place(at: Coordinates, axes: Iterable[str]) -> Place:
+    return tuple((axis, at.get(axis)) for axis in axes)
+
+
+def _split_by_key(cells: dict[tuple[Place, Place], Value]) -> dict[tuple[Place, Place], Value]:
+    """One column a key, wherever the values of a column were measured under different keys."""
+    keys: dict[Place, dict[tuple[tuple[str, str], ...], None]] = {}
+    for (_, column), value in cells.items():
+        found = keys.setdefault(column, {})
+        if value.seeds:
+            found.setdefault(value.key)
+    if all(len(found) < 2 for found in keys.values()):
+        return cells
+    split = {}
+    for (row, column), value in cells.items():
+        key = value.key if value.seeds else next(iter(keys[column]), ())
+        split[row, (*column, ("key", key_text(key, keys[column]) or "–"))] = value
+    return split
+
+
+def _sorted(columns: dict[Place, None], axes: tuple[str, ...]) -> tuple[Place, ...]:
+    """Numbers by size, words in order of appearance, axis by axis."""
+    ranks: list[dict[Any, int]] = []
+    for index in range(len(axes)):
+        found = list(dict.fromkeys(column[index][1] for column in columns))
+        if all(isinstance(x, int) for x in found):
+            found.sort()  # type: ignore[type-var]
+        ranks.append({x: rank for rank, x in enumerate(found)})
+    return tuple(sorted(columns, key=lambda c: tuple(rank[part[1]] for rank, part in zip(ranks, c, strict=True))))
+
+
+def _with_best(cells: dict[tuple[Place, Place], Value], better: str) -> dict[tuple[Place, Place], Value]:
+    """Mark the best of each column. Rows with a seed missing take no part, since what is missing may be the worst;
+    and where such a row, or one of too few seeds, has the better mean, nothing is marked."""
+    columns: dict[Place, dict[Place, Value]] = {}
+    for (row, column), value in cells.items():
+        if value.seeds:
+            columns.setdefault(column, {})[row] = value
+    winners = {(row, column) for column, values in columns.items() for row in _winners(values, better)}
+    return {place: replace(value, best=place in winners) for place, value in cells.items()}
+
+
+def _winners(values: dict[Place, Value], better: str) -> set[Place]:
+    found = best({row: value.seeds for row, value in values.items() if value.complete}, better)
+    sign = -1 if better == "higher" else 1
+    first = min(values, key=lambda row: sign * summarise(list(values[row].seeds.values())).mean)
+    return found if first in found else set()
+
+
+def _summary(suite: Suite, names: list[str]) -> str:
+    for record in suite.records:
+        about = mapping(record.about.get("metrics"))
+        for name in names:
+            family = mapping(record.metrics.get(name)).get("family")
+            entry = mapping(about.get(name) or about.get(words(family)))
+            if entry.get("summary"):
+                return words(entry["summary"], 300)
+    return ""
+
+
+def _note(suite: Suite, groups: list[Group]) -> str:
+    """The footnote that goes with the numbers wherever they are pasted."""
+    records = [cell.record for group in groups for cell in group.done if cell.record]
+    seeds = sorted({len(group.planned) for group in groups if group.planned})
+    parts = ["Mean ± half-width of the 95 % t-interval over training seeds"]
+    if seeds:
+        parts[0] += f" (n = {_span(seeds)})"
+    parts.append(
+        "bold: the best and all that cannot be told from it (paired t-test over shared seeds, Welch elsewhere, "
+        "Holm-corrected, 5 %); only complete rows with at least 3 seeds can be, and none is where another has the "
+        "better mean"
+    )
+    parts.append(_protocol(records))
+    parts.append(f"suite {suite.name}" + (f" ({suite.digest[:12]})" if suite.digest else ""))
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _protocol(records: list[Record]) -> str:
+    epochs = sorted({e for r in records if (e := mapping(r.cell.get("train")).get("epochs")) and number(e)})
+    commits = sorted({words(r.provenance.get("git"), 40)[:10] for r in records} - {""})
+    dates = sorted({day(r) for r in records} - {""})
+    parts = [f"{_span(epochs)} epochs"] if epochs else []
+    parts += [f"commit {', '.join(commits[:3])}"] if commits else []
+    parts += [dates[-1]] if dates else []
+    return ", ".join(parts)
+
+
+def _span(numbers: list[Any]) -> str:
+    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _decimals(values: list[Value]) -> int:
+    summaries = [value.summary for value in values if value.summary]
+    halves = [_magnitude(s.half_width) for s in summaries if s.half_width]
+    means = [_magnitude(s.mean) for s in summaries if s.mean]
+    wanted = 1 - statistics.median_low(halves) if halves else (3 - max(means) if means else 0)
+    return max(0, min(6, wanted))
+
+
+def _magnitude(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
+
+
+def _letter(index: int) -> str:
+    """a, b, ..., z, aa, ab, ...
+
+    >>> _letter(0), _letter(25), _letter(26)
+    ('a', 'z', 'aa')
+    """
+    head, last = divmod(index, 26)
+    return (_letter(head - 1) if head else "") + chr(ord("a") + last)
+
+
+def _first(values: Iterable[Any]) -> Any:
+    return next((value for value in values if value), None)
+
+
+def shown(number: float, decimals: int) -> str:
+    """A number with fixed decimals and a true minus sign; very small and very large ones with an exponent.
+
+    >>> shown(-105.31, 1), shown(0.00000012, 6), shown(0.0, 3)
+    ('−105.3', '1.2e−07', '0.000')
+    """
+    text = f"{number:.{decimals}f}"
+    if abs(number) >= 1e7 or (number != 0 and float(text) == 0):
+        text = f"{number:.2g}"
+    return text.replace("-", "−")
+
+
+def table_text(
+    results: Path,
+    suite: str,
+    format: str = "text",  # noqa: A002  (the flag of the verb)
+    metric: str | None = None,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> str:
+    """What `bench table SUITE` prints. Raises `UsageError` for an unknown suite, format, metric or axis."""
+    from .formats import FORMATS
+
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}{did_you_mean(format, FORMATS)}")
+    loaded = load(Path(results), suite)
+    rows = ROWS if rows is None else rows
+    columns = tuple(axis for axis in COLUMNS if axis not in rows) if columns is None else columns
+    rows = tuple(axis for axis in rows if axis not in columns) if rows is ROWS else rows
+    tables = build(loaded, metric, rows, columns)
+    if not tables:
+        raise UsageError(f"suite {suite!r} has no metrics recorded yet")
+    return FORMATS[format](tables)
+
+
+def as_json(table: Table) -> dict[str, Any]:
+    """A table as plain values: rows of cells."""
+    return {
+        "id": table.id, "suite": table.suite, "metric": table.metric, "unit": table.unit, "better": table.better,
+        "row_axes": table.row_axes, "column_axes": table.column_axes, "note": table.note,
+        "rows": [_row_json(table, row) for row in table.rows],
+    }  # fmt: skip
+
+
+def _row_json(table: Table, row: Place) -> dict[str, Any]:
+    pairs = [(column, table.cells[row, column]) for column in table.columns if (row, column) in table.cells]
+    return {"at": dict(row), "cells": [_value_json(column, value) for column, value in pairs]}
+
+
+def _value_json(column: Place, value: Value) -> dict[str, Any]:
+    summary = value.summary
+    return {
+        "at": dict(column),
+        "mean": summary.mean if summary else None,
+        "half_width": summary.half_width if summary else None,
+        "std": summary.std if summary else None,
+        "n": len(value.seeds), "planned": value.planned, "best": value.best, "state": value.state,
+        "reason": "; ".join(gap_texts(value)), "key": dict(value.key),
+        "seeds": {str(seed): number for seed, number in value.seeds.items()},
+        "cells": [value.ids[seed] for seed in sorted(value.seeds)] if value.ids else [],
+    }  # fmt: skip
+
+
+def dumps(tables: list[Table]) -> str:
+    """The JSON form of several tables."""
+    return json.dumps({"tables": [as_json(table) for table in tables]}, indent=1, ensure_ascii=False) + "\n"

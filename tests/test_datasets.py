@@ -1,0 +1,660 @@
+"""Datasets: on files the tests write, and on real ones if the data root (BENCH_DATA, else ./data) has any."""
+
+import gzip
+import inspect
+import io
+import os
+import pickle
+import socket
+import struct
+import threading
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets as published
+
+from bench import data, registry
+from bench.datasets import binarised
+from bench.datasets._idx import read_idx
+from bench.datasets._images import Recipe
+from bench.datasets._torchvision import ask
+from bench.errors import DataError, UsageError
+
+ALL = registry.names("datasets")
+IDX = ("mnist", "fashion_mnist", "kmnist")
+CELEBA_FILES = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
+
+
+def example(name, **options):
+    """A dataset with something plausible for every option that has no default."""
+    needed = {o.name: o for o in registry.describe("datasets", name).options.values()}
+    plausible = {"str": "my-images", "int": 8}
+    filled = {o.name: plausible[o.annotation] for o in needed.values() if o.default is registry.REQUIRED}
+    return data.build(name, filled | options)
+
+
+def real(name, **options):
+    """The dataset and its root where the data are; else the test is skipped with the words of `missing`."""
+    root, dataset = data.find_root(None), data.build(name, options)
+    if problem := dataset.missing(root):
+        pytest.skip(f"no real {name}: {problem}")
+    return dataset, root
+
+
+def write_idx(path, values):
+    header = bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(header + values.tobytes())
+
+
+def write_mnist(root, name="mnist", train=20, test=10):
+    """A tiny dataset in MNIST's layout; returns its folder and the train images (N, 28, 28)."""
+    folder = data.build(name, {}).where(root)
+    images = {
+        "train": np.random.default_rng(0).integers(0, 256, (train, 28, 28), np.uint8),
+        "t10k": np.random.default_rng(1).integers(0, 256, (test, 28, 28), np.uint8),
+    }
+    for part, pixels in images.items():
+        write_idx(folder / f"{part}-images-idx3-ubyte", pixels)
+        write_idx(folder / f"{part}-labels-idx1-ubyte", np.arange(len(pixels), dtype=np.uint8) % 10)
+    return folder, images["train"]
+
+
+def encoded(image, kind="PNG", **save):
+    out = io.BytesIO()
+    image.save(out, kind, **save)
+    return out.getvalue()
+
+
+def picture(width, height, colour, kind="PNG", mode="RGB"):
+    return encoded(Image.new(mode, (width, height), colour), kind)
+
+
+def write_folder(root, files=None):
+    """An image folder of two classes, pictures of several sizes and both formats."""
+    files = files or {
+        "train/cat/a.png": picture(9, 7, "red"),
+        "train/cat/b.JPG": picture(20, 30, "white", "JPEG"),
+        "train/dog/c.jpeg": picture(8, 8, "black", "JPEG"),
+        "train/dog/.hidden.png": b"not looked at",
+        "train/dog/notes.txt": b"not looked at",
+        "test/dog/d.png": picture(5, 50, "blue"),
+    }
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def folder(root, path="images", **options):
+    return data.build("folder", {"path": str(root / path), "size": 8} | options)
+
+
+# --- the contract, for every dataset there is ---
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_the_registry_reads_is_what_the_class_has(name):
+    component, cls = registry.describe("datasets", name), registry.load("datasets", name)
+    keyword_only = [p for p in inspect.signature(cls).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert {o.name: o.default for o in component.options.values() if o.default is not registry.REQUIRED} == {
+        p.name: p.default for p in keyword_only if p.default is not p.empty
+    }
+    assert set(component.options) == {p.name for p in keyword_only} >= {"binarise"}
+    assert {k: getattr(cls, k) for k in component.constants} == component.constants
+    assert example(name).name == name
+    assert component.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_missing_is_said_with_the_place_it_was_looked_for(name, tmp_path):
+    dataset = example(name)
+    if dataset.embedded:
+        assert dataset.missing(tmp_path) is None
+        assert dataset.where(tmp_path).exists()
+        return
+    assert str(tmp_path) in dataset.missing(tmp_path)
+    assert "put" in dataset.missing(tmp_path)
+    with pytest.raises(DataError, match=f"^{name}: ") as caught:
+        dataset.load(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_unknown_binarisation_is_refused_with_the_nearest_name(name):
+    with pytest.raises(UsageError, match="did you mean 'static'"):
+        example(name, binarise="statics")
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if registry.describe("datasets", n).constants["embedded"]])
+def test_an_embedded_dataset_loads_from_an_empty_root(name, tmp_path):
+    dataset = example(name)
+    loaded = dataset.load(tmp_path)
+    assert loaded.shape == (dataset.channels, dataset.size, dataset.size)
+    assert loaded.train.labels.unique().tolist() == list(range(len(loaded.classes)))
+    assert loaded.fingerprint() == example(name).load(tmp_path).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("mnist", published.MNIST.resources),
+        ("fashion_mnist", published.FashionMNIST.resources),
+        ("kmnist", published.KMNIST.resources),
+        ("cifar10", [*published.CIFAR10.train_list, *published.CIFAR10.test_list]),
+        ("stl10", [r for r in published.STL10.train_list + published.STL10.test_list if "unlab" not in r[0]]),
+        ("celeba", [(file, md5) for _, md5, file in published.CelebA.file_list if file in CELEBA_FILES]),
+    ],
+)
+def test_the_recorded_checksums_are_those_torchvision_demands(name, theirs):
+    ours = registry.load("datasets", name).md5
+    assert {file: ours.get(file) for file, _ in theirs} == {file: md5 for file, md5 in theirs}  # noqa: C416
+
+
+@pytest.mark.parametrize("name", [*IDX, "cifar10", "stl10"])
+def test_files_lie_where_torchvision_puts_them(name, tmp_path):
+    dataset = data.build(name, {})
+    theirs = getattr(published, type(dataset).__name__)
+    below = f"{theirs.__name__}/raw" if name in IDX else theirs.base_folder
+    assert dataset.where(tmp_path) == tmp_path / below
+    assert set(dataset.urls) == set(theirs.mirrors if name in IDX else [theirs.url])
+
+
+# --- binarise ---
+
+
+def test_threshold_cuts_at_128():
+    images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    assert torch.equal(binarised(images, "threshold", 0) == 255, images >= 128)
+
+
+def test_static_binarisation_draws_each_pixel_with_its_own_probability():
+    images = torch.tensor([0, 64, 255], dtype=torch.uint8).view(1, 3, 1, 1).expand(10_000, 3, 2, 2)
+    drawn = binarised(images, "static", 0)
+    assert set(drawn.unique().tolist()) == {0, 255}
+    shares = (drawn == 255).double().mean((0, 2, 3))
+    sigma = (64 / 255 * 191 / 255 / 40_000) ** 0.5
+    assert shares[0] == 0
+    assert abs(shares[1] - 64 / 255) < 5 * sigma
+    assert shares[2] == 1
+
+
+def test_static_binarisation_is_the_same_images_on_every_machine(tmp_path):
+    first, again = (data.build("digits", {"binarise": "static"}).load(tmp_path) for _ in range(2))
+    assert first.fingerprint() == again.fingerprint() == "48dab5b3adfba869"
+    assert first.train.labels.tolist() == data.build("digits", {}).load(tmp_path).train.labels.tolist()
+
+
+def test_static_binarisation_of_the_test_split_does_not_depend_on_the_train_split(tmp_path):
+    for train in (20, 30):
+        write_mnist(tmp_path / str(train), train=train)
+    few, more = (data.build("mnist", {"binarise": "static"}).load(tmp_path / str(n)) for n in (20, 30))
+    assert torch.equal(few.test.images, more.test.images)
+    assert not torch.equal(few.test.images, few.train.images[:10])
+
+
+# --- digits ---
+
+
+def test_digits_have_every_grey_value_of_the_original_and_a_stratified_split(tmp_path):
+    loaded = data.build("digits", {}).load(tmp_path)
+    values = torch.cat([loaded.train.images, loaded.test.images]).unique().tolist()
+    assert values == [(255 * count + 8) // 16 for count in range(17)]
+    assert (len(loaded.train), len(loaded.test)) == (1438, 359)
+    share = loaded.test.labels.bincount() / (loaded.train.labels.bincount() + loaded.test.labels.bincount())
+    assert ((share - 0.2).abs() < 0.003).all()
+    assert loaded.fingerprint() == "ee77fcb61eff492c"
+
+
+# --- the IDX family ---
+
+
+@pytest.mark.parametrize("name", IDX)
+def test_idx_files_are_read_plain_and_gzipped_to_the_same_data(name, tmp_path):
+    folder, images = write_mnist(tmp_path, name)
+    plain = data.build(name, {}).load(tmp_path)
+    for path in list(folder.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = data.build(name, {}).load(tmp_path)
+    assert torch.equal(plain.train.images[:, 0], torch.from_numpy(images))
+    assert plain.train.labels.tolist() == [*range(10)] * 2
+    assert packed.fingerprint() == plain.fingerprint()
+    assert data.status(name, tmp_path)["original"].startswith("no: train-images")
+
+
+def test_our_idx_reader_agrees_with_torchvision(tmp_path):
+    folder, _ = write_mnist(tmp_path)
+    path = folder / "train-images-idx3-ubyte"
+    assert torch.equal(read_idx(path, axes=3), published.mnist.read_image_file(str(path)))
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_truncated_idx_file_is_named(suffix, tmp_path):
+    folder, _ = write_mnist(tmp_path)
+    path = folder / "t10k-images-idx3-ubyte"
+    whole = gzip.compress(path.read_bytes()) if suffix else path.read_bytes()
+    path.unlink()
+    path.with_name(path.name + suffix).write_bytes(whole[:-100])
+    with pytest.raises(DataError, match=f"t10k-images-idx3-ubyte{suffix}: (truncated|cannot be read)"):
+        data.build("mnist", {}).load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "complaint"),
+    [
+        ("train-images-idx3-ubyte", np.zeros((20, 28), np.uint8), "not an IDX file of bytes with 3 axes"),
+        ("train-images-idx3-ubyte", np.zeros((20, 32, 32), np.uint8), "images of 32×32 pixels"),
+        ("train-images-idx3-ubyte", np.zeros((0, 28, 28), np.uint8), "expected uint8 images"),
+        ("train-labels-idx1-ubyte", np.zeros(19, np.uint8), "20 images but 19 labels"),
+        ("t10k-labels-idx1-ubyte", np.full(10, 10, np.uint8), "label 10, expected 0 to 9"),
+    ],
+)
+def test_an_idx_file_with_other_contents_is_refused(file, values, complaint, tmp_path):
+    folder, _ = write_mnist(tmp_path)
+    write_idx(folder / file, values)
+    with pytest.raises(DataError, match=complaint):
+        data.build("mnist", {}).load(tmp_path)
+
+
+# --- the others that torchvision downloads ---
+
+
+class Trap:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_altered_cifar_batches_are_refused_before_they_are_unpickled(tmp_path):
+    dataset, sprung = data.build("cifar10", {}), tmp_path / "sprung"
+    dataset.where(tmp_path).mkdir()
+    for (name,) in dataset.files:
+        (dataset.where(tmp_path) / name).write_bytes(pickle.dumps(Trap(sprung)))
+    with pytest.raises(DataError, match=r"cifar-10-batches-py: .* no: data_batch_1, .*batches\.meta"):
+        dataset.load(tmp_path)
+    assert not sprung.exists()
+
+
+def write_stl10(root):
+    where, rng = data.build("stl10", {}).where(root), np.random.default_rng(0)
+    where.mkdir()
+    images = rng.integers(0, 256, (3, 3, 96, 96), np.uint8)  # (N, C, H, W)
+    for part in ("train", "test"):
+        (where / f"{part}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())
+        (where / f"{part}_y.bin").write_bytes(bytes((1, 10, 2)))
+    return where, images
+
+
+def test_stl10_is_read_from_its_columns_with_labels_from_zero(tmp_path):
+    _, images = write_stl10(tmp_path)
+    loaded = data.build("stl10", {}).load(tmp_path)
+    assert torch.equal(loaded.test.images, torch.from_numpy(images))
+    assert [loaded.classes[label] for label in loaded.train.labels] == ["airplane", "truck", "bird"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("train_X.bin", b"123", "no multiple of 3·96·96"),
+        ("test_y.bin", bytes((1, 2, 0)), "label 0, expected 1 to 10"),
+    ],
+)
+def test_damaged_stl10_files_are_named(file, content, complaint, tmp_path):
+    where, _ = write_stl10(tmp_path)
+    (where / file).write_bytes(content)
+    with pytest.raises(DataError, match=f"{file}: .*{complaint}"):
+        data.build("stl10", {}).load(tmp_path)
+
+
+def write_celeba(root, zipped=False):
+    where = data.build("celeba", {}).where(root)
+    colours = {"1.jpg": "red", "2.jpg": "lime", "3.jpg": "blue", "4.jpg": "white"}
+    images = {f"img_align_celeba/{n}": picture(178, 218, c, "JPEG") for n, c in colours.items()}
+    where.mkdir()
+    if zipped:
+        write_zip(where / "img_align_celeba.zip", images)
+    else:
+        write_folder(where, images)
+    (where / "list_eval_partition.txt").write_text("1.jpg 0\n2.jpg 1\n3.jpg 0\n4.jpg 2\n")
+    rows = "1.jpg  1 -1\n2.jpg -1 -1\n3.jpg -1  1\n4.jpg  1  1\n"
+    (where / "list_attr_celeba.txt").write_text(f"4\nSmiling Eyeglasses\n{rows}")
+    return where
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_celeba_takes_the_official_split_and_an_attribute_as_the_label(zipped, tmp_path):
+    write_celeba(tmp_path, zipped)
+    loaded = data.build("celeba", {"size": 16, "attribute": "Eyeglasses"}).load(tmp_path)
+    assert loaded.train.images.shape == (2, 3, 16, 16)
+    assert loaded.train.images[:, :, 8, 8].gt(128).tolist() == [[True, False, False], [False, False, True]]
+    assert loaded.test.images.min() > 250
+    assert loaded.train.labels.tolist() == [0, 1]
+    assert loaded.classes == ("not Eyeglasses", "Eyeglasses")
+
+
+def test_celeba_refuses_an_unknown_attribute_with_the_nearest(tmp_path):
+    write_celeba(tmp_path)
+    with pytest.raises(UsageError, match="'smiling'; did you mean 'Smiling'"):
+        data.build("celeba", {"attribute": "smiling"}).load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("list_eval_partition.txt", "1.jpg 0\n2.jpg 1\n", "do not name the same images"),
+        ("list_eval_partition.txt", "1.jpg 0\n2.jpg", "list_eval_partition.txt: truncated"),
+        ("list_attr_celeba.txt", "4\nSmiling Young\n1.jpg 1 1\n2.jpg 1\n", "list_attr_celeba.txt: truncated"),
+        ("img_align_celeba/3.jpg", None, "3.jpg is not in it"),
+    ],
+)
+def test_incomplete_celeba_files_are_named(file, content, complaint, tmp_path):
+    path = write_celeba(tmp_path) / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(DataError, match=complaint):
+        data.build("celeba", {}).load(tmp_path)
+
+
+# --- image folders ---
+
+
+def write_zip(path, files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def test_a_folder_of_any_sizes_becomes_squares_with_sorted_classes(tmp_path):
+    write_folder(tmp_path / "images")
+    loaded = folder(tmp_path).load(tmp_path)
+    assert loaded.shape == (3, 8, 8)
+    assert loaded.classes == ("cat", "dog")
+    assert loaded.train.labels.tolist() == [0, 0, 1]
+    assert loaded.test.labels.tolist() == [1]
+    assert loaded.train.images[0, :, 4, 4].tolist() == [255, 0, 0]
+    assert loaded.test.images[0, :, 4, 4].tolist() == [0, 0, 255]
+
+
+def test_a_zip_gives_the_same_data_as_the_folder_it_was_made_from(tmp_path):
+    root = write_folder(tmp_path / "images")
+    files = {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+    write_zip(tmp_path / "images.zip", files | {"__MACOSX/train/cat/._a.png": b"shadow", "train/cat/": b""})
+    before = sorted(tmp_path.iterdir())
+    unpacked, packed = folder(tmp_path).load(tmp_path), folder(tmp_path, "images.zip").load(tmp_path)
+    assert packed.fingerprint() == unpacked.fingerprint()
+    assert sorted(p for p in tmp_path.iterdir() if p.name != ".cache") == before
+
+
+def test_a_zip_cannot_write_or_read_outside_itself(tmp_path):
+    names = ["train/x/1.png", "test/x/1.png", "train/x/../../../outside.png", "/train/x/outside.png"]
+    write_zip(tmp_path / "a.zip", dict.fromkeys(names, picture(8, 8, "red")))
+    assert len(folder(tmp_path, "a.zip").load(tmp_path).train) == 1
+    assert not list(tmp_path.parent.rglob("outside.png"))
+
+
+def test_one_channel_is_the_luma_of_the_colours(tmp_path):
+    write_folder(tmp_path / "images")
+    loaded = folder(tmp_path, channels=1).load(tmp_path)
+    assert loaded.shape == (1, 8, 8)
+    assert int(loaded.train.images[0, 0, 4, 4]) == round(0.299 * 255)
+
+
+def test_a_relative_path_is_looked_for_in_the_working_directory_then_under_the_root(tmp_path, monkeypatch):
+    here, root = tmp_path / "here", tmp_path / "root"
+    write_folder(root / "images")
+    here.mkdir()
+    monkeypatch.chdir(here)
+    dataset = data.build("folder", {"path": "images", "size": 8})
+    assert dataset.where(root) == root / "images"
+    write_folder(here / "images")
+    assert dataset.where(root).resolve() == here / "images"
+
+
+def test_the_centre_is_what_a_crop_keeps():
+    stripes = Image.new("RGB", (30, 10), "red")
+    stripes.paste("lime", (10, 0, 20, 10))
+    pixels = Recipe(10, 3)(encoded(stripes))
+    assert (pixels == np.array([0, 255, 0], np.uint8)[:, None, None]).all()
+
+
+def test_resizing_is_antialiased():
+    board = Image.fromarray((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))
+    assert np.abs(Recipe(8, 1)(encoded(board)).astype(int) - 127.5).max() < 16
+
+
+def test_an_image_of_the_right_size_keeps_its_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8), np.uint8)
+    assert (Recipe(8, 3)(encoded(Image.fromarray(pixels.transpose(1, 2, 0)))) == pixels).all()
+
+
+def test_transparency_is_white_and_an_exif_turn_is_followed():
+    assert (Recipe(4, 3)(picture(4, 4, (0, 0, 0, 0), mode="RGBA")) == 255).all()
+    half = Image.new("L", (8, 8), 0)
+    half.paste(255, (0, 0, 4, 8))  # the left half is white
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90° clockwise: left becomes top
+    assert Recipe(8, 1)(encoded(half, exif=exif))[0, :, 4].tolist() == [255] * 4 + [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"no picture", "neither png nor jpg inside"),
+        (picture(60, 60, "red", "JPEG")[:400], "Truncated"),
+        (picture(8, 8, 300, mode="I;16"), "more than 8 bits"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_an_unreadable_image_is_named(content, complaint, zipped, tmp_path):
+    files = {"train/a/good.png": picture(8, 8, "red"), "train/a/odd.png": content}
+    files["test/a/good.png"] = files["train/a/good.png"]
+    if zipped:
+        write_zip(tmp_path / "images", files)
+    else:
+        write_folder(tmp_path / "images", files)
+    with pytest.raises(DataError, match=f"images: train/a/odd.png cannot be read as an image .*{complaint}"):
+        folder(tmp_path).load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        (["train/a/1.png", "test/b/1.png", "test/c/1.png"], "classes of test that train does not have: b, c"),
+        (["train/1.png", "test/a/1.png"], "no image train/<class>"),
+        (["train/a/1.png", "test/a/1.gif"], "no image test/<class>"),
+    ],
+)
+def test_a_folder_of_another_shape_is_refused(files, complaint, tmp_path):
+    write_folder(tmp_path / "images", dict.fromkeys(files, picture(8, 8, "red")))
+    with pytest.raises(DataError, match=complaint):
+        folder(tmp_path).load(tmp_path)
+
+
+def test_a_file_that_is_no_zip_is_refused(tmp_path):
+    (tmp_path / "images").write_bytes(b"something else")
+    with pytest.raises(DataError, match="images: cannot be read as a zip"):
+        folder(tmp_path).load(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"size": 0}, {"channels": 2}])
+def test_impossible_sizes_of_a_folder_are_refused(options, tmp_path):
+    with pytest.raises(UsageError, match="must be"):
+        folder(tmp_path, **options)
+
+
+def test_decoded_images_are_kept_until_a_file_or_an_option_changes(tmp_path, monkeypatch):
+    write_folder(tmp_path / "images")
+    first = folder(tmp_path).load(tmp_path)
+    decoded = []
+    decode = Recipe.__call__
+    monkeypatch.setattr(Recipe, "__call__", lambda self, raw: decoded.append(raw) or decode(self, raw))
+    assert folder(tmp_path).load(tmp_path).fingerprint() == first.fingerprint()
+    assert not decoded
+    folder(tmp_path, channels=1).load(tmp_path)
+    assert len(decoded) == 4
+    (tmp_path / "images/test/dog/d.png").write_bytes(picture(6, 6, "white"))
+    assert folder(tmp_path).load(tmp_path).test.images.min() == 255
+    assert len(decoded) == 8
+
+
+def test_a_damaged_or_impossible_cache_costs_nothing_but_time(tmp_path):
+    write_folder(tmp_path / "images")
+    first = folder(tmp_path).load(tmp_path).fingerprint()
+    (kept,) = (tmp_path / ".cache").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])
+    assert folder(tmp_path).load(tmp_path).fingerprint() == first
+    (tmp_path / "no").mkdir()
+    (tmp_path / "no/.cache").write_text("a file where the folder would be")
+    assert folder(tmp_path).load(tmp_path / "no").fingerprint() == first
+
+
+# --- bench.data ---
+
+
+def test_the_root_is_the_flag_then_the_environment_then_data(monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", "there")
+    assert data.find_root("here") == Path("here")
+    assert data.find_root(None) == Path("there")
+    monkeypatch.delenv("BENCH_DATA")
+    assert data.find_root(None) == Path("data")
+
+
+def test_options_that_do_not_exist_or_are_missing_are_named():
+    with pytest.raises(UsageError, match="dataset mnist has no option 'binarize'; did you mean 'binarise'"):
+        data.build("mnist", {"binarize": "static"})
+    with pytest.raises(UsageError, match="dataset folder needs path and size"):
+        data.build("folder", {})
+    with pytest.raises(UsageError, match="dataset folder: size is 'big', must be of type int"):
+        data.build("folder", {"path": "x", "size": "big"})
+    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+        data.build("mnits", {})
+
+
+def test_all_missing_datasets_are_told_at_once(tmp_path):
+    write_mnist(tmp_path)
+    entries = [(label, example(label)) for label in ("digits", "mnist", "kmnist", "cifar10")]
+    own = ("my faces", data.build("folder", {"path": "faces.zip", "size": 8}))
+    with pytest.raises(DataError) as caught:
+        data.check([*entries, own], tmp_path, offline=True)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 datasets are missing"
+    assert [line.split(":")[0].strip() for line in lines[1:4]] == ["kmnist", "cifar10", "my faces"]
+    assert str(tmp_path / "KMNIST/raw") in lines[1]
+    assert "BENCH_DATA" in lines[4]
+
+
+def test_nothing_is_said_when_all_is_in_place(tmp_path):
+    write_mnist(tmp_path)
+    data.check([("digits", example("digits")), ("mnist", example("mnist"))], tmp_path, offline=True)
+
+
+def test_a_failed_download_is_told_with_what_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(registry.load("datasets", "mnist"), "urls", ("http://127.0.0.1:1/",))
+    with pytest.raises(DataError) as caught:
+        data.check([("mnist", example("mnist"))], tmp_path, offline=False)
+    assert "the download failed (http://127.0.0.1:1/: " in str(caught.value)
+    assert f"looked in {tmp_path / 'MNIST/raw'}" in str(caught.value)
+
+
+def test_what_a_download_brings_is_used(tmp_path, monkeypatch):
+    cls = registry.load("datasets", "mnist")
+    monkeypatch.setattr("bench.datasets._torchvision.ask", lambda urls: None)
+    monkeypatch.setattr(cls, "download", lambda self, root: write_mnist(root))
+    data.check([("mnist", example("mnist"))], tmp_path, offline=False)
+    assert len(example("mnist").load(tmp_path).train) == 20
+
+
+@pytest.fixture
+def server():
+    """A socket that listens; the test decides whether it ever answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def test_a_silent_server_is_given_up(server, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(OSError, match=r"timed out|no answer within 0\.2 s"):
+        ask((f"http://127.0.0.1:{server.getsockname()[1]}/",), seconds=0.2)
+
+
+def test_one_server_that_answers_anything_is_enough(server, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+
+    def answer():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.0 403 Forbidden\r\n\r\n")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    ask(("http://127.0.0.1:1/", f"http://127.0.0.1:{server.getsockname()[1]}/"), seconds=20)
+    thread.join()
+
+
+def test_data_are_loaded_once_for_the_same_options_and_root(tmp_path):
+    write_mnist(tmp_path)
+    plain = SimpleNamespace(name="mnist", options={})
+    first = data.load(plain, tmp_path)
+    assert data.load(SimpleNamespace(name="mnist", options={}), tmp_path) is first
+    binary = data.load(SimpleNamespace(name="mnist", options={"binarise": "threshold"}), tmp_path)
+    assert set(binary.train.images.unique().tolist()) == {0, 255}
+    write_mnist(tmp_path / "other", train=10)
+    assert len(data.load(plain, tmp_path / "other").train) == 10
+
+
+def test_the_status_of_a_dataset_counts_what_is_there(tmp_path):
+    write_folder(tmp_path / "images")
+    told = data.status("folder", tmp_path, {"path": str(tmp_path / "images"), "size": 8})
+    assert told["train"] == {"images": 3, "per_class": [2, 1]}
+    assert told["test"] == {"images": 1, "per_class": [0, 1]}
+    assert told["shape"] == [3, 8, 8]
+    assert told["where"] == str(tmp_path / "images")
+    assert told["original"].startswith("unknown")
+
+
+def test_checking_downloads_nothing_and_fetching_downloads_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.datasets._torchvision.ask", lambda urls: None)
+    monkeypatch.setattr(registry.load("datasets", "mnist"), "download", lambda self, root: write_mnist(root))
+    with pytest.raises(DataError, match="a dataset is missing"):
+        data.fetch_or_check("check", "mnist", str(tmp_path), {})
+    assert data.fetch_or_check("fetch", "mnist", str(tmp_path), {})["train"]["images"] == 20
+    assert data.fetch_or_check("check", "mnist", str(tmp_path), {})["name"] == "mnist"
+
+
+# --- real data, where there are any ---
+
+
+def test_real_mnist_is_the_original():
+    _, root = real("mnist")
+    told = data.status("mnist", root)
+    assert told["original"] == "yes"
+    assert told["fingerprint"] == "e0130f111822ed58"
+    assert (told["train"]["images"], told["test"]["images"]) == (60_000, 10_000)
+    assert told["test"]["per_class"] == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_real_fashion_mnist_is_complete():
+    dataset, root = real("fashion_mnist")
+    loaded = dataset.load(root)
+    assert loaded.train.labels.bincount().tolist() == [6000] * 10
+    assert loaded.test.labels.bincount().tolist() == [1000] * 10
+
+
+def test_the_real_jpeg_copy_of_cifar10_loads_out_of_its_zip(tmp_path):
+    dataset, root = real("folder", path="cifar10-jpeg.zip", size=32)
+    whole = data.build("folder", {"path": str(dataset.where(root)), "size": 32}).load(tmp_path)
+    assert whole.shape == (3, 32, 32)
+    assert whole.classes == registry.load("datasets", "cifar10").classes
+    assert whole.train.labels.bincount().tolist() == [5000] * 10
+    assert whole.test.labels.bincount().tolist() == [1000] * 10

@@ -1,0 +1,114 @@
+"""Intervals and tests against scipy, by hand, and by simulation."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from bench.stats import best, difference, holm, paired_t, summarise, welch_t
+
+A = {0: 1.10, 1: 1.32, 2: 0.95, 3: 1.21, 4: 1.40}
+B = {0: 1.00, 1: 1.15, 2: 0.90, 3: 1.18, 4: 1.22}
+
+
+def seeds(values):
+    return dict(enumerate(values))
+
+
+def test_the_interval_is_scipys_t_interval():
+    values = list(A.values())
+    low, high = scipy.stats.t.interval(0.95, 4, np.mean(values), scipy.stats.sem(values))
+    found = summarise(values)
+    assert found.mean - found.half_width == pytest.approx(low, rel=1e-12)
+    assert found.mean + found.half_width == pytest.approx(high, rel=1e-12)
+    assert found.std == pytest.approx(np.std(values, ddof=1))
+
+
+def test_one_value_has_a_mean_and_no_interval():
+    assert summarise([3.0]).mean == 3.0
+    assert summarise([3.0]).half_width is None
+
+
+def test_no_values_are_refused():
+    with pytest.raises(ValueError, match="no values"):
+        summarise([])
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_the_interval_covers_the_truth_95_times_in_100(n):
+    draws = np.random.default_rng(0).normal(2.0, 3.0, (20_000, n))
+    found = [summarise(row) for row in draws.tolist()]
+    covered = np.mean([abs(s.mean - 2.0) <= s.half_width for s in found])
+    assert covered == pytest.approx(0.95, abs=0.01)
+
+
+def test_paired_t_is_scipys_over_the_shared_seeds_only():
+    expected = scipy.stats.ttest_rel(list(A.values()), list(B.values()))
+    found = paired_t(A | {9: 100.0}, B | {8: -100.0})
+    assert found.n == 5
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-10)
+    low, high = expected.confidence_interval()
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
+
+
+def test_welch_t_is_scipys():
+    one, two = list(A.values()), [1.0, 1.15, 0.9, 2.2]
+    expected = scipy.stats.ttest_ind(one, two, equal_var=False)
+    found = welch_t(one, two)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-10)
+    low, high = expected.confidence_interval()
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
+
+
+def test_a_difference_is_paired_where_seeds_are_shared_and_welch_elsewhere():
+    assert difference(A, B).test == "paired t"
+    assert difference(A, {seed + 10: value for seed, value in B.items()}).test == "Welch t"
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_too_few_seeds_give_a_reason_instead_of_a_p(n):
+    few = dict(list(A.items())[:n])
+    for found in (paired_t(few, B), welch_t(list(few.values()), list(B.values()))):
+        assert found.p is None
+        assert found.reason == "n too small"
+
+
+def test_groups_without_spread_are_equal_or_not():
+    assert paired_t(seeds([1.0] * 3), seeds([1.0] * 3)).p == 1.0
+    assert welch_t([1.0] * 3, [2.0] * 3).p == 0.0
+
+
+def test_holm_agrees_with_a_case_by_hand():
+    # sorted 0.005, 0.011, 0.02, 0.04 times 4, 3, 2, 1, then made monotone
+    assert holm([0.04, 0.005, 0.02, 0.011]) == pytest.approx([0.04, 0.02, 0.04, 0.033])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_best_holds_the_first_and_all_that_cannot_be_told_from_it():
+    groups = {"a": seeds([1.0, 1.1, 0.9]), "b": seeds([1.05, 0.9, 1.1]), "c": seeds([5.0, 5.1, 4.9])}
+    assert best(groups, "lower") == {"a", "b"}
+    assert best(groups, "higher") == {"c"}
+
+
+def test_nothing_is_best_where_a_metric_has_no_direction():
+    assert best({"a": A, "b": B}, "none") == set()
+
+
+def test_two_seeds_are_never_best_even_with_the_better_mean():
+    groups = {"two": {0: 0.0, 1: 0.0}, "a": seeds([1.0, 1.1, 0.9]), "b": seeds([5.0, 5.1, 4.9])}
+    assert best(groups, "lower") == {"a"}
+
+
+def test_a_lone_group_is_not_best_of_anything():
+    assert best({"a": A, "two": {0: 1.0, 1: 2.0}}, "lower") == set()
+
+
+def test_holm_keeps_what_a_single_test_would_have_dropped():
+    first = [1.0, 1.1, 0.9, 1.05, 0.95]
+    near = [value + shift for value, shift in zip(first, [0.3, 0.12, 0.05, 0.25, 0.1], strict=True)]
+    assert difference(seeds(near), seeds(first)).p < 0.05
+    alone = {"first": seeds(first), "near": seeds(near)}
+    assert best(alone, "lower") == {"first"}
+    crowd = {f"far {k}": seeds([value + shift for value, shift in zip(near, [k, 0, 0, k, 0.01], strict=True)])
+             for k in (0.0, 0.01, 0.02)}
+    assert "near" in best(alone | crowd, "lower")
