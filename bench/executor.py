@@ -59,7 +59,7 @@ def _client(settings: Settings, count: int, scheduler: str | None) -> Iterator["
 
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout="10s", set_as_default=False)
+            client = Client(scheduler, timeout="10s")
         except (OSError, ValueError) as error:
             raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error
         with client:
@@ -75,7 +75,7 @@ def _client(settings: Settings, count: int, scheduler: str | None) -> Iterator["
         env={name: str(settings.threads) for name in THREADS},
     )
     with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}), local:
-        with Client(local, set_as_default=False) as client:
+        with Client(local) as client:
             yield client
 
 

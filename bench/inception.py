@@ -1,8 +1,8 @@
 """The Inception-v3 behind FID and KID: where its weights lie, and the features it gives.
 
 The net is torch-fidelity's: the TensorFlow graph of 2015-12-05, its resize included, so the numbers are those
-of the original FID code to within 1e-4. Images are uint8 from end to end: what the net sees is what a saved
-file would hold.
+of the original FID code up to rounding (https://github.com/toshas/torch-fidelity/blob/master/doc/precision.md).
+Images are uint8 from end to end: what the net sees is what a saved file would hold.
 
 Weights are looked for, in this order, in
     the file (or the folder) that the environment variable BENCH_INCEPTION names,

@@ -1,7 +1,8 @@
 """A cell: one point of a suite's grid, seed included, under a hash of everything that can change its numbers.
 
 What may be added to a suite without invalidating what is there (a seed, metric, sampler, dataset, label) is
-not in the hash; what changes a number (an option, a budget, a component's `version`, the protocol) is.
+not in the hash; what changes a number (an option, a budget, a component's `version`, the protocol) is. Values at
+their defaults are left out, so that an option can be added without making every earlier cell a new one.
 """
 
 import hashlib
@@ -70,8 +71,9 @@ class Cell:
     def id(self) -> str:
         """12 hex digits; two cells with one id have the same numbers."""
         # Which samplers and maps are asked for adds numbers, but changes none
-        protocol = self.evaluate.model_dump(mode="json", exclude={"samplers": True, "embed": {"methods"}})
-        evaluation = {"protocol": EVALUATION_PROTOCOL, **protocol}
+        protocol = self.evaluate.model_dump(mode="json", exclude={"samplers", "embed"}, exclude_defaults=True)
+        maps = self.evaluate.embed.model_dump(mode="json", exclude={"methods"}, exclude_defaults=True)
+        evaluation = {"protocol": EVALUATION_PROTOCOL, **protocol, "embed": maps}
         return digest({"training": {**self._training, "seed": self.seed}, "evaluation": evaluation})
 
     @cached_property
@@ -93,7 +95,7 @@ class Cell:
             "net": None if self.net is None else _content("nets", self.net),
             "likelihood": _content("likelihoods", self.likelihood),
             "latent_size": self.latent_size,
-            "train": self.train.model_dump(mode="json"),
+            "train": self.train.model_dump(mode="json", exclude_defaults=True),
         }
 
     @property
@@ -176,8 +178,20 @@ def digest(content: Any) -> str:
 
 
 def _content(kind: str, choice: Choice) -> dict[str, Any]:
-    version = registry.describe(kind, choice.name).constants.get("version", 1)
-    return {"name": choice.name, "options": choice.options, "version": version}
+    """A component in the hash: name, version, and the options that are not at their defaults.
+
+    Leaving defaults out lets a component gain an option without invalidating what was computed before; in turn a
+    default may only change together with the version, which `tests/test_pinned.py` holds.
+    """
+    component = registry.describe(kind, choice.name)
+    known = {name: option.default for name, option in component.options.items()}
+    changed = {k: v for k, v in choice.options.items() if k not in known or canonical(v) != canonical_default(known[k])}
+    return {"name": choice.name, "options": changed, "version": component.constants.get("version", 1)}
+
+
+def canonical_default(value: Any) -> str:
+    """Canonical JSON of an option's default; one that is required equals nothing."""
+    return "" if value is registry.REQUIRED else canonical(value)
 
 
 def _same(wanted: Any, value: Any) -> bool:

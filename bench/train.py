@@ -40,7 +40,7 @@ class Trainable(Protocol):
 
 @dataclass
 class Fitted:
-    """One trained seed. `history` has a row per epoch; `diverged_at` is the step of the first non-finite loss."""
+    """One trained seed. `history` has a row per epoch; `diverged_at` is the step (from 1) of the first non-finite loss."""
 
     seed: int
     model: Any
@@ -83,7 +83,7 @@ def fit(
         group_size = 1
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
     fitted: list[Fitted] = []
-    with _precision(budget.precision, device), torch.enable_grad():
+    with _matmul_precision(budget.precision), torch.enable_grad():
         for start in range(0, len(seeds), size):
             group = seeds[start : start + size]
             fitted += _fit_group([_built(build, s).to(device) for s in group], train, test, budget, group, on_epoch)
@@ -128,7 +128,8 @@ def _fit_group(
     on_epoch: Callable[[int, list[dict[str, float]]], None] | None,
 ) -> list[Fitted]:
     device = train.images.device
-    stack: _Stack = _One(models[0]) if len(models) == 1 else _Many(models)
+    half = budget.precision == "bf16"
+    stack: _Stack = _One(models[0], half) if len(models) == 1 else _Many(models, half)
     results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
     steps = math.ceil(len(train) / budget.batch_size)
     stepper = _Stepper(stack, budget, steps * budget.epochs)
@@ -192,7 +193,7 @@ def _train_epoch(
 @torch.no_grad()
 def _test_terms(stack: "_Stack", test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
     """Mean test terms, (S,), with the same noise after every epoch."""
-    device, totals = test.images.device, {}
+    device, totals = test.images.device, dict[str, Tensor]()
     noises = [generator(s, "test", device) for s in seeds]
     for index in torch.arange(len(test), device=device).split(TEST_BATCH):
         x, y = to_float(test.images[index]), _labels(test, index)
@@ -273,8 +274,8 @@ class _Stack(Protocol):
 class _One:
     """A group of one: the model itself, without the cost of vmap."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, half: bool) -> None:
+        self.model, self.half = model, half
 
     def parameters(self) -> list[Tensor]:
         return list(self.model.parameters())
@@ -283,7 +284,8 @@ class _One:
         return self.model.draw(x, generator)
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        terms = self.model(x[0], y[0], _first(noise))
+        with _autocast(x.device, self.half):
+            terms = self.model(x[0], y[0], _first(noise))
         return {name: value.unsqueeze(0) for name, value in terms.items()}
 
     def clip(self, norm: float) -> None:
@@ -296,8 +298,8 @@ class _One:
 class _Many:
     """A group of several seeds: parameters stacked along a new first axis, one vmapped call for all."""
 
-    def __init__(self, models: list[Any]) -> None:
-        self.models = models
+    def __init__(self, models: list[Any], half: bool) -> None:
+        self.models, self.half = models, half
         self.params, self.buffers = stack_module_state(models)
         skeleton = copy.deepcopy(models[0]).to("meta")
 
@@ -313,7 +315,8 @@ class _Many:
         return self.models[0].draw(x, generator)
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self.call(self.params, self.buffers, x, y, noise)
+        with _autocast(x.device, self.half):
+            return self.call(self.params, self.buffers, x, y, noise)
 
     def clip(self, norm: float) -> None:
         grads = [p.grad for p in self.params.values() if p.grad is not None]
@@ -342,15 +345,19 @@ def _first(noise: Any) -> Any:
     return noise[0] if isinstance(noise, Tensor) else tuple(_first(part) for part in noise)
 
 
+def _autocast(device: torch.device, half: bool) -> torch.autocast:
+    """bf16 inside nets, float32 parameters. Opened anew for each step: it keeps its copies of weights until it closes."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+
+
 @contextmanager
-def _precision(name: str, device: torch.device) -> Iterator[None]:
-    """fp32 means fp32 on every device; tf32 and bf16 only where a suite declares them."""
+def _matmul_precision(name: str) -> Iterator[None]:
+    """fp32 means fp32 on every device; tf32 only where a suite declares it."""
     matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16"):
-            yield
+        yield
     finally:
         torch.set_float32_matmul_precision(matmul)
         torch.backends.cudnn.allow_tf32 = cudnn

@@ -1,7 +1,7 @@
 """The report: records in, a static site and tables to paste out. Imports no torch.
 
-    report.build(Path("results"), Path("site"))                          → site/index.html
-    report.table_text(Path("results"), "mnist_all", "latex", "mse")      → what `bench table` prints
+report.build(Path("results"), Path("site"))                          → site/index.html
+report.table_text(Path("results"), "mnist_all", "latex", "mse")      → what `bench table` prints
 """
 
 from .site import build

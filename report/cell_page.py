@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from .charts import Line, line_chart, scatter
 from .data import Cell, Suite, coordinates, flatten, mapping, number, words
+from .gallery import caption, class_names, spaces
 from .pictures import Picture, halves, read
-from .suite_page import caption, class_names, spaces
 from .tables import ARROWS
 from .words import command, figure
 
@@ -25,7 +25,8 @@ def files(
     pictures = [picture for path in cell.record.pictures() if (picture := read(path))]
     maps = _maps(cell)
     page = env.get_template("cell.html").render(
-        root="../../../", suite=suite, cell=cell, record=cell.record, caption=caption(cell), siblings=neighbours,
+        root="../../../", suite=suite, cell=cell, record=cell.record, caption=caption(cell),
+        siblings=neighbours,
         metrics=_metrics(cell), curves=_curves(cell, hues), pictures=[_view(p) for p in pictures],
         maps=[(space, SPACES.get(space, space)) for space in maps], classes=class_names(cell.record),
         parameters=_parameters(cell), provenance=_provenance(cell), command=command(suite.name, cell.cell),
@@ -81,7 +82,9 @@ def _curves(cell: Cell, hues: dict[str, int]) -> list[tuple[str, Markup]]:
     assert cell.record is not None
     history = [h for h in cell.record.history() if number(h.get("epoch")) is not None]
     names = dict.fromkeys(name for entry in history for name in entry)
-    terms = dict.fromkeys(m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name)))
+    terms = dict.fromkeys(
+        m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name))
+    )
     hue = hues.get(str(coordinates(cell.cell)["label"]), 0)
     charts = [(term, _curve(history, term, hue, caption(cell))) for term in terms]
     return [(term, chart) for term, chart in charts if chart]
@@ -90,7 +93,11 @@ def _curves(cell: Cell, hues: dict[str, int]) -> list[tuple[str, Markup]]:
 def _curve(history: list[dict[str, float]], term: str, hue: int, what: str) -> Markup:
     lines = []
     for split, style in (("train", "train"), ("test", "")):
-        points = [(h["epoch"], h[f"{split}_{term}"]) for h in history if number(h.get(f"{split}_{term}")) is not None]
+        points = [
+            (h["epoch"], h[f"{split}_{term}"])
+            for h in history
+            if number(h.get(f"{split}_{term}")) is not None
+        ]
         if points:
             lines.append(Line(split, hue, [x for x, _ in points], [y for _, y in points], style=style))
     if all(y == 0 for line in lines for y in line.y):
@@ -111,5 +118,7 @@ def _provenance(cell: Cell) -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, part in (*parts.items(), ("data", data)):
         values = flatten(part) if part else {}
-        flat |= {k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v != "null"}
+        flat |= {
+            k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v != "null"
+        }
     return flat

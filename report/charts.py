@@ -1,5 +1,7 @@
-"""Drawings as SVG, written by hand: text stays text, colours come from the page's stylesheet, bytes are the same
-for the same numbers, and a drawing takes about a millisecond, so that a thousand cells can have theirs.
+"""Drawings as SVG, written by hand: text stays text, colours come from the page's stylesheet.
+
+The same numbers give the same bytes, and a drawing takes about a millisecond, so that a thousand cells can
+have theirs.
 """
 
 import math
@@ -12,8 +14,30 @@ from markupsafe import Markup, escape
 
 #: Ten hues that stay apart under the common colour-vision deficiencies, on a light and on a dark ground
 #: (after Okabe & Ito 2008 and Tol's notes, darkened or lightened for contrast). The stylesheet has them too.
-LIGHT = ("#0072b2", "#d55e00", "#00865f", "#b8558f", "#a06e00", "#332288", "#3f8fc5", "#6f6f14", "#882255", "#666666")
-DARK = ("#56b4e9", "#ff8c42", "#2fd3a0", "#f09ac8", "#f2b233", "#9a8cf0", "#a6d8ff", "#c9c94a", "#e0709c", "#aaaaaa")
+LIGHT = (
+    "#0072b2",
+    "#d55e00",
+    "#00865f",
+    "#b8558f",
+    "#a06e00",
+    "#332288",
+    "#3f8fc5",
+    "#6f6f14",
+    "#882255",
+    "#666666",
+)
+DARK = (
+    "#56b4e9",
+    "#ff8c42",
+    "#2fd3a0",
+    "#f09ac8",
+    "#f2b233",
+    "#9a8cf0",
+    "#a6d8ff",
+    "#c9c94a",
+    "#e0709c",
+    "#aaaaaa",
+)
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 36
@@ -22,7 +46,7 @@ MAP = 400  #: side of a map
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: y over x, with an interval where `low` and `high` are given. `style`: "", "dashed" or "train"."""
+    """y over x, with an interval where `low` and `high` are given. `style`: "", "dashed" or "train"."""
 
     name: str
     colour: int
@@ -44,13 +68,15 @@ def colours(labels: Iterable[str]) -> dict[str, int]:
     taken: dict[str, int] = {}
     for label in sorted(set(labels)):
         slot = zlib.crc32(label.encode()) % len(LIGHT)
-        free = [s % len(LIGHT) for s in range(slot, slot + len(LIGHT)) if s % len(LIGHT) not in taken.values()]
+        free = [
+            s % len(LIGHT) for s in range(slot, slot + len(LIGHT)) if s % len(LIGHT) not in taken.values()
+        ]
         taken[label] = free[0] if free else slot
     return taken
 
 
 def line_chart(lines: Sequence[Line], x_label: str, y_label: str, alt: str) -> Markup:
-    """Curves over a common axis. The view leaves out the first epochs where they would flatten all the rest."""
+    """Curves over a common axis; the view leaves out first epochs that would flatten all the rest."""
     lines = [line for line in lines if len(line.x)]
     if not lines:
         return Markup("")
@@ -101,13 +127,19 @@ def _axes(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str
     for value in ticks(y_low, y_high, 5):
         y = TOP + (bottom - TOP) * (y_high - value) / (y_high - y_low)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_tick(value)}</text>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_tick(value)}</text>'
+        )
     for value in ticks(x_low, x_high, 6):
         x = LEFT + (right - LEFT) * (value - x_low) / (x_high - x_low)
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_tick(value)}</text>')
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_tick(value)}</text>'
+        )
     parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
     middle = (LEFT + right) / 2
-    parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(
+        f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     turn = f"rotate(-90 10 {(TOP + bottom) / 2})"
     text = f'x="10" y="{(TOP + bottom) / 2}" text-anchor="middle" transform="{turn}"'
     parts.append(f'<text class="label" {text}>{escape(y_label)}</text>')
@@ -136,10 +168,13 @@ def strip(values: Iterable[float], low: float, high: float) -> Markup:
     span = high - low
     places = [4 + (92 * (value - low) / span if span else 46) for value in values]
     path = "".join(f"M{x:.0f} 4h0" for x in places)
-    return Markup(f'<svg class="strip" viewBox="0 0 100 8" aria-hidden="true"><path d="{path}"/></svg>')  # noqa: S704
+    drawing = f'<svg class="strip" viewBox="0 0 100 8" aria-hidden="true"><path d="{path}"/></svg>'
+    return Markup(drawing)  # noqa: S704  (numbers only)
 
 
-def scatter(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str, axes: bool = False) -> str:
+def scatter(
+    points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str, axes: bool = False
+) -> str:
     """A map (P, 2) of points coloured by label, as a whole SVG file: a path a class, a dot a point.
 
     The class names stand at the median of their points, so that colour is not the only key. `axes` draws the
@@ -179,10 +214,13 @@ def _cross(low: np.ndarray, high: np.ndarray, centre: np.ndarray, span: float) -
 
 
 def _map_style() -> str:
-    base = "path{fill:none;stroke-width:4.5;stroke-linecap:round;opacity:.65}.axis{stroke:#999;stroke-width:1}"
+    base = (
+        "path{fill:none;stroke-width:4.5;stroke-linecap:round;opacity:.65}.axis{stroke:#999;stroke-width:1}"
+    )
     text = (
         "text{font:600 15px system-ui,sans-serif;text-anchor:middle;fill:#111;stroke:#fff;stroke-width:3.5px;"
-        "paint-order:stroke}.range{font-size:10px;font-weight:400;text-anchor:start;fill:#555}.kn{stroke:#999}"
+        "paint-order:stroke}.range{font-size:10px;font-weight:400;text-anchor:start;fill:#555}"
+        ".kn{stroke:#999}"
     )
     light = "".join(f".k{i}{{stroke:{c}}}" for i, c in enumerate(LIGHT))
     dark = "".join(f".k{i}{{stroke:{c}}}" for i, c in enumerate(DARK))

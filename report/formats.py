@@ -6,14 +6,18 @@ import re
 from collections.abc import Callable
 from itertools import groupby
 
-from .tables import GAPS, Place, Table, Value, as_json, dumps, shown
+from .measure import GAPS, Value
+from .tables import Place, Table, as_json, dumps, shown
 
 EMPTY = "–"
 LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "−": "$-$", "±": r"$\pm$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
-    "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "β": r"$\beta$", "σ": r"$\sigma$", "μ": r"$\mu$", "–": "--",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "−": "$-$", "±": r"$\pm$",
+    "↓": r"$\downarrow$", "↑": r"$\uparrow$",
+    "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "β": r"$\beta$", "σ": r"$\sigma$", "μ": r"$\mu$",
+    "–": "--",
     "†": r"\dag{}", "…": r"\ldots{}", "°": r"\textdegree{}", "²": r"\textsuperscript{2}",
 }  # fmt: skip
 
@@ -97,7 +101,9 @@ def _latex_head(table: Table) -> list[str]:
         last = level == len(table.column_axes) - 1
         first = [escape_latex(table.axis(a)) for a in table.row_axes] if last else [""] * left
         if last:
-            lines.append(" & ".join([*first, *(escape_latex(_word(c[level])) for c in table.columns)]) + r" \\")
+            lines.append(
+                " & ".join([*first, *(escape_latex(_word(c[level])) for c in table.columns)]) + r" \\"
+            )
             continue
         spans = column_spans(table, level)
         cells = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in spans]
@@ -111,7 +117,7 @@ def _latex_head(table: Table) -> list[str]:
 
 
 def column_spans(table: Table, level: int) -> list[tuple[str, int]]:
-    """Heads of one level of the columns with how many columns each spans; a span ends where an upper one does."""
+    """Heads of one level with how many columns each spans; a span ends where an upper one does."""
     groups = groupby(table.columns, key=lambda column: column[: level + 1])
     return [(_word(prefix[level]), len(list(members))) for prefix, members in groups]
 

@@ -12,7 +12,9 @@ def files(env: Environment, suites: list[Suite]) -> dict[str, bytes]:
     """index.html and metrics.html."""
     index = env.get_template("index.html").render(root="", suites=[_entry(suite) for suite in suites])
     definitions = env.get_template("metrics.html").render(
-        root="", metrics=metrics(suites), kinds={kind: _about(suites, kind) for kind in ("variant", "net", "likelihood")}
+        root="",
+        metrics=metrics(suites),
+        kinds={kind: _about(suites, kind) for kind in ("variant", "net", "likelihood")},
     )
     return {"index.html": index.encode(), "metrics.html": definitions.encode()}
 
@@ -30,7 +32,9 @@ def metrics(suites: list[Suite]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for suite in suites:
         for family, members in families(suite).items():
-            entry = found.setdefault(family, {"name": family, "members": [], "unit": "", "better": "", "about": {}})
+            entry = found.setdefault(
+                family, {"name": family, "members": [], "unit": "", "better": "", "about": {}}
+            )
             entry["members"] += [m for m in members if m not in entry["members"]]
             for record in suite.records:
                 _complete(entry, family, record.metrics, mapping(record.about.get("metrics")))

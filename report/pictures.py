@@ -1,4 +1,4 @@
-"""The cells' pictures: checked, copied, and the reconstructions cut into originals and what became of them."""
+"""The cells' pictures: checked, copied, and reconstructions cut into originals and what became of them."""
 
 import io
 import re
@@ -29,7 +29,7 @@ class Picture:
 
 
 def read(path: Path) -> Picture | None:
-    """A picture, or None for what is no PNG of reasonable size under a plain name (links are not followed)."""
+    """A picture; None for what is no PNG of reasonable size under a plain name. Links are not followed."""
     if path.is_symlink() or not NAME.fullmatch(path.name) or path.stat().st_size > LARGEST:
         return None
     data = path.read_bytes()
@@ -44,7 +44,7 @@ def read(path: Path) -> Picture | None:
 
 
 def halves(picture: Picture) -> tuple[Picture, Picture] | None:
-    """The upper and the lower half of a picture: the test images, and their reconstructions. None if unreadable."""
+    """Upper and lower half of a picture: test images, and their reconstructions. None if unreadable."""
     middle = picture.height // 2
     try:
         with Image.open(io.BytesIO(picture.data), formats=["PNG"]) as image:

@@ -4,9 +4,9 @@
     suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,js}
     suites/<suite>/<cell>/index.html  *.png  map_<space>.svg
 
-The same records give the same bytes: no build date, no order that depends on the file system. `.built.json` holds
-what each cell's folder was made of, so that only changed cells are drawn again, and what files are ours, so that
-files of cells that are gone can be removed without touching anything else.
+The same records give the same bytes: no build date, no order that depends on the file system. `.built.json`
+holds what each cell's folder was made of, so that only changed cells are drawn again, and what files are
+ours, so that files of cells that are gone can be removed without touching anything else.
 """
 
 import hashlib
@@ -66,7 +66,11 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
 def environment() -> Environment:
     """The templates: everything is escaped unless it was made by `markupsafe`."""
     env = Environment(
-        loader=PackageLoader("report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters |= {"figure": figure, "linked": linked, "paragraphs": paragraphs}
     return env
@@ -76,7 +80,9 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
     known = store.suites()
     for name in wanted or []:
         if name not in known:
-            raise UsageError(f"no results of suite {name!r} under {store.root}{did_you_mean(name, known, 'suites')}")
+            raise UsageError(
+                f"no results of suite {name!r} under {store.root}{did_you_mean(name, known, 'suites')}"
+            )
     return known if not wanted else list(dict.fromkeys(wanted))
 
 
@@ -101,7 +107,7 @@ def palette() -> str:
 
 
 def _with_neighbours(suite: Suite) -> Iterable[tuple[Cell, list[Cell]]]:
-    """Every cell that has a record, with the settled cells of its group: the same configuration's other seeds."""
+    """Every cell with a record, and the settled cells of its group: the same configuration's seeds."""
     for group in suite.groups:
         settled = [cell for cell in group.cells if cell.record is not None]
         for cell in settled:
@@ -110,7 +116,8 @@ def _with_neighbours(suite: Suite) -> Iterable[tuple[Cell, list[Cell]]]:
 
 def _digest(suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]) -> str:
     """Changes when anything that the cell's page is made of changes, the templates included."""
-    assert cell.record is not None and CELL_ID.fullmatch(cell.id)
+    assert cell.record is not None
+    assert CELL_ID.fullmatch(cell.id), cell.id
     state = hashlib.sha256(_sources())
     label = str(coordinates(cell.cell)["label"])
     around = [(c.id, c.seed, c.status) for c in neighbours]
@@ -134,7 +141,11 @@ def _sources() -> bytes:
 
 
 def _unchanged(out: Path, entry: dict[str, Any] | None, digest: str) -> bool:
-    return entry is not None and entry["digest"] == digest and all((out / name).is_file() for name in entry["files"])
+    return (
+        entry is not None
+        and entry["digest"] == digest
+        and all((out / name).is_file() for name in entry["files"])
+    )
 
 
 def _manifest(out: Path) -> dict[str, dict[str, Any]]:
@@ -142,7 +153,10 @@ def _manifest(out: Path) -> dict[str, dict[str, Any]]:
     try:
         content = json.loads((out / MANIFEST).read_bytes())
         return {
-            str(folder): {"digest": str(entry["digest"]), "files": [f for f in entry["files"] if _inside(out, f)]}
+            str(folder): {
+                "digest": str(entry["digest"]),
+                "files": [f for f in entry["files"] if _inside(out, f)],
+            }
             for folder, entry in content.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -3,10 +3,8 @@
 import json
 import re
 from collections.abc import Iterable
-from itertools import groupby
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment
 
 from bench.stats import summarise
@@ -14,9 +12,10 @@ from bench.store import Record, csv_text, row
 
 from . import formats, tables
 from .charts import Line, line_chart, strip
-from .data import Cell, Group, Suite, coordinates, mapping, number, whole, words
-from .pictures import read
-from .tables import Place, Table, Value, shown
+from .data import Group, Suite, mapping, number, whole, words
+from .gallery import galleries
+from .measure import GAPS, Value, gap_texts, measure
+from .tables import Place, Table, shown
 from .words import figure
 
 WIDE = 6  #: columns; a wider table is cut by dataset
@@ -54,10 +53,12 @@ def suite_tables(suite: Suite) -> list[Table]:
 
 
 def _copies(table: Table, name: str) -> dict[str, bytes]:
-    """The table as files, and once more as a script, since a page opened from a file may load only scripts."""
+    """The table as files, and again as a script: a page opened from a file may load nothing else."""
     texts = {kind: formats.FORMATS[kind]([table]) for kind in COPIES}
     script = f"benchCopies({json.dumps(name)}, {json.dumps(texts)});\n"
-    return {f"{name}.{COPIES[kind]}": text.encode() for kind, text in texts.items()} | {f"{name}.js": script.encode()}
+    return {f"{name}.{COPIES[kind]}": text.encode() for kind, text in texts.items()} | {
+        f"{name}.js": script.encode()
+    }
 
 
 def _plain(name: str) -> str:
@@ -78,8 +79,9 @@ def _facts(suite: Suite) -> dict[str, str]:
     axes = {"Variants": "label", "Nets": "net", "Data": "dataset", "Latent sizes": "latent_size"}
     facts = {}
     for name, axis in axes.items():
-        found = list(dict.fromkeys(g.at[axis] for g in suite.groups if g.at[axis] is not None))
-        facts[name] = ", ".join(map(str, sorted(found) if axis == "latent_size" else found))  # type: ignore[type-var]
+        found = dict.fromkeys(g.at[axis] for g in suite.groups if g.at[axis] is not None)
+        sizes = [size for size in found if isinstance(size, int)]
+        facts[name] = ", ".join(map(str, sorted(sizes) if axis == "latent_size" else found))
     seeds = sorted({cell.seed for cell in suite.cells})
     facts["Seeds"] = ", ".join(map(str, seeds))
     epochs = sorted({e for r in suite.records if (e := whole(mapping(r.cell.get("train")).get("epochs")))})
@@ -125,7 +127,7 @@ def _cell_view(table: Table, place: Place, column: Place, span: tuple[float, flo
     half = summary.half_width if summary else None
     return {
         "value": value, "best": value.best, "marks": table.marks_of(value),
-        "mean": shown(summary.mean, decimals) if summary else tables.GAPS.get(value.state, value.state),
+        "mean": shown(summary.mean, decimals) if summary else GAPS.get(value.state, value.state),
         "half": None if half is None else shown(half, decimals),
         "strip": strip(value.seeds.values(), *span) if value.seeds else "",
         "count": f"n = {len(value.seeds)}" if value.complete else f"{len(value.seeds)}/{value.planned} seeds",
@@ -135,7 +137,10 @@ def _cell_view(table: Table, place: Place, column: Place, span: tuple[float, flo
 
 def _tooltip(value: Value, decimals: int) -> str:
     lines = [f"seed {seed}: {shown(found, decimals + 1)}" for seed, found in value.seeds.items()]
-    lines += [f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})" for g in value.gaps]
+    lines += [
+        f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})"
+        for g in value.gaps
+    ]
     lines += [f"{k}: {v}" for k, v in value.key if k != "version"]
     return "\n".join([*lines, f"over {value.counted} images"] if value.counted else lines)
 
@@ -158,8 +163,8 @@ def _published(suite: Suite, reference: dict[str, Any]) -> list[dict[str, Any]]:
     if value is None:
         return []
     groups = [group for group in suite.groups if _matches(reference, group)]
-    found = [(group, tables.measure(group, metric)) for group in groups] or [(None, None)]
-    return [_beside(reference, metric, value, group, measured) for group, measured in found]
+    found: list[tuple[Group | None, Value | None]] = [(group, measure(group, metric)) for group in groups]
+    return [_beside(reference, metric, value, group, measured) for group, measured in found or [(None, None)]]
 
 
 def _matches(reference: dict[str, Any], group: Group) -> bool:
@@ -180,8 +185,12 @@ def _beside(
     comparable = reference.get("comparable") is True
     decimals = tables._decimals([measured]) if measured and summary else 2
     half = f" ± {shown(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
-    gaps = "; ".join(tables.gap_texts(measured)) if measured else "no such cell in this suite"
-    at = group.at if group else {n: words(reference.get(n)) for n in ("label", "dataset", "latent_size", "net")}
+    gaps = "; ".join(gap_texts(measured)) if measured else "no such cell in this suite"
+    at = (
+        group.at
+        if group
+        else {n: words(reference.get(n)) for n in ("label", "dataset", "latent_size", "net")}
+    )
     return {
         "label": at.get("label") or words(reference.get("variant")), "net": at.get("net") or "–",
         "dataset": at.get("dataset"), "latent_size": at.get("latent_size") or "–", "metric": metric,
@@ -202,7 +211,7 @@ def _signed(value: float, decimals: int) -> str:
 
 
 def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
-    """For each dataset, panels by latent size and likelihood: losses of different likelihoods share no axis."""
+    """Panels by dataset, latent size and likelihood: losses of different likelihoods share no axis."""
     found: dict[str, dict[tuple[Any, ...], list[tuple[Group, list[Record]]]]] = {}
     for group in suite.groups:
         records = [cell.record for cell in group.cells if cell.record and cell.status in ("done", "diverged")]
@@ -213,9 +222,12 @@ def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def _curves(dataset: str, panels: dict[tuple[Any, ...], list[Any]], hues: dict[str, int]) -> dict[str, Any]:
-    views, labels = [], {}
+    views = []
+    labels: dict[tuple[Any, Any], int] = {}
     several = len({likelihood for _, likelihood in panels}) > 1
-    for (size, likelihood), members in sorted(panels.items(), key=lambda item: (item[0][0] or 0, str(item[0][1]))):
+    for (size, likelihood), members in sorted(
+        panels.items(), key=lambda item: (item[0][0] or 0, str(item[0][1]))
+    ):
         lines = [line for group, records in members for line in _lines(group, records, hues)]
         caption = f"latent size {size}" + (f", {likelihood}" if several else "")
         alt = f"Loss per epoch on {dataset}, {caption}: " + ", ".join(line.name for line in lines)
@@ -223,7 +235,10 @@ def _curves(dataset: str, panels: dict[tuple[Any, ...], list[Any]], hues: dict[s
         if chart:
             views.append({"caption": caption, "chart": chart})
             labels |= {(g.at["label"], g.at["net"]): hues.get(str(g.at["label"]), 0) for g, _ in members}
-    legend = [{"label": label, "net": net, "hue": hue, "dashed": _dashed(net)} for (label, net), hue in labels.items()]
+    legend = [
+        {"label": label, "net": net, "hue": hue, "dashed": _dashed(net)}
+        for (label, net), hue in labels.items()
+    ]
     return {"dataset": dataset, "panels": views, "legend": legend}
 
 
@@ -244,7 +259,9 @@ def _lines(group: Group, records: list[Record], hues: dict[str, int]) -> list[Li
     return lines
 
 
-def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[list[float], list[float], list[float]]:
+def _mean_curve(
+    histories: list[list[dict[str, float]]], column: str
+) -> tuple[list[float], list[float], list[float]]:
     """Epochs, mean and t half-width over the seeds that reached each epoch."""
     values: dict[float, list[float]] = {}
     for history in histories:
@@ -253,65 +270,8 @@ def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[l
             if value is not None:
                 values.setdefault(entry["epoch"], []).append(value)
     summaries = [(epoch, summarise(values[epoch])) for epoch in sorted(values)]
-    return [e for e, _ in summaries], [s.mean for _, s in summaries], [s.half_width or 0.0 for _, s in summaries]
-
-
-# -- galleries
-
-
-def galleries(suite: Suite) -> list[dict[str, Any]]:
-    """Pictures by dataset and latent size, of the first seed of each configuration that is done."""
-    shown_cells = [(group, group.done[0]) for group in suite.groups if group.done]
-    ordered = sorted(enumerate(shown_cells), key=lambda item: _gallery_order(suite, *item))
-    views = []
-    for (dataset, size), members in groupby(
-        (pair for _, pair in ordered), key=lambda pair: (pair[0].at["dataset"], pair[0].at["latent_size"])
-    ):
-        entries = [_gallery_entry(group, cell) for group, cell in members]
-        view = {"dataset": dataset, "latent_size": size, "entries": entries,
-                "samplers": list(dict.fromkeys(s["sampler"] for e in entries for s in e["samples"])),
-                "spaces": list(dict.fromkeys(m["space"] for e in entries for m in e["maps"])),
-                "originals": next((e for e in entries if e["restored"]), None),
-                "classes": next((e["classes"] for e in entries if e["maps"]), [])}  # fmt: skip
-        views.append(view)
-    return views
-
-
-def _gallery_order(suite: Suite, index: int, pair: tuple[Group, Cell]) -> tuple[int, int, int]:
-    datasets = list(dict.fromkeys(g.at["dataset"] for g in suite.groups))
-    at = pair[0].at
-    size = at["latent_size"]
-    return datasets.index(at["dataset"]), size if isinstance(size, int) else 0, index
-
-
-def _gallery_entry(group: Group, cell: Cell) -> dict[str, Any]:
-    assert cell.record is not None
-    found = [picture for path in cell.record.pictures() if (picture := read(path))]
-    strips = next((p for p in found if p.name == "reconstructions"), None)
-    return {
-        "at": group.at, "cell": cell, "caption": caption(cell),
-        "restored": {"width": strips.width, "height": strips.height // 2} if strips else None,
-        "samples": [{"sampler": p.sampler, "width": p.width, "height": p.height} for p in found if p.sampler],
-        "maps": [{"space": space} for space in spaces(cell.record)],
-        "classes": class_names(cell.record),
-    }  # fmt: skip
-
-
-def spaces(record: Record) -> list[str]:
-    """The maps that a record has: "latent", "tsne", "umap", those with an array of shape (P, 2)."""
-    arrays = record.embeddings() or {}
-    labels = arrays.get("labels", np.zeros(0))
-    return [name for name in arrays if name != "labels" and re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name)
-            and arrays[name].ndim == 2 and arrays[name].shape == (len(labels), 2)]  # fmt: skip
-
-
-def class_names(record: Record) -> list[str]:
-    found = mapping(record.about.get("dataset")).get("classes")
-    return [words(name, 40) for name in found] if isinstance(found, list) else []
-
-
-def caption(cell: Cell) -> str:
-    """What a picture always says: variant, net, dataset, latent size, seed."""
-    at = coordinates(cell.cell)
-    parts = [at["label"], at["net"], at["dataset"], f"latent size {at['latent_size']}", f"seed {cell.seed}"]
-    return ", ".join(str(part) for part in parts if part)
+    return (
+        [e for e, _ in summaries],
+        [s.mean for _, s in summaries],
+        [s.half_width or 0.0 for _, s in summaries],
+    )

@@ -1,9 +1,9 @@
 """The comparison table: one model of it, for the site and for `bench table`.
 
-A table holds one metric family (`fcd` = one column group per sampler). A value is the mean over the seeds of one
-configuration; seeds are all that is ever averaged. Where values were measured under different keys (another
-likelihood, another classifier) they stand in different columns, and one configuration whose seeds were measured
-under different keys has no mean at all. What is not there is named, with its reason.
+A table holds one metric family (`fcd` = one column group per sampler). A value is the mean over the seeds of
+one configuration; seeds are all that is ever averaged. Where values were measured under different keys
+(another likelihood, another classifier) they stand in different columns, and a configuration whose seeds were
+measured under different keys has no mean at all. What is not there is named, with its reason.
 """
 
 import json
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError, did_you_mean
-from bench.stats import Summary, best, summarise
+from bench.stats import best, summarise
 from bench.store import Record
 
-from .data import AXES, EXTRA_AXES, Cell, Coordinates, Group, Suite, day, load, mapping, number, words
+from .data import AXES, EXTRA_AXES, Coordinates, Group, Suite, day, load, mapping, number, words
+from .measure import Key, Value, gap_texts, key_text, measure
 
 ROWS = ("label", "net")
 COLUMNS = ("dataset", "member", "latent_size")
@@ -28,49 +29,15 @@ HEADINGS = {
     "label": "Variant", "variant": "Method", "net": "Net", "likelihood": "Likelihood", "dataset": "Data",
     "latent_size": "Latent size", "setting": "Setting", "key": "Measured with",
 }  # fmt: skip
-GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "failed", "diverged": "diverged"}
 
-Place = tuple[tuple[str, "str | int | None"], ...]  #: (axis, coordinate) pairs: a row's or a column's identity
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Seeds without a number, and why."""
-
-    state: str  #: missing | skipped | failed | diverged | n/a
-    reason: str
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Value:
-    """One configuration's numbers under one metric: a value per seed, and the gaps."""
-
-    seeds: dict[int, float]
-    planned: int  #: seeds that were to be trained (all but the skipped)
-    gaps: tuple[Gap, ...] = ()
-    key: tuple[tuple[str, str], ...] = ()
-    counted: str = ""  #: how many images (or points) each value is over
-    ids: dict[int, str] | None = None  #: seed -> cell id
-    best: bool = False
-
-    @cached_property
-    def summary(self) -> Summary | None:
-        return summarise([self.seeds[seed] for seed in sorted(self.seeds)]) if self.seeds else None
-
-    @property
-    def complete(self) -> bool:
-        return len(self.seeds) == self.planned
-
-    @property
-    def state(self) -> str:
-        """"done", or what keeps it from having a number."""
-        return "done" if self.seeds else (self.gaps[0].state if self.gaps else "n/a")
+Place = tuple[
+    tuple[str, "str | int | None"], ...
+]  #: (axis, coordinate) pairs: a row's or a column's identity
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows × columns of values of one metric family. `cells[row, column]` is absent where the grid has nothing."""
+    """Values of one metric family; `cells[row, column]` is absent where the grid has nothing."""
 
     id: str
     suite: str
@@ -105,7 +72,7 @@ class Table:
 
     @cached_property
     def decimals(self) -> dict[Place, int]:
-        """Decimals of each column: two digits of the median half-width, four of the mean where there is none."""
+        """Decimals of each column: two digits of the median half-width; without one, four of the mean."""
         return {column: _decimals(self.column(column)) for column in self.columns}
 
     @cached_property
@@ -123,17 +90,6 @@ class Table:
 
     def marks_of(self, value: Value) -> list[str]:
         return [self.marks[text] for text in gap_texts(value)]
-
-
-def gap_texts(value: Value | None) -> list[str]:
-    """What a footnote says of each gap: "failed: out of memory"."""
-    gaps = value.gaps if value else ()
-    return list(dict.fromkeys(_gap_text(gap) for gap in gaps))
-
-
-def _gap_text(gap: Gap) -> str:
-    reason = gap.reason or "no reason recorded"
-    return reason if gap.state == "missing" else f"{GAPS.get(gap.state, gap.state)}: {reason}"
 
 
 def families(suite: Suite) -> dict[str, list[str]]:
@@ -157,14 +113,16 @@ def build(
 ) -> list[Table]:
     """The tables of a suite, one a metric family, or the one of `metric` (a family's or a metric's name).
 
-    Axes named neither in `rows` nor in `columns` are added to the rows where they differ. Raises `UsageError` for
-    an unknown metric or axis.
+    Axes named neither in `rows` nor in `columns` are added to the rows where they differ. Raises `UsageError`
+    for an unknown metric or axis.
     """
     known = families(suite)
     _check_axes(rows, columns)
     wanted = {metric: _members(known, metric)} if metric else known
     groups = [g for g in suite.groups if dataset is None or g.at["dataset"] == dataset]
-    tables = [_table(suite, family, names, groups, tuple(rows), tuple(columns)) for family, names in wanted.items()]
+    tables = [
+        _table(suite, family, names, groups, tuple(rows), tuple(columns)) for family, names in wanted.items()
+    ]
     return [replace(t, id=f"{t.id}-{dataset}", dataset=dataset) if dataset else t for t in tables]
 
 
@@ -186,7 +144,12 @@ def _check_axes(rows: Sequence[str], columns: Sequence[str]) -> None:
 
 
 def _table(
-    suite: Suite, family: str, names: list[str], groups: list[Group], rows: tuple[str, ...], columns: tuple[str, ...]
+    suite: Suite,
+    family: str,
+    names: list[str],
+    groups: list[Group],
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
 ) -> Table:
     entries = [mapping(r.metrics.get(name)) for r in suite.records for name in names if name in r.metrics]
     values = [(_at(group, family, name, entries), measure(group, name)) for group in groups for name in names]
@@ -218,62 +181,10 @@ def _at(group: Group, family: str, name: str, entries: list[dict[str, Any]]) -> 
     return {**group.at, "member": member}
 
 
-def measure(group: Group, name: str) -> Value:
-    """The values of metric `name` over a group's seeds, with every gap and its reason."""
-    seeds: dict[int, float] = {}
-    keys: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    gaps: dict[tuple[str, str], list[int]] = {}
-    counted: set[str] = set()
-    for cell in group.cells:
-        value, why = _read(cell, name)
-        if value is None:
-            gaps.setdefault(why, []).append(cell.seed)
-            continue
-        entry = mapping(cell.record.metrics[name]) if cell.record else {}
-        seeds[cell.seed] = value
-        keys.setdefault(_key(entry), []).append(cell.seed)
-        counted.add(words(entry.get("n")))
-    if len(keys) > 1:
-        gaps["n/a", f"seeds measured differently ({_key_clash(keys)})"] = sorted(seeds)
-        seeds = {}
-    ids = {cell.seed: cell.id for cell in group.cells}
-    found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
-    key = next(iter(keys)) if len(keys) == 1 else ()
-    return Value(seeds, len(group.planned), found, key, ", ".join(sorted(counted)), ids)
-
-
-def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
-    """A cell's value, or the state and reason of its absence."""
-    if cell.record is None or cell.status != "done":
-        return None, (cell.status, cell.reason)
-    if name not in cell.record.metrics:
-        return None, ("missing", "not computed for this cell")
-    entry = mapping(cell.record.metrics[name])
-    value = number(entry.get("value"))
-    return value, ("n/a", words(entry.get("reason"), 300) or "not a finite number")
-
-
-def _key(entry: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What must agree before two values may be compared."""
-    parts = {words(k): words(v) for k, v in mapping(entry.get("key")).items()}
-    return tuple(sorted((parts | {"version": words(entry.get("version", 1))}).items()))
-
-
-def _key_clash(keys: Iterable[tuple[tuple[str, str], ...]]) -> str:
-    return " or ".join(key_text(key, keys) for key in keys)
-
-
-def key_text(key: Iterable[tuple[str, str]], among: Iterable[tuple[tuple[str, str], ...]]) -> str:
-    """The parts of a key that differ among several, as words: "likelihood bernoulli"."""
-    every = [dict(other) for other in among]
-    differing = [(k, v) for k, v in key if len({other.get(k) for other in every}) > 1]
-    return ", ".join(f"{k} {v}" for k, v in differing)
-
-
 def _arranged(
     every: list[Coordinates], rows: tuple[str, ...], columns: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Drop axes that say nothing, add to the rows those without which two configurations would share a cell."""
+    """Drop axes that say nothing; add to the rows those that keep two configurations apart."""
     varied = {axis for axis in (*AXES, *EXTRA_AXES) if len({at.get(axis) for at in every}) > 1}
     rows = tuple(axis for axis in rows if axis in varied) or rows[:1]
     columns = tuple(axis for axis in columns if axis in varied) or columns[:1]
@@ -292,7 +203,7 @@ def _place(at: Coordinates, axes: Iterable[str]) -> Place:
 
 def _split_by_key(cells: dict[tuple[Place, Place], Value]) -> dict[tuple[Place, Place], Value]:
     """One column a key, wherever the values of a column were measured under different keys."""
-    keys: dict[Place, dict[tuple[tuple[str, str], ...], None]] = {}
+    keys: dict[Place, dict[Key, None]] = {}
     for (_, column), value in cells.items():
         found = keys.setdefault(column, {})
         if value.seeds:
@@ -312,14 +223,19 @@ def _sorted(columns: dict[Place, None], axes: tuple[str, ...]) -> tuple[Place, .
     for index in range(len(axes)):
         found = list(dict.fromkeys(column[index][1] for column in columns))
         if all(isinstance(x, int) for x in found):
-            found.sort()  # type: ignore[type-var]
+            found.sort()
         ranks.append({x: rank for rank, x in enumerate(found)})
-    return tuple(sorted(columns, key=lambda c: tuple(rank[part[1]] for rank, part in zip(ranks, c, strict=True))))
+    return tuple(
+        sorted(columns, key=lambda c: tuple(rank[part[1]] for rank, part in zip(ranks, c, strict=True)))
+    )
 
 
 def _with_best(cells: dict[tuple[Place, Place], Value], better: str) -> dict[tuple[Place, Place], Value]:
-    """Mark the best of each column. Rows with a seed missing take no part, since what is missing may be the worst;
-    and where such a row, or one of too few seeds, has the better mean, nothing is marked."""
+    """Mark the best of each column.
+
+    Rows with a seed missing take no part, since what is missing may be the worst; and where such a row, or
+    one of too few seeds, has the better mean, nothing is marked.
+    """
     columns: dict[Place, dict[Place, Value]] = {}
     for (row, column), value in cells.items():
         if value.seeds:
@@ -354,9 +270,9 @@ def _note(suite: Suite, groups: list[Group]) -> str:
     if seeds:
         parts[0] += f" (n = {_span(seeds)})"
     parts.append(
-        "bold: the best and all that cannot be told from it (paired t-test over shared seeds, Welch elsewhere, "
-        "Holm-corrected, 5 %); only complete rows with at least 3 seeds can be, and none is where another has the "
-        "better mean"
+        "bold: the best and all that cannot be told from it (paired t-test over shared seeds, Welch "
+        "elsewhere, Holm-corrected, 5 %); only complete rows with at least 3 seeds can be, and none is where "
+        "another has the better mean"
     )
     parts.append(_protocol(records))
     parts.append(f"suite {suite.name}" + (f" ({suite.digest[:12]})" if suite.digest else ""))
@@ -441,7 +357,8 @@ def table_text(
 def as_json(table: Table) -> dict[str, Any]:
     """A table as plain values: rows of cells."""
     return {
-        "id": table.id, "suite": table.suite, "metric": table.metric, "unit": table.unit, "better": table.better,
+        "id": table.id, "suite": table.suite, "metric": table.metric, "unit": table.unit,
+        "better": table.better,
         "row_axes": table.row_axes, "column_axes": table.column_axes, "note": table.note,
         "rows": [_row_json(table, row) for row in table.rows],
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Words for the pages: documentation as paragraphs, links in references, commands to paste, numbers with units."""
+"""Words for the pages: documentation as paragraphs, links in references, commands to paste, numbers."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ def linked(text: Any) -> Markup:
     >>> print(linked("see https://a.org/x. <b>"))
     see <a href="https://a.org/x" rel="noreferrer">https://a.org/x</a>. &lt;b&gt;
     """
-    source, parts, end = str(text), [], 0
+    source, parts, end = words(text, 20_000, lines=True), [], 0
     for match in URL.finditer(source):
         url = escape(match.group())
         parts += [escape(source[end : match.start()]), f'<a href="{url}" rel="noreferrer">{url}</a>']
@@ -55,10 +55,16 @@ def figure(value: Any, digits: int = 5) -> str:
 def command(suite: str, cell: dict[str, Any]) -> str:
     """The shell command that computes one cell again, every word of it quoted.
 
-    >>> command("demo", {"label": "a b", "net": None, "dataset_label": "mnist", "latent_size": 2, "seed": 0})
-    "python -m bench run suites/demo.yaml --only dataset=mnist --only 'label=a b' --only latent_size=2 --only seed=0"
+    >>> command("demo", {"label": "a b", "net": None, "latent_size": 2, "seed": 0})
+    "python -m bench run suites/demo.yaml --only 'label=a b' --only latent_size=2 --only seed=0"
     """
-    names = {"dataset": "dataset_label", "label": "label", "net": "net", "latent_size": "latent_size", "seed": "seed"}
+    names = {
+        "dataset": "dataset_label",
+        "label": "label",
+        "net": "net",
+        "latent_size": "latent_size",
+        "seed": "seed",
+    }
     parts = ["python", "-m", "bench", "run", f"suites/{suite}.yaml"]
     for name, field in names.items():
         if cell.get(field) is not None:

@@ -1,6 +1,6 @@
 """A made-up result set in exactly the shape that the runner writes, for tests of the report.
 
-    write(tmp_path / "results")      # one suite "demo": 2 labels x 2 nets + pca, 1 dataset, 2 latent sizes, 3 seeds
+write(tmp_path / "results")      # "demo": 2 labels x 2 nets + pca, 2 latent sizes, 3 seeds
 """
 
 import hashlib
@@ -11,7 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 METRICS = {
-    "mse": ("squared pixel value in [0, 1]", "lower", "Mean squared error per pixel of test reconstructions."),
+    "mse": (
+        "squared pixel value in [0, 1]",
+        "lower",
+        "Mean squared error per pixel of test reconstructions.",
+    ),
     "elbo": ("nats per image", "higher", "Evidence lower bound on the test split, beta = 1."),
     "fcd": ("squared distance", "lower", "Frechet distance in the features of a small classifier."),
     "fid": ("squared distance", "lower", "Frechet Inception distance."),
@@ -26,7 +30,9 @@ def cell_id(cell):
     return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def make_cell(dataset="mnist", label="vae", net="mlp", latent_size=2, seed=0, likelihood="bernoulli", epochs=8):
+def make_cell(
+    dataset="mnist", label="vae", net="mlp", latent_size=2, seed=0, likelihood="bernoulli", epochs=8
+):
     return {
         "dataset": dataset, "dataset_options": {}, "dataset_label": dataset,
         "variant": label if label in SHIFT else "vae", "options": {"beta": 4} if label == "beta_vae" else {},
@@ -85,7 +91,8 @@ def make_record(cell, suite, status="done", reason=None):
                         "reference": "Kingma & Welling 2014, https://arxiv.org/abs/1312.6114"},
             "net": {"summary": "A net.", "doc": "A net.", "reference": ""},
             "likelihood": {"summary": "Pixels.", "doc": "Pixels.", "reference": ""},
-            "dataset": {"source": "made up", "fingerprint": "sha256:0", "classes": [str(k) for k in range(10)],
+            "dataset": {"source": "made up", "fingerprint": "sha256:0",
+                        "classes": [str(k) for k in range(10)],
                         "shape": [1, 28, 28], "train": 60000, "test": 10000},
             "metrics": about,
         },
@@ -167,7 +174,7 @@ def grid(datasets=("mnist",), labels=("ae", "vae"), nets=("mlp", "conv"), sizes=
 
 
 def write(results, name="demo", status=None, points=500, fields=None, artefacts=True, **axes):
-    """Write a suite and its records. `status(cell) -> (status, reason)`; status None leaves the cell missing."""
+    """Write a suite and its records. `status(cell) -> (status, reason)`; a status None leaves it missing."""
     cells = grid(**axes)
     for cell in cells:
         state, reason = status(cell) if status else ("done", None)

@@ -56,12 +56,12 @@ def net(weights) -> Inception:
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (6, 3, 12, 12), generator=generator, dtype=torch.uint8)
+    return torch.randint(0, 256, (4, 3, 12, 12), generator=generator, dtype=torch.uint8)
 
 
 @pytest.fixture(scope="module")
 def features(net, images) -> Tensor:
-    return net.features(images, batch_size=6)
+    return net.features(images, batch_size=4)
 
 
 @pytest.fixture(autouse=True)
@@ -188,9 +188,9 @@ def test_a_file_that_is_no_inception_is_refused_by_name(tmp_path):
 
 def test_features_are_those_of_torch_fidelitys_extractor(weights, images, features):
     reference = FeatureExtractorInceptionV3("theirs", ["2048"], feature_extractor_weights_path=str(weights))
-    assert features.shape == (6, 2048)
+    assert features.shape == (4, 2048)
     assert features.dtype == torch.float64
-    assert torch.allclose(features[:3], reference(images[:3])[0].double(), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(features[:2], reference(images[:2])[0].double(), rtol=1e-5, atol=1e-6)
 
 
 def test_features_differ_between_images(features):
@@ -198,12 +198,12 @@ def test_features_differ_between_images(features):
 
 
 def test_features_do_not_depend_on_the_batch_size(net, images, features):
-    again = net.features(images[:4], batch_size=3)  # and a rest of 1
-    assert torch.allclose(again, features[:4], rtol=1e-4, atol=1e-5)
+    again = net.features(images[:3], batch_size=2)  # and a rest of 1
+    assert torch.allclose(again, features[:3], rtol=1e-4, atol=1e-5)
 
 
 def test_grey_images_are_repeated_to_three_channels(net, images):
-    grey = images[:2, :1]
+    grey = images[:1, :1]
     assert torch.equal(net.features(grey), net.features(grey.repeat(1, 3, 1, 1)))
 
 
@@ -238,10 +238,11 @@ class Images(Dataset):
 
 
 def test_kid_from_images_to_value_equals_torch_fidelitys(weights, images, features, net):
-    real, other = images[:4], images[:4].flip(2) // 2
+    real, other = images[:3], images[:3].flip(2) // 2
     expected = torch_fidelity.calculate_metrics(
-        input1=Images(other), input2=Images(real), kid=True, kid_subset_size=4, rng_seed=2020, cuda=False,
+        input1=Images(other), input2=Images(real), kid=True, kid_subset_size=3, rng_seed=2020, cuda=False,
         batch_size=4, feature_extractor_weights_path=str(weights), cache=False, verbose=False,
+        save_cpu_ram=True,  # no worker processes
     )  # fmt: skip
-    value = registry.load("metrics", "kid")(features[:4], net.features(other))
+    value = registry.load("metrics", "kid")(features[:3], net.features(other))
     assert value == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-4)

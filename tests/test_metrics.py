@@ -30,7 +30,7 @@ ARTEFACTS = {
     for line in (bench.metrics.__doc__ or "").splitlines()
     if line.startswith("| `")
     for name in re.findall(r"`(\w+)`", line.split("|")[1])
-} | {"points_source"}
+}
 
 
 def m(name: str) -> bench.metrics.Metric:
@@ -436,6 +436,12 @@ def test_linear_probe_minimises_the_penalised_cross_entropy_it_states():
     optimiser.step(closure)
     expected = ((queries @ W + b).argmax(1) == truth).double().mean().item()
     assert m("linear_probe")(x, y, codes, truth) == pytest.approx(expected, abs=1e-5)
+
+
+def test_linear_probe_does_not_depend_on_the_scale_of_a_dimension():
+    x, y = blobs(300, 8.0)
+    scaled = x * torch.tensor([2.0**-14, 1.0, 2.0**10, 1.0])  # powers of two round nothing
+    assert m("linear_probe")(scaled, y, scaled, y) == m("linear_probe")(x, y, x, y)
 
 
 def test_linear_probe_sees_every_class_of_a_long_sorted_train_set(monkeypatch):

@@ -109,6 +109,8 @@ def test_holm_keeps_what_a_single_test_would_have_dropped():
     assert difference(seeds(near), seeds(first)).p < 0.05
     alone = {"first": seeds(first), "near": seeds(near)}
     assert best(alone, "lower") == {"first"}
-    crowd = {f"far {k}": seeds([value + shift for value, shift in zip(near, [k, 0, 0, k, 0.01], strict=True)])
-             for k in (0.0, 0.01, 0.02)}
+    crowd = {
+        f"far {k}": seeds([value + shift for value, shift in zip(near, [k, 0, 0, k, 0.01], strict=True)])
+        for k in (0.0, 0.01, 0.02)
+    }
     assert "near" in best(alone | crowd, "lower")

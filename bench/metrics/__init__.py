@@ -17,7 +17,11 @@ evaluation makes each such artefact once, when the first metric asks for it (see
 | `classifier_test`, `classifier_samples` | float64 (N, F), (S, F): features of the dataset's own small classifier |
 | `inception_test`, `inception_samples` | float64 (N, 2048), (S, 2048): pool features of the TF-2015 Inception-v3 |
 | `points`, `point_labels` | float32 (P, 2 or D), int64 (P,): a map of test codes, one per space (`per="space"`) |
+| `points_source` | float32 (P, D), the test codes that `points` is a map of |
 | `knn_k` | int, from the suite's protocol |
+
+Recorded beside a value when a metric's `key` names them, so that nothing is compared that may not be: `likelihood`,
+`binarisation`, `iw_k`, `knn_k`, `classifier` and `inception` (name and hash of the feature net).
 
 An artefact that does not exist for a model raises `NotApplicable`; its words stand in the table instead of a number.
 """

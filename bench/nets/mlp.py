@@ -7,6 +7,7 @@ Kingma & Welling 2014 (appendix C), with ReLU in place of tanh.
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
+from typing import Literal
 
 from torch import nn
 
@@ -27,7 +28,7 @@ class MLP(Net):
         heads: int,
         *,
         hidden: tuple[int, ...] = (512,),
-        activation: str = "relu",
+        activation: Literal["relu", "tanh", "gelu", "softplus", "leaky_relu"] = "relu",
     ) -> None:
         super().__init__(shape, latent_size, heads)
         pixels = prod(shape)

@@ -21,6 +21,8 @@ class MeanImage(Variant):
     has_code = False
     closed_form = True
 
+    mean: Tensor
+
     def __init__(self, net: Net, likelihood: Likelihood) -> None:
         super().__init__(net, likelihood)
         self.register_buffer("mean", torch.zeros(net.shape))

@@ -32,6 +32,10 @@ class PCA(Variant):
     closed_form = True
     latent_at_most_pixels = True
 
+    mean: Tensor
+    components: Tensor
+    scale: Tensor
+
     def __init__(self, net: Net, likelihood: Likelihood) -> None:
         super().__init__(net, likelihood)
         pixels = net.shape[0] * net.shape[1] * net.shape[2]

@@ -1,0 +1,32 @@
+# Three commands: `make demo` shows what this is, `make test` runs every test, `make check` is ruff and mypy.
+# Each makes what it is missing, so all of them work in a fresh clone.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check schema clean
+
+demo: $(READY)
+	$(BIN)/python -m bench run suites/digits.yaml --offline
+	$(BIN)/python -m bench report
+	@echo "The report: file://$(CURDIR)/site/index.html"
+
+test: $(READY) check
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+schema: $(READY)
+	$(BIN)/python -m bench.suite_schema
+
+clean:
+	rm -rf .venv site build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	touch $@

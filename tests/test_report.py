@@ -1,0 +1,305 @@
+"""The site: complete, escaped, offline, the same bytes for the same records, and quick to build again."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import synthetic
+
+import report
+from bench.errors import UsageError
+from report.charts import colours, scatter, ticks
+
+REFERENCES = [
+    {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.6, "latent_size": 2, "net": "mlp",
+     "source": "A paper, https://example.org/paper", "protocol": "ten epochs", "comparable": True,
+     "because": "same protocol"},
+    {"variant": "vae", "dataset": "mnist", "metric": "mse", "value": 0.5, "source": "B paper",
+     "protocol": "cropped", "comparable": False, "because": "their images are cropped"},
+]  # fmt: skip
+
+
+def outcome(cell):
+    """One failed and one missing seed; everything else done."""
+    if cell["label"] == "vae" and cell["net"] == "conv" and cell["seed"] == 2:
+        return "failed", "out of memory"
+    return (None, None) if cell["label"] == "ae" and cell["seed"] == 2 else ("done", None)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    synthetic.write(root, "demo", outcome, points=60, sizes=(2,), fields={"references": REFERENCES})
+    synthetic.write(root, "other", points=30, sizes=(2,), labels=("vae",), nets=("mlp",), likelihood="gaussian")
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(results, tmp_path_factory):
+    return report.build(results, tmp_path_factory.mktemp("site")).parent
+
+
+class Page(HTMLParser):
+    """The tags of a page as (name, attributes), and its visible text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += f"{data} "
+
+
+def pages(site):
+    return [(path, Page(path)) for path in sorted(site.rglob("*.html"))]
+
+
+def contents(site):
+    return {p.relative_to(site): p.read_bytes() for p in site.rglob("*") if p.is_file()}
+
+
+def test_every_suite_and_every_settled_cell_has_its_page(site, results):
+    records = list(results.glob("*/*/record.json"))
+    assert len(records) == 15
+    for record in records:
+        suite, cell = record.parts[-3:-1]
+        assert (site / "suites" / suite / cell / "index.html").is_file()
+    assert {"demo", "other"} == {p.name for p in (site / "suites").iterdir()}
+
+
+def test_the_same_records_give_the_same_bytes(site, results, tmp_path):
+    report.build(results, tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(site)
+
+
+def test_every_page_forbids_all_but_its_own_files(site):
+    for path, page in pages(site):
+        policies = [a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+        assert len(policies) == 1, path
+        assert policies[0].startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+        assert "unsafe" not in policies[0]
+        assert not [a for _, a in page.tags if "style" in a or any(name.startswith("on") for name in a)]
+
+
+def test_nothing_is_loaded_from_outside_and_links_outside_send_no_referrer(site):
+    for path, page in pages(site):
+        for tag, attributes in page.tags:
+            outside = [a for a in ("src", "href") if re.match(r"[a-z]+:|//", attributes.get(a) or "")]
+            if not outside or attributes["href" if "href" in outside else "src"] == "data:,":
+                continue
+            assert tag == "a", (path, attributes)
+            assert attributes["rel"] == "noreferrer"
+    for path in site.rglob("*.svg"):
+        assert not re.search(r"(?:href|src|url\()[^>]*https?:", path.read_text(encoding="utf-8"))
+
+
+def test_every_link_and_picture_of_the_site_exists(site):
+    for path, page in pages(site):
+        ids = {a["id"] for _, a in page.tags if "id" in a}
+        for _, attributes in page.tags:
+            for target in (attributes.get("href"), attributes.get("src")):
+                if not target or re.match(r"[a-z]+:", target):
+                    continue
+                file, _, anchor = target.partition("#")
+                assert (path.parent / file).exists(), (path, target)
+                assert file or anchor in ids, (path, target)
+
+
+def test_every_picture_says_what_it_is_and_loads_when_it_scrolls_into_view(site):
+    for path, page in pages(site):
+        for tag, attributes in page.tags:
+            if tag == "img":
+                assert attributes["alt"], path
+                assert attributes["loading"] == "lazy"
+                assert int(attributes["width"]) > 0
+
+
+def test_a_caption_says_variant_net_dataset_latent_size_and_seed(site):
+    page = Page(site / "suites" / "demo" / "index.html")
+    captions = [a["data-caption"] for t, a in page.tags if t == "a" and "data-caption" in a]
+    assert "Reconstructions: vae, conv, mnist, latent size 2, seed 0" in captions
+    assert "Samples, gmm: ae, mlp, mnist, latent size 2, seed 0" in captions
+    assert "tsne: pca, mnist, latent size 2, seed 0" in captions
+
+
+def test_what_is_not_there_is_shown_with_its_reason(site):
+    text = " ".join(Page(site / "suites" / "demo" / "index.html").text.split())
+    for words in ("2/3 seeds", "failed: out of memory", "not run yet", "n/a: a deterministic code has no ELBO",
+                  "n/a: Inception weights not found"):  # fmt: skip
+        assert words in text
+
+
+def test_published_values_stand_beside_the_obtained_and_say_if_they_compare(site):
+    text = " ".join(Page(site / "suites" / "demo" / "index.html").text.split())
+    section = text.split("Published beside obtained")[-1]
+    assert "−105.6" in section
+    assert "comparable because same protocol" in section
+    assert "not comparable because their images are cropped" in section
+    assert "ten epochs" in section
+
+
+def test_a_cell_page_says_everything_and_how_to_make_it_again(site):
+    path = sorted((site / "suites" / "demo").glob("*/index.html"))[0]
+    page = Page(path)
+    text = " ".join(page.text.split())
+    assert "python -m bench run suites/demo.yaml --only dataset=mnist" in text
+    for words in ("train.lr 0.001", "git 0123456789abcdef", "versions.torch 2.11.0", "created 2026-03-01"):
+        assert words in text
+
+
+def test_results_and_suite_can_be_downloaded(site):
+    lines = (site / "suites" / "demo" / "results.csv").read_text().splitlines()
+    assert len(lines) == 1 + 11
+    assert "mse" in lines[0].split(",")
+    assert (site / "suites" / "demo" / "suite.yaml").read_text() == "title: demo\n"
+
+
+def test_the_tables_to_copy_are_what_the_command_prints(site, results):
+    for kind, suffix in (("latex", "tex"), ("markdown", "md"), ("csv", "csv")):
+        file = next((site / "suites" / "demo" / "tables").glob(f"*-mse.{suffix}"))
+        assert file.read_text() == report.table_text(results, "demo", kind, "mse")
+
+
+HOSTILE = '<script>alert(1)</script></style>{{ 7*7 }}"\'&\u202e\x07'
+
+
+def hostile_site(root):
+    """A suite whose every free text is hostile."""
+    cell = synthetic.make_cell(label=HOSTILE, dataset=HOSTILE, seed=0) | {"variant": HOSTILE}
+    record = synthetic.make_record(cell, "bad")
+    record["metrics"][HOSTILE] = synthetic.entry("mse", 1.0) | {"unit": HOSTILE, "key": {HOSTILE: HOSTILE}}
+    record["metrics"]["mse"]["family"] = HOSTILE
+    record["about"]["variant"] = {"doc": HOSTILE, "reference": HOSTILE + " https://e.org/\"onclick='x'"}
+    record["about"]["dataset"]["classes"] = [HOSTILE] * 10
+    record["provenance"]["git"] = HOSTILE
+    failed = synthetic.make_cell(label="x" * 10_000, seed=1)
+    synthetic.write_record(root, "bad", record, points=40)
+    synthetic.write_record(root, "bad", synthetic.make_record(failed, "bad", "failed", HOSTILE))
+    references = [{"variant": HOSTILE, "dataset": HOSTILE, "metric": "elbo", "value": 1.0, "source": HOSTILE}]
+    fields = {"title": HOSTILE, "description": HOSTILE, "references": references, "text": HOSTILE}
+    synthetic.write_suite(root, "bad", [(cell, None), (failed, None)], **fields)
+
+
+def test_hostile_text_shows_as_text(tmp_path):
+    hostile_site(tmp_path / "results")
+    site = report.build(tmp_path / "results", tmp_path / "site").parent
+    for path, page in pages(site):
+        assert [set(a) for t, a in page.tags if t == "script"] == [{"src", "defer"}], path
+        assert "style" not in {t for t, _ in page.tags}
+        assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
+        assert "{{ 7*7 }}" in page.text
+        assert "<script>alert(1)</script>" in page.text
+        assert "\u202e" not in page.text
+        assert "x" * 200 not in page.text
+    for path in site.rglob("*.svg"):
+        assert "<script>" not in path.read_text(encoding="utf-8")
+
+
+def test_the_command_of_a_hostile_cell_is_one_argument_to_a_shell(tmp_path):
+    cell = synthetic.make_cell(label="a; rm -rf $HOME `id`")
+    from report.words import command
+
+    words = shlex.split(command("demo", cell))
+    assert words[words.index("--only") + 3] == "label=a; rm -rf $HOME `id`"
+
+
+def test_only_the_cell_that_changed_is_made_again(results, tmp_path):
+    root, out = tmp_path / "results", tmp_path / "site"
+    synthetic.write(root, "demo", points=20, sizes=(2,), labels=("vae",), nets=("mlp",))
+    report.build(root, out)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*.svg")}
+    path = sorted(root.glob("demo/*/embeddings.npz"))[0]
+    synthetic.write_embeddings(path.parent, synthetic.np.random.default_rng(9), 20)
+    report.build(root, out)
+    changed = {p.parent.name for p, time in before.items() if p.stat().st_mtime_ns != time}
+    assert changed == {path.parent.name}
+
+
+def test_pages_of_cells_that_are_gone_are_removed_and_nothing_else_is(tmp_path):
+    root, out = tmp_path / "results", tmp_path / "site"
+    cells = synthetic.write(root, "demo", points=20, sizes=(2,), labels=("vae",), nets=("mlp",))
+    report.build(root, out)
+    (out / "mine.txt").write_text("a user's own file")
+    gone = synthetic.cell_id(cells[0])
+    synthetic.write_suite(root, "demo", [(cell, None) for cell in cells[1:]])
+    report.build(root, out)
+    assert not (out / "suites" / "demo" / gone).exists()
+    assert (out / "suites" / "demo" / synthetic.cell_id(cells[1]) / "index.html").is_file()
+    assert (out / "mine.txt").read_text() == "a user's own file"
+
+
+def test_a_manifest_that_points_outside_the_site_removes_nothing_there(tmp_path):
+    root, out = tmp_path / "results", tmp_path / "site"
+    synthetic.write(root, "demo", points=20, sizes=(2,), labels=("vae",), nets=("mlp",), seeds=1)
+    precious = tmp_path / "precious.txt"
+    precious.write_text("kept")
+    out.mkdir()
+    (out / ".built.json").write_text(json.dumps({"x": {"digest": "", "files": ["../precious.txt"]}}))
+    report.build(root, out)
+    assert precious.read_text() == "kept"
+
+
+def test_a_picture_that_is_none_and_a_link_are_left_out(tmp_path):
+    root = tmp_path / "results"
+    cells = synthetic.write(root, "demo", points=20, sizes=(2,), labels=("vae",), nets=("mlp",), seeds=1)
+    folder = root / "demo" / synthetic.cell_id(cells[0])
+    (folder / "samples_fake.png").write_text("no picture")
+    secret = tmp_path / "secret.png"
+    secret.write_bytes((folder / "samples_gmm.png").read_bytes())
+    (folder / "samples_link.png").symlink_to(secret)
+    site = report.build(root, tmp_path / "site").parent
+    made = {p.name for p in (site / "suites" / "demo" / folder.name).iterdir()}
+    assert "samples_gmm.png" in made
+    assert not made & {"samples_fake.png", "samples_link.png"}
+
+
+def test_an_unknown_suite_is_told_with_the_nearest_name(results, tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'demo'"):
+        report.build(results, tmp_path, ["demoo"])
+
+
+def test_a_folder_without_results_gives_a_page_that_says_so(tmp_path):
+    index = report.build(tmp_path / "none", tmp_path / "site")
+    assert "There are no results yet" in Page(index).text
+
+
+def test_one_suite_can_be_built_alone(results, tmp_path):
+    report.build(results, tmp_path, ["other"])
+    assert [p.name for p in (tmp_path / "suites").iterdir()] == ["other"]
+
+
+def test_the_report_imports_no_torch_and_no_plotting_library():
+    code = "import sys, report; print(sorted({'torch', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    root = Path(report.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_label_keeps_its_colour_when_others_come():
+    alone = colours(["vae"])
+    assert colours(["vae", "ae"])["vae"] == alone["vae"]
+    many = colours([f"label {k}" for k in range(10)])
+    assert len(set(many.values())) == 10
+
+
+def test_ticks_are_round_and_within_the_range():
+    assert ticks(-105.4, -98.2, 5) == [-104.0, -102.0, -100.0]
+    assert ticks(0.012, 0.019, 5) == [0.012, 0.014, 0.016, 0.018]
+
+
+def test_a_map_draws_every_finite_point_once():
+    import numpy as np
+
+    points = np.array([[0.0, 0.0], [1.0, 1.0], [np.nan, 0.0], [0.5, 0.2]])
+    drawing = scatter(points, np.array([0, 1, 1, 0]), ["a", "b"], "a map")
+    assert drawing.count("h0") == 3
+    assert ">a</text>" in drawing

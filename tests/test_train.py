@@ -1,0 +1,187 @@
+"""The seed axis must not be visible in the results."""
+
+import math
+
+import pytest
+import torch
+from conftest import colour, cut
+
+from bench import checkpoint
+from bench.datasets import Data
+from bench.suite import Choice, Train
+from bench.train import fit, subset, to_float
+
+MLP, CONV = ("mlp", {"hidden": (32,), "activation": "relu"}), ("conv", {"channels": 4})
+
+
+def build(variant="vae", net=MLP, shape=(1, 8, 8), latent_size=2):
+    return lambda: checkpoint.build(shape, Choice(variant, {}), Choice(*net), Choice("bernoulli", {}), latent_size)
+
+
+def parameters(fitted):
+    return torch.cat([p.detach().flatten() for p in fitted.model.parameters()])
+
+
+def largest_difference(a, b):
+    """Relative to the largest parameter."""
+    return ((parameters(a) - parameters(b)).abs().max() / parameters(b).abs().max()).item()
+
+
+@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
+@pytest.mark.parametrize("variant", ["ae", "vae"])
+def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_digits):
+    budget = Train(epochs=3, batch_size=32)
+    stacked = fit(build(variant, net), few_digits, budget, [0, 1, 2], group_size=3)
+    [alone] = fit(build(variant, net), few_digits, budget, [1], group_size=1)
+    assert largest_difference(stacked[1], alone) < 1e-4
+    for a, b in zip(stacked[1].history, alone.history, strict=True):
+        assert a["test_loss"] == pytest.approx(b["test_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_every_optimiser_and_the_clipping_treat_each_seed_alone(optimizer, clip, few_digits):
+    budget = Train(epochs=1, batch_size=32, optimizer=optimizer, lr=1e-4, grad_clip=clip, schedule="cosine")
+    stacked = fit(build(), few_digits, budget, [0, 1], group_size=2)
+    [alone] = fit(build(), few_digits, budget, [1], group_size=1)
+    assert largest_difference(stacked[1], alone) < 1e-4
+
+
+def test_two_runs_of_a_seed_are_equal_to_the_bit(few_digits):
+    budget = Train(epochs=2, batch_size=32)
+    [a], [b] = (fit(build(), few_digits, budget, [3]) for _ in range(2))
+    assert torch.equal(parameters(a), parameters(b))
+    assert [r["test_loss"] for r in a.history] == [r["test_loss"] for r in b.history]
+
+
+def test_different_seeds_differ_from_the_first_weight_on(few_digits):
+    a, b = fit(build(), few_digits, Train(epochs=1, batch_size=32), [0, 1])
+    assert not torch.equal(parameters(a), parameters(b))
+
+
+def test_global_random_state_is_neither_read_nor_moved(few_digits):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    [a] = fit(build(), few_digits, Train(epochs=1, batch_size=32), [0])
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    [b] = fit(build(), few_digits, Train(epochs=1, batch_size=32), [0])
+    assert torch.equal(parameters(a), parameters(b))
+
+
+def test_training_lowers_the_test_loss(few_digits):
+    [fitted] = fit(build(), few_digits, Train(epochs=20, batch_size=32), [0])
+    assert fitted.history[-1]["test_loss"] < fitted.history[0]["test_loss"] - 5
+
+
+def test_history_has_a_row_an_epoch_with_the_terms_of_both_splits(few_digits):
+    [fitted] = fit(build(), few_digits, Train(epochs=3, batch_size=64), [0])
+    assert [r["epoch"] for r in fitted.history] == [1, 2, 3]
+    row = fitted.history[-1]
+    for split in ("train", "test"):
+        assert row[f"{split}_loss"] == pytest.approx(row[f"{split}_rec"] + row[f"{split}_kl"], rel=1e-6)
+    assert fitted.steps == 3 * math.ceil(200 / 64)
+    assert fitted.images == 600
+
+
+def test_the_recorded_test_loss_is_the_loss_of_the_model_given_back(few_digits):
+    """Also with an incomplete last batch, and for a deterministic model, where no noise blurs it."""
+    [fitted] = fit(build("ae"), few_digits, Train(epochs=1, batch_size=64), [0])
+    x = to_float(few_digits.test.images)
+    with torch.no_grad():
+        loss = fitted.model(x, few_digits.test.labels, ())["loss"].item()
+    assert fitted.history[-1]["test_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+class Exploding(torch.nn.Module):
+    """Its loss becomes NaN in the seed whose first weight is smallest, from the given step on."""
+
+    closed_form = False
+    stackable = True
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(1))
+        self.register_buffer("limit", torch.tensor(float("inf")))
+
+    def draw(self, x, generator):
+        return ()
+
+    def forward(self, x, y, noise):
+        loss = (self.weight - x.mean()).square().sum()
+        return {"loss": loss + torch.where(self.weight.sum() > self.limit, float("nan"), 0.0)}
+
+
+def exploding(limits):
+    models = iter(limits)
+
+    def make():
+        model = Exploding()
+        model.weight.data.fill_(0.0)
+        model.limit.fill_(next(models))
+        return model
+
+    return make
+
+
+def test_divergence_ends_one_seed_and_leaves_its_neighbours_unchanged():
+    data, budget = colour(64, 4, 1), Train(epochs=3, batch_size=16, lr=0.05)
+    inf = float("inf")
+    # the first model of each list is only looked at for its declarations
+    broken = fit(exploding([inf, inf, 0.12, inf]), data, budget, [0, 1, 2], group_size=3)
+    whole = fit(exploding([inf, inf, inf, inf]), data, budget, [0, 1, 2], group_size=3)
+    assert [f.diverged_at for f in broken] == [None, 4, None]
+    assert len(broken[1].history) == 1
+    for seed in (0, 2):
+        assert torch.equal(parameters(broken[seed]), parameters(whole[seed]))
+        assert len(broken[seed].history) == 3
+
+
+def test_a_single_diverged_seed_stops_at_its_epoch():
+    [fitted] = fit(exploding([float("inf"), 0.12]), colour(64, 4, 1), Train(epochs=9, batch_size=16, lr=0.05), [0])
+    assert fitted.diverged_at == 4
+    assert len(fitted.history) == 1
+
+
+def test_train_images_is_one_fixed_subset_for_every_seed(few_digits):
+    chosen = subset(few_digits.train, 50)
+    assert len(chosen) == 50
+    assert torch.equal(chosen.images, subset(few_digits.train, 50).images)
+    assert torch.equal(subset(few_digits.train, 20).images, chosen.images[:20])
+    assert subset(few_digits.train, None) is few_digits.train
+
+
+def test_bf16_trains_to_nearly_the_same_loss(few_digits):
+    budget = Train(epochs=5, batch_size=32)
+    [full] = fit(build(), few_digits, budget, [0])
+    [half] = fit(build(), few_digits, budget.model_copy(update={"precision": "bf16"}), [0])
+    assert not torch.equal(parameters(full), parameters(half))
+    assert half.history[-1]["test_loss"] == pytest.approx(full.history[-1]["test_loss"], rel=0.02)
+    assert all(p.dtype == torch.float32 for p in half.model.parameters())
+
+
+def test_cosine_schedule_ends_with_steps_of_nearly_nothing(few_digits):
+    rows = {}
+    for schedule in ("constant", "cosine"):
+        budget = Train(epochs=10, batch_size=32, schedule=schedule)
+        [fitted] = fit(build("ae"), few_digits, budget, [0])
+        rows[schedule] = abs(fitted.history[-1]["test_loss"] - fitted.history[-2]["test_loss"])
+    assert rows["cosine"] < rows["constant"]
+
+
+def test_unlabelled_data_trains():
+    data = colour()
+    bare = Data("random", cut(data.train, 32), cut(data.test, 32), (), "random")
+    bare = Data("random", type(bare.train)(bare.train.images, None), type(bare.test)(bare.test.images, None), (), "")
+    [fitted] = fit(build("vae", CONV, (3, 16, 16)), bare, Train(epochs=1, batch_size=8), [0])
+    assert math.isfinite(fitted.history[-1]["train_loss"])
+
+
+@pytest.mark.parametrize("net", [("mlp", {"hidden": (512,), "activation": "relu"}), ("conv", {"channels": 8})])
+def test_stack_and_single_agree_after_an_epoch_of_real_mnist(net, mnist):
+    data = Data("mnist", cut(mnist.train, 6000), cut(mnist.test, 1000), mnist.classes, mnist.source)
+    make = build("vae", net, (1, 28, 28), 16)
+    stacked = fit(make, data, Train(epochs=1), [0, 1, 2], group_size=3)
+    [alone] = fit(make, data, Train(epochs=1), [1], group_size=1)
+    assert largest_difference(stacked[1], alone) < 1e-3
+    assert stacked[1].history[0]["test_loss"] == pytest.approx(alone.history[0]["test_loss"], rel=1e-4)

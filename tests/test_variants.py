@@ -1,0 +1,204 @@
+"""What it means to be a variant: one contract, for all files in bench/variants, on every net and image shape."""
+
+import copy
+
+import pytest
+import torch
+from conftest import cell, colour
+
+from bench import checkpoint, registry
+from bench.errors import BenchError
+from bench.likelihoods import Bernoulli
+from bench.nets import Net
+from bench.suite import Choice, Train
+from bench.train import fit, to_float
+from bench.variants.pca import PCA
+
+VARIANTS = registry.names("variants")
+TRAINED = [n for n in VARIANTS if not registry.describe("variants", n).constants["closed_form"]]
+NETS = [("mlp", {"hidden": (16,), "activation": "relu"}), ("conv", {"channels": 4})]
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 45, 45), (3, 96, 96)]
+
+
+def make(name, net=NETS[0], shape=(1, 8, 8), latent_size=3, likelihood="bernoulli"):
+    constants = registry.describe("variants", name).constants
+    torch.manual_seed(0)
+    pair = Choice(*net) if constants["uses_net"] else None
+    options = {k: o.default for k, o in registry.describe("variants", name).options.items()}
+    return checkpoint.build(shape, Choice(name, options), pair, Choice(likelihood, {}), latent_size)
+
+
+def batch(shape=(1, 8, 8), n=6):
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(n, *shape, generator=generator), torch.arange(n) % 2
+
+
+def objective(model, x, y, seed=0):
+    return model(x, y, model.draw(x, torch.Generator().manual_seed(seed)))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_loss_is_a_finite_scalar_in_nats(name):
+    loss = objective(make(name), *batch())["loss"]
+    assert loss.shape == ()
+    assert loss.isfinite()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_same_noise_gives_the_same_loss_to_the_bit(name):
+    model, (x, y) = make(name), batch()
+    assert objective(model, x, y)["loss"].item() == objective(model, x, y)["loss"].item()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("likelihood", registry.names("likelihoods"))
+def test_every_parameter_receives_a_gradient(name, likelihood):
+    model = make(name, likelihood=likelihood)
+    objective(model, *batch())["loss"].backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize("name", ["ae", "vae"])
+def test_terms_add_up_to_the_loss(name):
+    terms = objective(make(name), *batch())
+    torch.testing.assert_close(sum(v for k, v in terms.items() if k != "loss"), terms["loss"])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("net", NETS, ids=["mlp", "conv"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_codes_and_images_have_the_shapes_they_should(name, net, shape):
+    model, (x, _) = make(name, net, shape), batch(shape, 2)
+    codes = model.encode(x)
+    images = model.generate(codes)
+    assert codes.shape == (2, 3)
+    assert images.shape == x.shape
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_eight_images_can_be_learned_by_heart(name):
+    data = colour(8, 8, 1)
+    [fitted] = fit(
+        lambda: make(name, ("mlp", {"hidden": (64,), "activation": "relu"}), latent_size=8, likelihood="learned_gaussian"),
+        data, Train(epochs=150, batch_size=8, lr=1e-2), [0],
+    )  # fmt: skip
+    assert fitted.history[-1]["train_rec"] < fitted.history[0]["train_rec"] - 20
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_checkpoint_gives_the_same_model_back(name, tmp_path, few_digits):
+    [fitted] = fit(lambda: make(name), few_digits, Train(epochs=1, batch_size=50), [0])
+    checkpoint.save(fitted.model, tmp_path / "c.safetensors", {"a": 1})
+    torch.manual_seed(9)
+    again = checkpoint.restore(make(name), tmp_path / "c.safetensors")
+    x = to_float(few_digits.test.images[:5])
+    torch.testing.assert_close(again.generate(again.encode(x)), fitted.model.generate(fitted.model.encode(x)), rtol=0, atol=0)
+    assert checkpoint.read_header(tmp_path / "c.safetensors") == {"a": 1}
+
+
+def test_a_damaged_checkpoint_is_a_clear_error(tmp_path):
+    (tmp_path / "c.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(BenchError, match="not a readable checkpoint"):
+        checkpoint.read_header(tmp_path / "c.safetensors")
+
+
+def test_the_vae_without_noise_and_kl_is_the_autoencoder():
+    """With ε = 0 the reconstruction term of a VAE is the loss of an AE whose encoder is its μ head."""
+    vae, (x, y) = make("vae"), batch()
+    ae = make("ae")
+    ae.net.decoder.load_state_dict(vae.net.decoder.state_dict())
+    heads, mu = vae.net.encoder.state_dict(), ae.net.encoder.state_dict()
+    ae.net.encoder.load_state_dict({k: v[: len(mu[k])] for k, v in heads.items()})
+    terms = vae(x, y, torch.zeros(len(x), 3))
+    torch.testing.assert_close(terms["rec"], ae(x, y, ())["loss"])
+
+
+def test_the_vae_kl_is_that_of_its_posterior():
+    model, (x, y) = make("vae"), batch()
+    q = model.posterior(x)
+    normal = torch.distributions.Normal(q.mean, (q.log_var / 2).exp())
+    expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
+    torch.testing.assert_close(objective(model, x, y)["kl"], expected)
+
+
+def test_mean_image_reconstructs_the_mean_of_the_train_images(few_digits):
+    [fitted] = fit(lambda: make("mean_image"), few_digits, Train(), [0])
+    expected = few_digits.train.images.double().mean(0) / 255
+    torch.testing.assert_close(fitted.model.generate(torch.zeros(1, 3))[0], expected.float())
+
+
+def test_pca_has_the_reconstruction_error_of_scikit_learn(few_digits):
+    from sklearn.decomposition import PCA as Reference
+
+    [fitted] = fit(lambda: make("pca"), few_digits, Train(), [0])
+    train, test = (to_float(s.images).flatten(1) for s in (few_digits.train, few_digits.test))
+    reference = Reference(3, svd_solver="full").fit(train.numpy())
+    expected = ((reference.inverse_transform(reference.transform(test.numpy())) - test.numpy()) ** 2).mean()
+    made = fitted.model.generate(fitted.model.encode(test.view(-1, 1, 8, 8))).flatten(1)
+    assert (made - test).square().mean().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_pca_codes_of_the_train_images_are_white(few_digits):
+    [fitted] = fit(lambda: make("pca"), few_digits, Train(), [0])
+    codes = fitted.model.encode(to_float(few_digits.train.images)).double()
+    torch.testing.assert_close(torch.cov(codes.T, correction=0), torch.eye(3, dtype=torch.float64), rtol=1e-4, atol=1e-4)
+
+
+def test_streamed_pca_of_large_images_finds_the_exact_components(monkeypatch, few_digits):
+    import bench.variants.pca as module
+
+    [exact] = fit(lambda: make("pca"), few_digits, Train(), [0])
+    monkeypatch.setattr(module, "EXACT_PIXELS", 10)
+    [streamed] = fit(lambda: make("pca"), few_digits, Train(), [0])
+    torch.testing.assert_close(streamed.model.components, exact.model.components, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(streamed.model.scale, exact.model.scale, rtol=1e-4, atol=1e-4)
+
+
+def test_pca_gives_a_dead_direction_a_code_of_zero():
+    net = Net((1, 2, 2), 3, 1)
+    model = PCA(net, Bernoulli())
+    x = torch.rand(50, 1, 2, 2)
+    x[:, 0, 1] = 0  # two pixels always black: only two directions carry anything
+    model.fit(lambda: iter([x]))
+    codes = model.encode(x)
+    assert codes.isfinite().all()
+    assert codes[:, 2].abs().max() == 0
+    torch.testing.assert_close(model.generate(codes), x, rtol=1e-4, atol=1e-5)
+
+
+def test_no_autoencoder_of_the_same_size_beats_pca_when_it_is_linear(few_digits):
+    """PCA is the optimum of linear codes: any other projection of 3 directions reconstructs the train set worse."""
+    [fitted] = fit(lambda: make("pca"), few_digits, Train(), [0])
+    x = to_float(few_digits.train.images).flatten(1).double()
+    best = (fitted.model.generate(fitted.model.encode(x.float().view(-1, 1, 8, 8))).flatten(1) - x).square().mean()
+    centred = x - x.mean(0)
+    for seed in range(20):
+        basis = torch.linalg.qr(torch.randn(64, 3, generator=torch.Generator().manual_seed(seed)).double()).Q
+        assert (centred @ basis @ basis.T - centred).square().mean() > best
+
+
+@pytest.mark.parametrize("model", ["resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224"])
+def test_timm_encoders_work_on_small_grey_images_without_batch_norm(model):
+    shape = (1, 32, 32)
+    built = make("vae", ("timm", {"model": model, "channels": 4}), shape)
+    assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in built.modules())
+    x, y = batch(shape, 2)
+    objective(built, x, y)["loss"].backward()
+    assert built.generate(built.encode(x)).shape == (2, *shape)
+
+
+def test_an_unknown_timm_model_names_the_nearest():
+    with pytest.raises(BenchError, match="did you mean 'resnet18'"):
+        make("ae", ("timm", {"model": "resnet118", "channels": 4}))
+
+
+def test_a_copy_of_a_model_is_independent():
+    model = make("ae")
+    other = copy.deepcopy(model)
+    other.net.decoder[0].weight.data.zero_()
+    assert model.net.decoder[0].weight.abs().sum() > 0
+    assert cell().id != cell("ae").id
