@@ -33,8 +33,8 @@ def load_results(results: str | Path = "results", suite: str | None = None) -> "
 def load_model(cell: str, results: str | Path = "results") -> Any:
     """The trained model of a cell, on the CPU in evaluation mode: `.encode(x)`, `.generate(z)`, `.posterior(x)`.
 
-    cell: the beginning of its id. Raises `UsageError` for an unknown or ambiguous id, `ResultError` if its checkpoint is
-    not there (committed results come without) or damaged.
+    cell: the beginning of its id. Raises `UsageError` for an unknown or ambiguous id, `ResultError` if its
+    checkpoint is damaged or not there (committed results come without).
     """
     from . import checkpoint
     from .errors import ResultError

@@ -42,7 +42,7 @@ class ResultError(BenchError):
     """A file under the results folder is not a record this version can read."""
 
 
-class RunFailed(BenchError):
+class RunFailed(BenchError):  # noqa: N818  (a failed cell is a result)
     """A cell could not be trained or evaluated; the runner records the reason and goes on."""
 
     exit_code = 1

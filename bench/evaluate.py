@@ -192,11 +192,8 @@ class Artefacts:
     def _sampled_codes(self, name: str) -> np.ndarray:
         n, seed = self.cell.evaluate.n_samples, self.cell.seed
         kind = registry.load("samplers", name)
-        if not kind.needs_codes:
-            codes = np.zeros((1, self.cell.latent_size))
-        else:
-            codes = self.get("sampler_codes")
         sampler = kind()
+        codes = self.get("sampler_codes") if kind.needs_codes else np.zeros((1, self.cell.latent_size))
         sampler.fit(codes, derive(seed, f"sampler:{name}") % 2**32)
         return sampler.sample(n, numpy_rng(seed, f"sampler:{name}"))
 

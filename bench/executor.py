@@ -74,9 +74,9 @@ def _client(settings: Settings, count: int, scheduler: str | None) -> Iterator["
         silence_logs=logging.CRITICAL,
         env={name: str(settings.threads) for name in THREADS},
     )
-    with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}), local:
-        with Client(local) as client:
-            yield client
+    retries = dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
+    with retries, local, Client(local) as client:
+        yield client
 
 
 def _on_cluster(client: "Client", tasks: list[Task], settings: Settings) -> Iterator[list[Outcome]]:

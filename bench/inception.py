@@ -29,6 +29,8 @@ URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights
 FILE = URL.rsplit("/", 1)[-1]
 DIGEST = "6726825d"  #: first digits of its sha256, by torch hub's convention a part of the file name
 VARIABLE = "BENCH_INCEPTION"
+#: stands in a record in place of a FID; names no folder of the machine it was made on
+MISSING = f"Inception-v3 weights are missing: {FILE} belongs into the folder `inception` of the data root"
 
 
 def locate_weights(data_root: Path) -> Path | None:

@@ -112,7 +112,7 @@ def inception_ruler(data_root: Path, device: torch.device) -> Ruler:
     """Inception-v3. Raises `NotApplicable` naming what is missing when its weights are not in place."""
     weights = inception.locate_weights(data_root)
     if weights is None:
-        raise NotApplicable(inception.missing_message(data_root))
+        raise NotApplicable(inception.MISSING)
     return Ruler(f"inception-v3-tf2015-{inception.weights_digest(weights)}", inception.Inception(weights, device))
 
 

@@ -134,7 +134,7 @@ def _waits_for_weights(planned: Planned) -> bool:
     if planned.record is None:
         return False
     families = [entry for entry in planned.record.metrics.values() if entry.get("family") in ("fid", "kid")]
-    return any(inception.FILE in str(entry.get("reason")) for entry in families)
+    return any(entry.get("reason") == inception.MISSING for entry in families)
 
 
 def _check_inputs(

@@ -36,7 +36,10 @@ NOT_SUITES = {"rulers", "speed"}  #: folders under results/ that hold something 
 
 @dataclass(frozen=True)
 class Record:
-    """What one cell produced. `metrics` maps a name to {value, unit, better, n, key, version} or {value: None, reason}."""
+    """What one cell produced.
+
+    metrics: name → {value, unit, better, n, key, version}, with {value: None, reason} where there is no number.
+    """
 
     id: str
     suite: str
@@ -97,7 +100,7 @@ class Store:
         return sorted(p.name for p in folders if SUITE_NAME.fullmatch(p.name) and p.name not in NOT_SUITES)
 
     def suite(self, name: str) -> dict[str, Any]:
-        """The content of suite.json. Raises `UsageError` for a suite that was never run, `ResultError` if unreadable."""
+        """The content of suite.json. Raises `UsageError` for a suite never run, `ResultError` if unreadable."""
         path = self.suite_folder(name) / "suite.json"
         if not path.is_file():
             known = did_you_mean(name, self.suites(), "suites with results")
@@ -119,7 +122,7 @@ class Store:
         return self._read(suite, cell_id, self._docs(suite))
 
     def find(self, prefix: str) -> Record:
-        """The one record whose id starts with `prefix` (`suite/prefix` narrows). Raises `UsageError` for none or many."""
+        """The one record whose id starts with `prefix` (or `suite/prefix`). Raises `UsageError` for none or many."""
         suite, _, start = prefix.rpartition("/")
         if not re.fullmatch(r"[0-9a-f]{1,12}", start):
             raise UsageError(f"{prefix!r} is not a cell id: expected up to 12 hex digits, such as '3f2a9c'")
@@ -288,8 +291,9 @@ def _record(content: dict[str, Any], path: Path) -> Record:
     if content["status"] not in STATUSES:
         raise ResultError(f"{path}: unknown status {content['status']!r}")
     optional: Iterable[str] = ("training", "about", "provenance")
-    rest = {name: content.get(name) or {} for name in optional}
-    return Record(reason=content.get("reason"), **{name: content[name] for name in kinds}, **rest)
+    fields: dict[str, Any] = {name: content[name] for name in kinds}
+    fields |= {name: content.get(name) or {} for name in optional}
+    return Record(reason=content.get("reason"), **fields)
 
 
 def _merged(record: Record, docs: dict[str, Any]) -> dict[str, Any]:

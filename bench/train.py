@@ -1,8 +1,9 @@
 """Training: the only file that knows the seed axis.
 
-`fit` trains one definition with several seeds. The seeds of a group are stacked (`torch.func.stack_module_state`), their
-losses computed with one `vmap`, summed, and stepped by one optimiser. Every optimiser offered here is elementwise, so
-each seed receives exactly its own update; what would couple seeds (gradient clipping, divergence) is done per seed.
+`fit` trains one definition with several seeds. The seeds of a group are stacked (`torch.func.stack_module_state`),
+their losses computed with one `vmap`, summed, and stepped by one optimiser. Every optimiser offered here is
+elementwise, so each seed gets exactly its own update; what would couple seeds (gradient clipping, divergence) is done
+per seed.
 Whoever calls `fit` gets models back one by one and never sees the axis.
 
 Images stay on the device as uint8; an epoch is a permutation, a batch an index; nothing in a step waits for the device.
@@ -40,7 +41,7 @@ class Trainable(Protocol):
 
 @dataclass
 class Fitted:
-    """One trained seed. `history` has a row per epoch; `diverged_at` is the step (from 1) of the first non-finite loss."""
+    """One trained seed: `history` has a row per epoch, `diverged_at` is the first step with a non-finite loss."""
 
     seed: int
     model: Any
@@ -346,7 +347,7 @@ def _first(noise: Any) -> Any:
 
 
 def _autocast(device: torch.device, half: bool) -> torch.autocast:
-    """bf16 inside nets, float32 parameters. Opened anew for each step: it keeps its copies of weights until it closes."""
+    """bf16 inside nets, float32 parameters. Opened anew for each step: it keeps copies of weights until it closes."""
     return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 

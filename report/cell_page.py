@@ -16,9 +16,7 @@ from .words import command, figure
 SPACES = {"latent": "Codes", "tsne": "t-SNE of the codes", "umap": "UMAP of the codes"}
 
 
-def files(
-    env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]
-) -> dict[str, bytes]:
+def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]) -> dict[str, bytes]:
     """The page with its pictures and maps, below suites/<suite>/<cell>/."""
     assert cell.record is not None
     folder = f"suites/{suite.name}/{cell.id}"
@@ -82,9 +80,7 @@ def _curves(cell: Cell, hues: dict[str, int]) -> list[tuple[str, Markup]]:
     assert cell.record is not None
     history = [h for h in cell.record.history() if number(h.get("epoch")) is not None]
     names = dict.fromkeys(name for entry in history for name in entry)
-    terms = dict.fromkeys(
-        m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name))
-    )
+    terms = dict.fromkeys(m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name)))
     hue = hues.get(str(coordinates(cell.cell)["label"]), 0)
     charts = [(term, _curve(history, term, hue, caption(cell))) for term in terms]
     return [(term, chart) for term, chart in charts if chart]
@@ -93,11 +89,7 @@ def _curves(cell: Cell, hues: dict[str, int]) -> list[tuple[str, Markup]]:
 def _curve(history: list[dict[str, float]], term: str, hue: int, what: str) -> Markup:
     lines = []
     for split, style in (("train", "train"), ("test", "")):
-        points = [
-            (h["epoch"], h[f"{split}_{term}"])
-            for h in history
-            if number(h.get(f"{split}_{term}")) is not None
-        ]
+        points = [(h["epoch"], h[f"{split}_{term}"]) for h in history if number(h.get(f"{split}_{term}")) is not None]
         if points:
             lines.append(Line(split, hue, [x for x, _ in points], [y for _, y in points], style=style))
     if all(y == 0 for line in lines for y in line.y):
@@ -118,7 +110,5 @@ def _provenance(cell: Cell) -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, part in (*parts.items(), ("data", data)):
         values = flatten(part) if part else {}
-        flat |= {
-            k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v != "null"
-        }
+        flat |= {k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v != "null"}
     return flat

@@ -68,9 +68,7 @@ def colours(labels: Iterable[str]) -> dict[str, int]:
     taken: dict[str, int] = {}
     for label in sorted(set(labels)):
         slot = zlib.crc32(label.encode()) % len(LIGHT)
-        free = [
-            s % len(LIGHT) for s in range(slot, slot + len(LIGHT)) if s % len(LIGHT) not in taken.values()
-        ]
+        free = [s % len(LIGHT) for s in range(slot, slot + len(LIGHT)) if s % len(LIGHT) not in taken.values()]
         taken[label] = free[0] if free else slot
     return taken
 
@@ -127,19 +125,13 @@ def _axes(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str
     for value in ticks(y_low, y_high, 5):
         y = TOP + (bottom - TOP) * (y_high - value) / (y_high - y_low)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
-        parts.append(
-            f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_tick(value)}</text>'
-        )
+        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_tick(value)}</text>')
     for value in ticks(x_low, x_high, 6):
         x = LEFT + (right - LEFT) * (value - x_low) / (x_high - x_low)
-        parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_tick(value)}</text>'
-        )
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_tick(value)}</text>')
     parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
     middle = (LEFT + right) / 2
-    parts.append(
-        f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
-    )
+    parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
     turn = f"rotate(-90 10 {(TOP + bottom) / 2})"
     text = f'x="10" y="{(TOP + bottom) / 2}" text-anchor="middle" transform="{turn}"'
     parts.append(f'<text class="label" {text}>{escape(y_label)}</text>')
@@ -172,9 +164,7 @@ def strip(values: Iterable[float], low: float, high: float) -> Markup:
     return Markup(drawing)  # noqa: S704  (numbers only)
 
 
-def scatter(
-    points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str, axes: bool = False
-) -> str:
+def scatter(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str, axes: bool = False) -> str:
     """A map (P, 2) of points coloured by label, as a whole SVG file: a path a class, a dot a point.
 
     The class names stand at the median of their points, so that colour is not the only key. `axes` draws the
@@ -214,9 +204,7 @@ def _cross(low: np.ndarray, high: np.ndarray, centre: np.ndarray, span: float) -
 
 
 def _map_style() -> str:
-    base = (
-        "path{fill:none;stroke-width:4.5;stroke-linecap:round;opacity:.65}.axis{stroke:#999;stroke-width:1}"
-    )
+    base = "path{fill:none;stroke-width:4.5;stroke-linecap:round;opacity:.65}.axis{stroke:#999;stroke-width:1}"
     text = (
         "text{font:600 15px system-ui,sans-serif;text-anchor:middle;fill:#111;stroke:#fff;stroke-width:3.5px;"
         "paint-order:stroke}.range{font-size:10px;font-weight:400;text-anchor:start;fill:#555}"

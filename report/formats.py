@@ -101,9 +101,7 @@ def _latex_head(table: Table) -> list[str]:
         last = level == len(table.column_axes) - 1
         first = [escape_latex(table.axis(a)) for a in table.row_axes] if last else [""] * left
         if last:
-            lines.append(
-                " & ".join([*first, *(escape_latex(_word(c[level])) for c in table.columns)]) + r" \\"
-            )
+            lines.append(" & ".join([*first, *(escape_latex(_word(c[level])) for c in table.columns)]) + r" \\")
             continue
         spans = column_spans(table, level)
         cells = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in spans]

@@ -32,15 +32,18 @@ def metrics(suites: list[Suite]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for suite in suites:
         for family, members in families(suite).items():
-            entry = found.setdefault(
-                family, {"name": family, "members": [], "unit": "", "better": "", "about": {}}
-            )
+            entry = found.setdefault(family, {"name": family, "members": [], "unit": "", "better": "", "about": {}})
             entry["members"] += [m for m in members if m not in entry["members"]]
             for record in suite.records:
                 _complete(entry, family, record.metrics, mapping(record.about.get("metrics")))
                 if entry["about"] and entry["unit"]:
                     break
-    return [found[name] | {"arrow": ARROWS.get(found[name]["better"], "")} for name in sorted(found)]
+    return [_shown(found[name]) for name in sorted(found)]
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    members = [words(member) for member in entry["members"]]
+    return entry | {"members": members, "arrow": ARROWS.get(entry["better"], "")}
 
 
 def _complete(entry: dict[str, Any], family: str, values: dict[str, Any], about: dict[str, Any]) -> None:

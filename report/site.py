@@ -80,9 +80,7 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
     known = store.suites()
     for name in wanted or []:
         if name not in known:
-            raise UsageError(
-                f"no results of suite {name!r} under {store.root}{did_you_mean(name, known, 'suites')}"
-            )
+            raise UsageError(f"no results of suite {name!r} under {store.root}{did_you_mean(name, known, 'suites')}")
     return known if not wanted else list(dict.fromkeys(wanted))
 
 
@@ -141,11 +139,7 @@ def _sources() -> bytes:
 
 
 def _unchanged(out: Path, entry: dict[str, Any] | None, digest: str) -> bool:
-    return (
-        entry is not None
-        and entry["digest"] == digest
-        and all((out / name).is_file() for name in entry["files"])
-    )
+    return entry is not None and entry["digest"] == digest and all((out / name).is_file() for name in entry["files"])
 
 
 def _manifest(out: Path) -> dict[str, dict[str, Any]]:

@@ -56,9 +56,7 @@ def _copies(table: Table, name: str) -> dict[str, bytes]:
     """The table as files, and again as a script: a page opened from a file may load nothing else."""
     texts = {kind: formats.FORMATS[kind]([table]) for kind in COPIES}
     script = f"benchCopies({json.dumps(name)}, {json.dumps(texts)});\n"
-    return {f"{name}.{COPIES[kind]}": text.encode() for kind, text in texts.items()} | {
-        f"{name}.js": script.encode()
-    }
+    return {f"{name}.{COPIES[kind]}": text.encode() for kind, text in texts.items()} | {f"{name}.js": script.encode()}
 
 
 def _plain(name: str) -> str:
@@ -138,8 +136,7 @@ def _cell_view(table: Table, place: Place, column: Place, span: tuple[float, flo
 def _tooltip(value: Value, decimals: int) -> str:
     lines = [f"seed {seed}: {shown(found, decimals + 1)}" for seed, found in value.seeds.items()]
     lines += [
-        f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})"
-        for g in value.gaps
+        f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})" for g in value.gaps
     ]
     lines += [f"{k}: {v}" for k, v in value.key if k != "version"]
     return "\n".join([*lines, f"over {value.counted} images"] if value.counted else lines)
@@ -186,11 +183,7 @@ def _beside(
     decimals = tables._decimals([measured]) if measured and summary else 2
     half = f" ± {shown(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
     gaps = "; ".join(gap_texts(measured)) if measured else "no such cell in this suite"
-    at = (
-        group.at
-        if group
-        else {n: words(reference.get(n)) for n in ("label", "dataset", "latent_size", "net")}
-    )
+    at = group.at if group else {n: words(reference.get(n)) for n in ("label", "dataset", "latent_size", "net")}
     return {
         "label": at.get("label") or words(reference.get("variant")), "net": at.get("net") or "–",
         "dataset": at.get("dataset"), "latent_size": at.get("latent_size") or "–", "metric": metric,
@@ -225,9 +218,7 @@ def _curves(dataset: str, panels: dict[tuple[Any, ...], list[Any]], hues: dict[s
     views = []
     labels: dict[tuple[Any, Any], int] = {}
     several = len({likelihood for _, likelihood in panels}) > 1
-    for (size, likelihood), members in sorted(
-        panels.items(), key=lambda item: (item[0][0] or 0, str(item[0][1]))
-    ):
+    for (size, likelihood), members in sorted(panels.items(), key=lambda item: (item[0][0] or 0, str(item[0][1]))):
         lines = [line for group, records in members for line in _lines(group, records, hues)]
         caption = f"latent size {size}" + (f", {likelihood}" if several else "")
         alt = f"Loss per epoch on {dataset}, {caption}: " + ", ".join(line.name for line in lines)
@@ -235,10 +226,7 @@ def _curves(dataset: str, panels: dict[tuple[Any, ...], list[Any]], hues: dict[s
         if chart:
             views.append({"caption": caption, "chart": chart})
             labels |= {(g.at["label"], g.at["net"]): hues.get(str(g.at["label"]), 0) for g, _ in members}
-    legend = [
-        {"label": label, "net": net, "hue": hue, "dashed": _dashed(net)}
-        for (label, net), hue in labels.items()
-    ]
+    legend = [{"label": label, "net": net, "hue": hue, "dashed": _dashed(net)} for (label, net), hue in labels.items()]
     return {"dataset": dataset, "panels": views, "legend": legend}
 
 
@@ -259,9 +247,7 @@ def _lines(group: Group, records: list[Record], hues: dict[str, int]) -> list[Li
     return lines
 
 
-def _mean_curve(
-    histories: list[list[dict[str, float]]], column: str
-) -> tuple[list[float], list[float], list[float]]:
+def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[list[float], list[float], list[float]]:
     """Epochs, mean and t half-width over the seeds that reached each epoch."""
     values: dict[float, list[float]] = {}
     for history in histories:

@@ -30,9 +30,7 @@ HEADINGS = {
     "latent_size": "Latent size", "setting": "Setting", "key": "Measured with",
 }  # fmt: skip
 
-Place = tuple[
-    tuple[str, "str | int | None"], ...
-]  #: (axis, coordinate) pairs: a row's or a column's identity
+Place = tuple[tuple[str, "str | int | None"], ...]  #: (axis, coordinate) pairs: a row's or a column's identity
 
 
 @dataclass(frozen=True)
@@ -120,9 +118,7 @@ def build(
     _check_axes(rows, columns)
     wanted = {metric: _members(known, metric)} if metric else known
     groups = [g for g in suite.groups if dataset is None or g.at["dataset"] == dataset]
-    tables = [
-        _table(suite, family, names, groups, tuple(rows), tuple(columns)) for family, names in wanted.items()
-    ]
+    tables = [_table(suite, family, names, groups, tuple(rows), tuple(columns)) for family, names in wanted.items()]
     return [replace(t, id=f"{t.id}-{dataset}", dataset=dataset) if dataset else t for t in tables]
 
 
@@ -225,9 +221,7 @@ def _sorted(columns: dict[Place, None], axes: tuple[str, ...]) -> tuple[Place, .
         if all(isinstance(x, int) for x in found):
             found.sort()
         ranks.append({x: rank for rank, x in enumerate(found)})
-    return tuple(
-        sorted(columns, key=lambda c: tuple(rank[part[1]] for rank, part in zip(ranks, c, strict=True)))
-    )
+    return tuple(sorted(columns, key=lambda c: tuple(rank[part[1]] for rank, part in zip(ranks, c, strict=True))))
 
 
 def _with_best(cells: dict[tuple[Place, Place], Value], better: str) -> dict[tuple[Place, Place], Value]:

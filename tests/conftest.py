@@ -66,7 +66,9 @@ def cell(variant: str = "vae", net: str | None = "mlp", seed: int = 0, **changes
         "latent_size": 2,
         "seed": seed,
         "train": Train(epochs=2, batch_size=32),
-        "evaluate": Evaluate(samplers=["prior", "gmm"], n_samples=200, iw_samples=5, iw_images=20, embed={"points": 60}),
+        "evaluate": Evaluate(
+            samplers=["prior", "gmm"], n_samples=200, iw_samples=5, iw_images=20, embed={"points": 60}
+        ),
         "skip": None,
     }
     return Cell(**(parts | changes))

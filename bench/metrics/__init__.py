@@ -10,7 +10,8 @@ evaluation makes each such artefact once, when the first metric asks for it (see
 | `labels`, `train_labels` | int64 (N,), (M,) |
 | `codes`, `train_codes` | float32 (N, D), (M, D): μ, or the deterministic code |
 | `posterior_mean`, `posterior_log_var` | float32 (N, D); only where there is a posterior |
-| `nll`, `kl` | float32 (N,): −log p(x|z) for one z ~ q(z|x), and the analytic KL(q(z|x) ‖ N(0, I)), nats per image, weights of 1 whatever the objective trained with |
+| `nll` | float32 (N,): −log p(x|z) for one z ~ q(z|x), nats per image |
+| `kl` | float32 (N,): analytic KL(q(z|x) ‖ N(0, I)), nats per image, of weight 1 whatever the model trained with |
 | `log_weights` | float32 (n, k): log p(x|z) + log p(z) − log q(z|x) for k draws from q, first n test images |
 | `samples` | uint8 (S, C, H, W), images generated through the sampler of this column (`per="sampler"`) |
 | `test_uint8` | uint8 (N, C, H, W), the test images |

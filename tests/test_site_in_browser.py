@@ -1,0 +1,172 @@
+"""The site in a real Chromium, opened from a file: what a reader does with it. Skipped where there is none."""
+
+import shutil
+
+import pytest
+import synthetic
+import test_report
+
+import report
+
+CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    synthetic.write(root, "demo", points=60, sizes=(2, 16), labels=("ae", "vae"), nets=("mlp",))
+    synthetic.write(root, "words", points=20, sizes=(2,), labels=("vae",), nets=("conv",), seeds=1,
+                    fields={"title": "Something else entirely"})  # fmt: skip
+    test_report.hostile_site(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(results, tmp_path_factory):
+    return report.build(results, tmp_path_factory.mktemp("site")).parent
+
+
+@pytest.fixture
+def page(browser):
+    """A page that fails its test on any console message, failed request, or request that leaves the files."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened, complaints = context.new_page(), []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    opened.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    opened.on("request", lambda r: r.url.startswith(("file:", "data:")) or complaints.append(r.url))
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def visit(page, path):
+    page.goto(path.as_uri())
+    return page
+
+
+def test_every_kind_of_page_opens_from_a_file_with_its_style(page, site):
+    cell = next(p for p in sorted((site / "suites" / "demo").iterdir()) if (p / "map_tsne.svg").exists())
+    for path in ("index.html", "metrics.html", "suites/demo/index.html", f"suites/demo/{cell.name}/index.html"):
+        visit(page, site / path)
+        assert page.locator("h1").is_visible()
+        assert page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth") == "1184px"
+
+
+def test_search_leaves_the_suites_that_hold_every_word(page, site):
+    visit(page, site / "index.html")
+    page.get_by_label("Search suites").fill("entirely SOMETHING")
+    assert page.locator("#suites li:visible h2").all_inner_texts() == ["Something else entirely"]
+    page.get_by_label("Search suites").fill("no such words")
+    assert page.locator("#suites li:visible").count() == 0
+    assert page.get_by_text("No suite matches.").is_visible()
+
+
+@pytest.mark.parametrize(("word", "kind"), [("LaTeX", "latex"), ("Markdown", "markdown"), ("CSV", "csv")])
+def test_a_copied_table_is_what_the_command_prints(page, site, results, word, kind):
+    visit(page, site / "suites" / "demo" / "index.html")
+    section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
+    section.get_by_role("link", name=word).click()
+    section.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == report.table_text(results, "demo", kind, "mse")
+
+
+def test_copying_twice_works_twice(page, site, results):
+    visit(page, site / "suites" / "demo" / "index.html")
+    section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
+    for word, kind in (("CSV", "csv"), ("LaTeX", "latex")):
+        section.get_by_role("link", name=word).click()
+        section.get_by_text("Copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == report.table_text(results, "demo", kind, "mse")
+        section.get_by_role("link", name=word).wait_for()
+
+
+def test_a_picture_is_enlarged_and_the_keys_go_on_and_back_and_close(page, site):
+    visit(page, site / "suites" / "demo" / "index.html")
+    links = page.locator("#reconstructions details").first.locator("a.zoom")
+    links.nth(1).click()
+    caption = page.locator("dialog.viewer p")
+    assert caption.inner_text() == f"{links.nth(1).get_attribute('data-caption')} (2 of {links.count()})"
+    page.keyboard.press("ArrowRight")
+    assert links.nth(2).get_attribute("data-caption") in caption.inner_text()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert f"({links.count()} of {links.count()})" in caption.inner_text()
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog.viewer").is_visible()
+
+
+def test_pictures_and_maps_are_really_drawn(page, site):
+    visit(page, site / "suites" / "demo" / "index.html")
+    for image in page.locator("main img:visible").all():
+        image.scroll_into_view_if_needed()
+        page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=image.element_handle())
+
+
+def test_hostile_text_runs_nothing_and_is_seen(page, site):
+    visit(page, site / "suites" / "bad" / "index.html")
+    assert "<script>alert(1)</script></style>{{ 7*7 }}" in page.locator("h1").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+    visit(page, site / "metrics.html")
+    assert "{{ 7*7 }}" in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(page, site, scheme):
+    page.emulate_media(color_scheme=scheme)
+    visit(page, site / "suites" / "demo" / "index.html")
+    ratios = page.evaluate(CONTRAST)
+    assert len(ratios) > 50
+    assert min(ratios) >= 4.5
+
+
+CONTRAST = """() => {
+  const light = (c) => {
+    const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = light(getComputedStyle(document.body).backgroundColor);
+  return [...document.querySelectorAll("main *")]
+    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.offsetParent)
+    .map((e) => {
+      const ink = light(getComputedStyle(e).color);
+      return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+    });
+}"""
+
+
+def test_a_phone_scrolls_tables_and_not_the_page(page, site):
+    page.set_viewport_size({"width": 375, "height": 700})
+    for path in ("index.html", "metrics.html", "suites/demo/index.html", "suites/bad/index.html"):
+        visit(page, site / path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_what_can_be_operated_has_a_name_and_every_table_head_a_scope(page, site):
+    visit(page, site / "suites" / "demo" / "index.html")
+    unnamed = page.evaluate("""() => [...document.querySelectorAll("a, button, input, summary, [role=img], [role=region]")]
+      .filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
+                       || e.querySelector("img[alt]") || e.labels?.length)).map((e) => e.outerHTML)""")
+    assert unnamed == []
+    assert page.locator("th:not([scope])").count() == 0
+    assert page.evaluate("document.querySelectorAll('h1').length") == 1
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
