@@ -161,7 +161,7 @@ def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: 
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
     from report.tables import table as make
 
-    click.echo(make(results, _suite_name(suite), style, list(metric), rows, columns))
+    click.echo(make(results, _suite_name(suite), style, list(metric), rows, columns), nl=False)
 
 
 @cli.command(name="list")

@@ -34,6 +34,7 @@ from .train import fit, to_float
 FEATURES = 64
 CLASSIFIER_VERSION = 1
 STEPS = 2500  #: about this many updates of 128 images, whatever the size of the dataset
+MOST_EPOCHS = 200  #: for datasets so small that more would only repeat them
 BATCH = 500
 
 
@@ -117,7 +118,7 @@ def inception_ruler(data_root: Path, device: torch.device) -> Ruler:
 
 
 def _train_classifier(data: Data, path: Path, device: torch.device) -> None:
-    epochs = max(4, math.ceil(STEPS * 128 / len(data.train)))
+    epochs = min(MOST_EPOCHS, max(4, math.ceil(STEPS * 128 / len(data.train))))
     budget = Train(epochs=epochs, batch_size=128, optimizer="adam", lr=1e-3, schedule="cosine")
     [fitted] = fit(lambda: Classifier(data.shape, len(data.classes)), data, budget, [0], device=device)
     accuracy = fitted.history[-1]["test_accuracy"]

@@ -90,6 +90,7 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "description": suite.description,
         "digest": suite.digest,
         "text": suite.text,
+        "overrides": list(suite.overrides),
         "metrics": list(suite.metrics),
         "references": [_plain(r) for r in suite.references],
         "claims": [_plain(c) for c in suite.claims],

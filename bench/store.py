@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from .errors import ResultError, UsageError, did_you_mean
 
@@ -58,12 +59,18 @@ class Record:
         return self.metrics.get(metric, {}).get("value")
 
     def history(self) -> list[dict[str, float]]:
-        """Rows of history.csv: epoch, seconds, and train_/test_ terms in nats per image. [] for closed forms."""
+        """Rows of history.csv: epoch, seconds, and train_/test_ terms in nats per image; [] for closed forms.
+
+        Raises `ResultError` for a damaged file.
+        """
         path = self.folder / "history.csv"
         if not path.exists():
             return []
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise ResultError(f"{path}: not a readable table of curves ({error})") from error
 
     def embeddings(self) -> "dict[str, np.ndarray] | None":
         """`labels` (P,), `latent` (P, 2) and one (P, 2) array for each embedding method; None where there are none."""
@@ -250,9 +257,9 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray] | None":
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, BadZipFile) as error:
         raise ResultError(f"{path}: not a readable array file ({error})") from error
 
 

@@ -53,6 +53,7 @@ class Suite:
     title: str
     description: str
     text: str  #: the YAML source, unchanged
+    overrides: tuple[str, ...]  #: `--set` as given
     digest: str  #: of the resolved suite, `--set` applied, before `--only` and `--limit`
     cells: tuple[Cell, ...]
     metrics: tuple[str, ...]  #: metric file names; `columns` has a name for each value
@@ -82,7 +83,7 @@ def load(
     document = read(path)
     for assignment in overrides:
         document.override(assignment)
-    suite = _validate(path, document)
+    suite = replace(_validate(path, document), overrides=tuple(overrides))
     return _select(suite, only, limit)
 
 
@@ -141,6 +142,7 @@ def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: t
         title=file.title,
         description=file.description,
         text=text,
+        overrides=(),
         digest=digest({**asked, "metrics": metrics, "cells": rows}),
         cells=cells,
         metrics=metrics,

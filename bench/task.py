@@ -18,6 +18,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from . import checkpoint, data, evaluate, rulers
+from .artefacts import Rulers
 from .datasets import Data
 from .errors import DataError, ResultError
 from .plan import lacking
@@ -297,14 +298,14 @@ def _line(kind: str, name: str) -> dict[str, str]:
     return {"name": name, "summary": component.summary, "reference": reference}
 
 
-_kept_feature_nets: dict[tuple[str, Settings, str], evaluate.Rulers] = {}
+_kept_feature_nets: dict[tuple[str, Settings, str], Rulers] = {}
 
 
-def _feature_nets(loaded: Data, settings: Settings, device: torch.device) -> evaluate.Rulers:
+def _feature_nets(loaded: Data, settings: Settings, device: torch.device) -> Rulers:
     """The feature nets of a dataset; a worker keeps them from cell to cell."""
     key = (loaded.fingerprint(), settings, str(device))
     if key not in _kept_feature_nets:
-        _kept_feature_nets[key] = evaluate.Rulers(
+        _kept_feature_nets[key] = Rulers(
             lambda: rulers.classifier(loaded, settings.results / "rulers", device),
             lambda: rulers.inception_ruler(settings.data_root, device),
         )

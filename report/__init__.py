@@ -1,10 +1,10 @@
 """The report: records in, a static site and tables to paste out. Imports no torch.
 
 report.build(Path("results"), Path("site"))                          → site/index.html
-report.table_text(Path("results"), "mnist_all", "latex", "mse")      → what `bench table` prints
+report.table(Path("results"), "mnist_all", "latex", "mse")           → what `bench table` prints
 """
 
 from .site import build
-from .tables import table_text
+from .tables import table
 
-__all__ = ["build", "table_text"]
+__all__ = ["build", "table"]

@@ -3,11 +3,12 @@
 import re
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
 from .charts import Line, line_chart, scatter
-from .data import Cell, Suite, coordinates, flatten, mapping, number, words
+from .data import Cell, Suite, coordinates, embeddings, flatten, history, mapping, number, words
 from .gallery import caption, class_names, spaces
 from .pictures import Picture, halves, read
 from .tables import ARROWS
@@ -21,18 +22,29 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
     assert cell.record is not None
     folder = f"suites/{suite.name}/{cell.id}"
     pictures = [picture for path in cell.record.pictures() if (picture := read(path))]
-    maps = _maps(cell)
+    rows, arrays = history(cell.record), embeddings(cell.record)
+    maps = _maps(cell, arrays)
     page = env.get_template("cell.html").render(
         root="../../../", suite=suite, cell=cell, record=cell.record, caption=caption(cell),
-        siblings=neighbours,
-        metrics=_metrics(cell), curves=_curves(cell, hues), pictures=[_view(p) for p in pictures],
+        siblings=neighbours, unreadable=_unreadable(cell, pictures, rows, arrays),
+        metrics=_metrics(cell), curves=_curves(cell, rows or [], hues), pictures=[_view(p) for p in pictures],
         maps=[(space, SPACES.get(space, space)) for space in maps], classes=class_names(cell.record),
-        parameters=_parameters(cell), provenance=_provenance(cell), command=command(suite.name, cell.cell),
+        parameters=_parameters(cell), provenance=_provenance(cell),
+        command=command(suite.name, cell.cell, suite.overrides),
         about=[(kind, mapping(cell.record.about.get(kind))) for kind in ("variant", "net", "likelihood")],
     )  # fmt: skip
     made = {f"{folder}/index.html": page.encode()}
     made |= {f"{folder}/map_{space}.svg": svg.encode() for space, svg in maps.items()}
     return made | {f"{folder}/{p.name}.png": p.data for picture in pictures for p in _with_halves(picture)}
+
+
+def _unreadable(cell: Cell, pictures: list[Picture], rows: object, arrays: object) -> list[str]:
+    """Names of files that are there and cannot be used."""
+    assert cell.record is not None
+    shown = {f"{picture.name}.png" for picture in pictures}
+    bad = [words(path.name) for path in cell.record.pictures() if path.name not in shown]
+    bad += ["history.csv"] if rows is None else []
+    return bad + (["embeddings.npz"] if arrays is None else [])
 
 
 def _with_halves(picture: Picture) -> list[Picture]:
@@ -47,14 +59,14 @@ def _view(picture: Picture) -> dict[str, Any]:
             "height": picture.height}  # fmt: skip
 
 
-def _maps(cell: Cell) -> dict[str, str]:
+def _maps(cell: Cell, arrays: dict[str, np.ndarray] | None) -> dict[str, str]:
     assert cell.record is not None
-    arrays, names = cell.record.embeddings() or {}, class_names(cell.record)
+    names, said = class_names(cell.record), caption(cell)
     return {
-        space: scatter(arrays[space], arrays["labels"], names, f"{SPACES.get(space, space)}: {caption(cell)}",
-                       axes=space == "latent")
-        for space in spaces(cell.record)
-    }  # fmt: skip
+        space: scatter(arrays[space], arrays["labels"], names, f"{SPACES.get(space, space)}: {said}", space == "latent")
+        for space in spaces(arrays)
+        if arrays
+    }
 
 
 def _metrics(cell: Cell) -> list[dict[str, Any]]:
@@ -75,21 +87,19 @@ def _metrics(cell: Cell) -> list[dict[str, Any]]:
     return rows
 
 
-def _curves(cell: Cell, hues: dict[str, int]) -> list[tuple[str, Markup]]:
+def _curves(cell: Cell, rows: list[dict[str, float]], hues: dict[str, int]) -> list[tuple[str, Markup]]:
     """A chart for the loss and for each of its terms, train and test."""
-    assert cell.record is not None
-    history = [h for h in cell.record.history() if number(h.get("epoch")) is not None]
-    names = dict.fromkeys(name for entry in history for name in entry)
+    names = dict.fromkeys(name for row in rows for name in row)
     terms = dict.fromkeys(m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name)))
     hue = hues.get(str(coordinates(cell.cell)["label"]), 0)
-    charts = [(term, _curve(history, term, hue, caption(cell))) for term in terms]
+    charts = [(term, _curve(rows, term, hue, caption(cell))) for term in terms]
     return [(term, chart) for term, chart in charts if chart]
 
 
-def _curve(history: list[dict[str, float]], term: str, hue: int, what: str) -> Markup:
+def _curve(rows: list[dict[str, float]], term: str, hue: int, what: str) -> Markup:
     lines = []
     for split, style in (("train", "train"), ("test", "")):
-        points = [(h["epoch"], h[f"{split}_{term}"]) for h in history if number(h.get(f"{split}_{term}")) is not None]
+        points = [(h["epoch"], h[f"{split}_{term}"]) for h in rows if number(h.get(f"{split}_{term}")) is not None]
         if points:
             lines.append(Line(split, hue, [x for x, _ in points], [y for _, y in points], style=style))
     if all(y == 0 for line in lines for y in line.y):
@@ -110,5 +120,7 @@ def _provenance(cell: Cell) -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, part in (*parts.items(), ("data", data)):
         values = flatten(part) if part else {}
-        flat |= {k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v != "null"}
+        flat |= {
+            k if name == "provenance" else f"{name}.{k}": v for k, v in values.items() if k and v not in ("null", "0.0")
+        }
     return flat

@@ -106,7 +106,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, alt: str) -> M
 
 def _view(lines: Sequence[Line]) -> tuple[float, float]:
     """The y range of all but the first tenth of the epochs, bands included where they are not far wider."""
-    kept = [y for line in lines for y in list(line.y)[math.ceil(0.1 * (len(line.y) - 1)) :]]
+    kept = [y for line in lines for y in list(line.y)[math.ceil(0.1 * len(line.y)) if len(line.y) > 4 else 0 :]]
     low, high = min(kept), max(kept)
     room = 0.5 * (high - low)
     bands = [y for line in lines for y in (*list(line.low)[1:], *list(line.high)[1:])]
@@ -126,7 +126,7 @@ def _axes(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str
         y = TOP + (bottom - TOP) * (y_high - value) / (y_high - y_low)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_tick(value)}</text>')
-    for value in ticks(x_low, x_high, 6):
+    for value in ticks(x_low, x_high, 6, whole=True):
         x = LEFT + (right - LEFT) * (value - x_low) / (x_high - x_low)
         parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_tick(value)}</text>')
     parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
@@ -138,13 +138,16 @@ def _axes(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str
     return "".join(parts)
 
 
-def ticks(low: float, high: float, most: int) -> list[float]:
+def ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
     """At most `most` round numbers within [low, high]: steps of 1, 2 or 5 times a power of ten.
+
+    `whole` keeps to whole numbers (epochs), which then may be a single one.
 
     >>> ticks(0, 10, 6)
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     """
     raw = (high - low) / max(1, most - 1)
+    raw = max(raw, 1.0) if whole else raw
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * m for m in (1, 2, 5, 10, 20) if (high - low) / (power * m) <= most - 1 + 1e-9)
     first = math.ceil(low / step - 1e-9)
@@ -180,7 +183,8 @@ def scatter(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title:
     texts = "".join(_class_name(placed[labels == k], k, names) for k in classes if k >= 0)
     cross = _cross(low, high, centre, span) if axes else ""
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {MAP} {MAP}" role="img">'
-    return f"{head}<title>{escape(title)}</title><style>{MAP_STYLE}</style>{cross}{dots}{texts}</svg>\n"
+    body = f'<g class="{"few" if len(points) < 1000 else "many"}">{dots}</g>'
+    return f"{head}<title>{escape(title)}</title><style>{MAP_STYLE}</style>{cross}{body}{texts}</svg>\n"
 
 
 def _dots(placed: np.ndarray, label: int) -> str:
@@ -208,7 +212,7 @@ def _map_style() -> str:
     text = (
         "text{font:600 15px system-ui,sans-serif;text-anchor:middle;fill:#111;stroke:#fff;stroke-width:3.5px;"
         "paint-order:stroke}.range{font-size:10px;font-weight:400;text-anchor:start;fill:#555}"
-        ".kn{stroke:#999}"
+        ".kn{stroke:#999}.few path{stroke-width:6}"
     )
     light = "".join(f".k{i}{{stroke:{c}}}" for i, c in enumerate(LIGHT))
     dark = "".join(f".k{i}{{stroke:{c}}}" for i, c in enumerate(DARK))

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bench.errors import ResultError
 from bench.store import CELL_ID, Record, Store
 
 #: What tells two rows of a table apart, in the order shown. "setting" is whatever else differs.
@@ -67,6 +70,7 @@ class Suite:
     references: tuple[dict[str, Any], ...]
     groups: tuple[Group, ...]
     stale: int
+    overrides: tuple[str, ...] = ()  #: the `--set` this grid was asked for with
 
     @property
     def cells(self) -> list[Cell]:
@@ -102,6 +106,7 @@ def load(results: Path, name: str) -> Suite:
         references=tuple(r for r in listed(content, "references") if isinstance(r, dict)),
         groups=_groups(cells),
         stale=stale,
+        overrides=tuple(words(o, 300) for o in listed(content, "overrides")),
     )
 
 
@@ -137,7 +142,7 @@ def coordinates(cell: dict[str, Any]) -> Coordinates:
     return {
         "label": words(cell.get("label") or cell.get("variant")),
         "variant": words(cell.get("variant")),
-        "net": words(cell["net"]) if cell.get("net") else None,
+        "net": words(cell.get("net_label") or cell.get("net")) or None,
         "likelihood": words(cell.get("likelihood")) or None,
         "dataset": words(cell.get("dataset_label") or cell.get("dataset")),
         "latent_size": whole(cell.get("latent_size")),
@@ -187,6 +192,23 @@ def whole(value: Any) -> int | None:
     """An integer of a size that makes sense here, or None."""
     found = number(value)
     return int(found) if found is not None and found == int(found) and abs(found) < 1e15 else None
+
+
+def history(record: Record) -> list[dict[str, float]] | None:
+    """Rows of a cell's curves, [] where there are none; None where the file cannot be read."""
+    try:
+        rows = record.history()
+    except ResultError:
+        return None
+    return rows if all(number(row.get("epoch")) is not None for row in rows) else None
+
+
+def embeddings(record: Record) -> dict[str, np.ndarray] | None:
+    """Arrays of a cell's maps, {} where there are none; None where the file cannot be read."""
+    try:
+        return record.embeddings() or {}
+    except ResultError:
+        return None
 
 
 def day(record: Record) -> str:

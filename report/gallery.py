@@ -8,8 +8,10 @@ import numpy as np
 
 from bench.store import Record
 
-from .data import Cell, Group, Suite, coordinates, mapping, words
+from .data import Cell, Group, Suite, coordinates, embeddings, mapping, words
 from .pictures import read
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
 def galleries(suite: Suite) -> list[dict[str, Any]]:
@@ -45,17 +47,16 @@ def _gallery_entry(group: Group, cell: Cell) -> dict[str, Any]:
         "at": group.at, "cell": cell, "caption": caption(cell),
         "restored": {"width": strips.width, "height": strips.height // 2} if strips else None,
         "samples": [{"sampler": p.sampler, "width": p.width, "height": p.height} for p in found if p.sampler],
-        "maps": [{"space": space} for space in spaces(cell.record)],
+        "maps": [{"space": space} for space in spaces(embeddings(cell.record))],
         "classes": class_names(cell.record),
     }  # fmt: skip
 
 
-def spaces(record: Record) -> list[str]:
-    """The maps that a record has: "latent", "tsne", "umap", those with an array of shape (P, 2)."""
-    arrays = record.embeddings() or {}
-    labels = arrays.get("labels", np.zeros(0))
-    return [name for name in arrays if name != "labels" and re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name)
-            and arrays[name].ndim == 2 and arrays[name].shape == (len(labels), 2)]  # fmt: skip
+def spaces(arrays: dict[str, np.ndarray] | None) -> list[str]:
+    """The maps that a cell has: "latent", "tsne", "umap", those with an array of shape (P, 2)."""
+    found = arrays or {}
+    shape = (len(found.get("labels", ())), 2)
+    return [n for n, a in found.items() if n != "labels" and NAME.fullmatch(n) and a.shape == shape]
 
 
 def class_names(record: Record) -> list[str]:

@@ -38,6 +38,7 @@ def read(path: Path) -> Picture | None:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 width, height = image.size
+                image.verify()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     return Picture(path.stem, data, width, height) if width * height <= MOST_PIXELS else None

@@ -12,7 +12,7 @@ from bench.store import Record, csv_text, row
 
 from . import formats, tables
 from .charts import Line, line_chart, strip
-from .data import Group, Suite, mapping, number, whole, words
+from .data import Group, Suite, history, mapping, number, whole, words
 from .gallery import galleries
 from .measure import GAPS, Value, gap_texts, measure
 from .tables import Place, Table, shown
@@ -169,7 +169,7 @@ def _matches(reference: dict[str, Any], group: Group) -> bool:
     cell = group.cells[0].cell
     names = ("variant", "label", "net", "likelihood", "latent_size", "dataset")
     for name in (n for n in names if reference.get(n) is not None):
-        here = {cell.get(name)} | ({cell.get("dataset_label")} if name == "dataset" else set())
+        here = (cell.get(name), cell.get(f"{name}_label"))
         if reference[name] not in here:
             return False
     return True
@@ -207,7 +207,8 @@ def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
     """Panels by dataset, latent size and likelihood: losses of different likelihoods share no axis."""
     found: dict[str, dict[tuple[Any, ...], list[tuple[Group, list[Record]]]]] = {}
     for group in suite.groups:
-        records = [cell.record for cell in group.cells if cell.record and cell.status in ("done", "diverged")]
+        settled = [cell.record for cell in group.cells if cell.record and cell.status in ("done", "diverged")]
+        records = [record for record in settled if history(record)]
         if records:
             panel = (group.at["latent_size"], group.at["likelihood"])
             found.setdefault(str(group.at["dataset"]), {}).setdefault(panel, []).append((group, records))
@@ -237,7 +238,7 @@ def _dashed(net: object) -> bool:
 def _lines(group: Group, records: list[Record], hues: dict[str, int]) -> list[Line]:
     name = f"{group.at['label']} {group.at['net'] or ''}".strip()
     colour = hues.get(str(group.at["label"]), 0)
-    histories = [history for record in records if (history := record.history())]
+    histories = [rows for record in records if (rows := history(record))]
     lines = []
     for split, style in (("train", "train"), ("test", "dashed" if _dashed(group.at["net"]) else "")):
         epochs, mean, half = _mean_curve(histories, f"{split}_loss")
@@ -250,8 +251,8 @@ def _lines(group: Group, records: list[Record], hues: dict[str, int]) -> list[Li
 def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[list[float], list[float], list[float]]:
     """Epochs, mean and t half-width over the seeds that reached each epoch."""
     values: dict[float, list[float]] = {}
-    for history in histories:
-        for entry in history:
+    for rows in histories:
+        for entry in rows:
             value = number(entry.get(column))
             if value is not None:
                 values.setdefault(entry["epoch"], []).append(value)

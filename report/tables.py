@@ -325,27 +325,42 @@ def shown(number: float, decimals: int) -> str:
     return text.replace("-", "−")
 
 
-def table_text(
+def table(
     results: Path,
     suite: str,
     format: str = "text",  # noqa: A002  (the flag of the verb)
-    metric: str | None = None,
-    rows: Sequence[str] | None = None,
-    columns: Sequence[str] | None = None,
+    metrics: str | Sequence[str] = (),
+    rows: str | Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
 ) -> str:
-    """What `bench table SUITE` prints. Raises `UsageError` for an unknown suite, format, metric or axis."""
+    """What `bench table SUITE` prints; several names are a sequence or separated by commas.
+
+    Raises `UsageError` for an unknown suite, format, metric or axis, and where nothing is recorded yet.
+    """
     from .formats import FORMATS
 
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}{did_you_mean(format, FORMATS)}")
     loaded = load(Path(results), suite)
-    rows = ROWS if rows is None else rows
-    columns = tuple(axis for axis in COLUMNS if axis not in rows) if columns is None else columns
-    rows = tuple(axis for axis in rows if axis not in columns) if rows is ROWS else rows
-    tables = build(loaded, metric, rows, columns)
+    chosen = _rows_and_columns(_names(rows), _names(columns))
+    wanted: list[str | None] = [*_names(metrics)] or [None]
+    tables = [t for metric in wanted for t in build(loaded, metric, *chosen)]
     if not tables:
         raise UsageError(f"suite {suite!r} has no metrics recorded yet")
     return FORMATS[format](tables)
+
+
+def _names(given: str | Sequence[str] | None) -> list[str]:
+    parts = given.split(",") if isinstance(given, str) else given or []
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _rows_and_columns(rows: list[str], columns: list[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What was named, and of the usual arrangement what is left by it."""
+    return (
+        rows or tuple(axis for axis in ROWS if axis not in columns),
+        columns or tuple(axis for axis in COLUMNS if axis not in rows),
+    )
 
 
 def as_json(table: Table) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -52,7 +53,7 @@ def figure(value: Any, digits: int = 5) -> str:
     return f"{found:.{digits}g}".replace("-", "−")
 
 
-def command(suite: str, cell: dict[str, Any]) -> str:
+def command(suite: str, cell: dict[str, Any], overrides: Sequence[str] = ()) -> str:
     """The shell command that computes one cell again, every word of it quoted.
 
     >>> command("demo", {"label": "a b", "net": None, "latent_size": 2, "seed": 0})
@@ -61,11 +62,12 @@ def command(suite: str, cell: dict[str, Any]) -> str:
     names = {
         "dataset": "dataset_label",
         "label": "label",
-        "net": "net",
+        "net": "net_label",
         "latent_size": "latent_size",
         "seed": "seed",
     }
     parts = ["python", "-m", "bench", "run", f"suites/{suite}.yaml"]
+    parts += [word for override in overrides for word in ("--set", override)]
     for name, field in names.items():
         if cell.get(field) is not None:
             parts += ["--only", f"{name}={words(cell[field], 300)}"]

@@ -30,13 +30,11 @@ def cell_id(cell):
     return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def make_cell(
-    dataset="mnist", label="vae", net="mlp", latent_size=2, seed=0, likelihood="bernoulli", epochs=8
-):
+def make_cell(dataset="mnist", label="vae", net="mlp", latent_size=2, seed=0, likelihood="bernoulli", epochs=8):
     return {
         "dataset": dataset, "dataset_options": {}, "dataset_label": dataset,
         "variant": label if label in SHIFT else "vae", "options": {"beta": 4} if label == "beta_vae" else {},
-        "label": label, "net": net, "net_options": {"hidden": [512]} if net == "mlp" else {},
+        "label": label, "net": net, "net_label": net, "net_options": {"hidden": [512]} if net == "mlp" else {},
         "likelihood": likelihood, "likelihood_options": {}, "latent_size": latent_size, "seed": seed,
         "train": {"epochs": epochs, "batch_size": 128, "optimizer": "adam", "lr": 0.001, "precision": "fp32"},
         "evaluate": {"samplers": ["prior", "gmm"], "n_samples": 10000, "knn_k": 5},

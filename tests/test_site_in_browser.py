@@ -84,7 +84,7 @@ def test_a_copied_table_is_what_the_command_prints(page, site, results, word, ki
     section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
     section.get_by_role("link", name=word).click()
     section.get_by_text("Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == report.table_text(results, "demo", kind, "mse")
+    assert page.evaluate("navigator.clipboard.readText()") == report.table(results, "demo", kind, "mse")
 
 
 def test_copying_twice_works_twice(page, site, results):
@@ -93,7 +93,7 @@ def test_copying_twice_works_twice(page, site, results):
     for word, kind in (("CSV", "csv"), ("LaTeX", "latex")):
         section.get_by_role("link", name=word).click()
         section.get_by_text("Copied").wait_for()
-        assert page.evaluate("navigator.clipboard.readText()") == report.table_text(results, "demo", kind, "mse")
+        assert page.evaluate("navigator.clipboard.readText()") == report.table(results, "demo", kind, "mse")
         section.get_by_role("link", name=word).wait_for()
 
 
@@ -153,6 +153,11 @@ CONTRAST = """() => {
 }"""
 
 
+UNNAMED = """() => [...document.querySelectorAll("a, button, input, summary, [role=img], [role=region]")]
+  .filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
+                   || e.querySelector("img[alt]") || e.labels?.length)).map((e) => e.outerHTML)"""
+
+
 def test_a_phone_scrolls_tables_and_not_the_page(page, site):
     page.set_viewport_size({"width": 375, "height": 700})
     for path in ("index.html", "metrics.html", "suites/demo/index.html", "suites/bad/index.html"):
@@ -162,10 +167,7 @@ def test_a_phone_scrolls_tables_and_not_the_page(page, site):
 
 def test_what_can_be_operated_has_a_name_and_every_table_head_a_scope(page, site):
     visit(page, site / "suites" / "demo" / "index.html")
-    unnamed = page.evaluate("""() => [...document.querySelectorAll("a, button, input, summary, [role=img], [role=region]")]
-      .filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
-                       || e.querySelector("img[alt]") || e.labels?.length)).map((e) => e.outerHTML)""")
-    assert unnamed == []
+    assert page.evaluate(UNNAMED) == []
     assert page.locator("th:not([scope])").count() == 0
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")

@@ -9,7 +9,7 @@ import pytest
 import synthetic
 
 from bench.errors import UsageError
-from report import table_text
+from report import table as print_table
 from report.data import load
 from report.tables import build
 
@@ -116,7 +116,7 @@ def test_every_format_names_each_gap_with_its_reason(tmp_path, form):
     done, missing = synthetic.make_cell(label="ae"), synthetic.make_cell(label="late")
     synthetic.write_record(tmp_path, "s", synthetic.make_record(done, "s"), artefacts=False)
     synthetic.write_suite(tmp_path, "s", [*cells, (done, None), (missing, None)])
-    text = table_text(tmp_path, "s", form, "elbo")
+    text = print_table(tmp_path, "s", form, "elbo")
     for words in (
         "out of memory",
         "step 12",
@@ -143,7 +143,7 @@ def test_records_that_left_the_grid_are_counted_and_not_averaged(tmp_path):
 
 def test_rows_and_columns_can_be_arranged_at_will(tmp_path):
     synthetic.write(tmp_path, "s", artefacts=False, datasets=("mnist", "kmnist"))
-    text = table_text(tmp_path, "s", "json", "mse", ["dataset", "latent_size"], ["label"])
+    text = print_table(tmp_path, "s", "json", ["mse"], "dataset, latent_size", "label")
     found = json.loads(text)["tables"][0]
     assert found["row_axes"][:2] == ["dataset", "latent_size"]
     assert found["row_axes"][2:] == ["net"]
@@ -153,7 +153,7 @@ def test_rows_and_columns_can_be_arranged_at_will(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"metric": "msee"}, "did you mean 'mse'"),
+        ({"metrics": ["msee"]}, "did you mean 'mse'"),
         ({"rows": ["labels"]}, "did you mean 'label'"),
         ({"format": "latx"}, "did you mean 'latex'"),
         ({"rows": ["label"], "columns": ["label"]}, "named twice"),
@@ -163,12 +163,12 @@ def test_rows_and_columns_can_be_arranged_at_will(tmp_path):
 def test_a_wrong_name_is_told_with_the_nearest_right_one(tmp_path, arguments, message):
     synthetic.write(tmp_path, "demo", artefacts=False, seeds=1)
     with pytest.raises(UsageError, match=message):
-        table_text(tmp_path, **({"suite": "demo"} | arguments))
+        print_table(tmp_path, **({"suite": "demo"} | arguments))
 
 
 def test_csv_holds_the_full_precision_and_every_seed(tmp_path):
     loaded = suite(tmp_path, runs("vae", [0.1234567890123, 0.2, 0.3]))
-    row = next(csv.DictReader(io.StringIO(table_text(tmp_path, "s", "csv"))))
+    row = next(csv.DictReader(io.StringIO(print_table(tmp_path, "s", "csv"))))
     assert float(row["mean"]) == values(build(loaded, "mse")[0])["vae"].summary.mean
     assert row["seeds"].startswith("0:0.1234567890123 1:0.2")
     assert (row["n"], row["planned"], row["state"]) == ("3", "3", "done")
@@ -182,7 +182,7 @@ def columns_of(line):
 
 def test_latex_rows_fill_exactly_the_declared_columns(tmp_path):
     synthetic.write(tmp_path, "s", artefacts=False, datasets=("mnist", "fashion_mnist"), nets=("mlp",))
-    for block in table_text(tmp_path, "s", "latex").split(r"\begin{table}")[1:]:
+    for block in print_table(tmp_path, "s", "latex").split(r"\begin{table}")[1:]:
         declared = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", block).group(1))
         body = block.split(r"\toprule")[1].split(r"\bottomrule")[0]
         rows = [line for line in body.splitlines() if line.rstrip().endswith(r"\\")]
@@ -196,14 +196,14 @@ HOSTILE = r"<script>&|_%$#{}~^\input{/etc/passwd}"
 
 def test_latex_prints_hostile_text_and_runs_none_of_it(tmp_path):
     suite(tmp_path, runs(HOSTILE, [1.0, 2.0, 3.0]))
-    text = table_text(tmp_path, "s", "latex")
+    text = print_table(tmp_path, "s", "latex")
     assert r"\input" not in text
     assert r"\textless{}script\textgreater{}\&\textbar{}\_\%\$\#\{\}" in text
 
 
 def test_markdown_shows_hostile_text_and_keeps_its_columns(tmp_path):
     suite(tmp_path, runs(HOSTILE, [1.0, 2.0, 3.0]))
-    lines = [line for line in table_text(tmp_path, "s", "markdown").splitlines() if line.startswith("|")]
+    lines = [line for line in print_table(tmp_path, "s", "markdown").splitlines() if line.startswith("|")]
     assert "<script>" not in "\n".join(lines)
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
 
@@ -217,4 +217,4 @@ def test_the_note_says_seeds_epochs_commit_date_and_digest(tmp_path):
 
 def test_a_column_shows_two_digits_of_the_uncertainty(tmp_path):
     suite(tmp_path, runs("vae", [-105.1, -105.3, -105.5]))
-    assert "−105.30 ± 0.50" in table_text(tmp_path, "s", "text")
+    assert "−105.30 ± 0.50" in print_table(tmp_path, "s", "text")

@@ -1,7 +1,7 @@
 """The contract of a metric: a pure function with its unit and direction declared on it.
 
 One file per metric, one function under `@metric(...)`. The function's parameter names say what it needs; the
-evaluation makes each such artefact once, when the first metric asks for it (see `bench/evaluate.py`). Pixels are in
+evaluation makes each such artefact once, when the first metric asks for it (see `bench/artefacts.py`). Pixels are in
 [0, 1] unless an artefact's name says otherwise; everything is taken on the test split unless it says `train_`.
 
 | artefact | what it is |

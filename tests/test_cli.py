@@ -1,0 +1,335 @@
+"""The command line as a process: what it computes, what it keeps, what it says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run_bench
+
+SUITE = """\
+title: Small
+grid:
+  datasets: [digits]
+  variants: [ae, vae, pca]
+  latent_sizes: [2]
+  seeds: 2
+train: {epochs: 2, batch_size: 64}
+evaluate: {samplers: [prior], n_samples: 200, iw_images: 20, iw_samples: 5, embed: {methods: [tsne], points: 60}}
+metrics: [mse, elbo, knn_accuracy]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+@pytest.fixture
+def bench(tmp_path):
+    def call(verb, *arguments, **env):
+        return run_bench(verb, *map(str, arguments), cwd=tmp_path, **env)
+
+    return call
+
+
+def records(tmp_path, suite="small"):
+    found = {}
+    for path in sorted((tmp_path / "results" / suite).glob("*/record.json")):
+        content = json.loads(path.read_text())
+        found[content["id"]] = content
+    return found
+
+
+def numbers(tmp_path):
+    return {i: {k: m["value"] for k, m in r["metrics"].items()} for i, r in records(tmp_path).items()}
+
+
+def test_a_run_settles_every_cell_and_a_second_run_does_nothing(bench, suite, tmp_path):
+    first = bench("run", suite, "--workers", 1)
+    assert first.returncode == 0, first.stderr
+    assert "6 done of 6" in first.stdout
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "results/small").glob("*/record.json")}
+    assert len(before) == 6
+    second = bench("run", suite, "--workers", 1)
+    assert second.returncode == 0
+    assert "0 of 6 cells to do" in second.stderr
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_the_same_cell_twice_has_identical_numbers(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1)
+    first = numbers(tmp_path)
+    assert bench("run", suite, "--workers", 1, "--force").returncode == 0
+    assert numbers(tmp_path) == first
+
+
+def test_two_workers_give_the_numbers_of_one(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1)
+    one = numbers(tmp_path)
+    two = bench("run", suite, "--workers", 2, "--results", "two")
+    assert two.returncode == 0, two.stderr
+    (tmp_path / "results").rename(tmp_path / "one")
+    (tmp_path / "two").rename(tmp_path / "results")
+    assert numbers(tmp_path) == one
+
+
+def test_a_record_says_what_it_is_and_where_it_comes_from(bench, suite, tmp_path):
+    bench("run", suite, "--only", "variant=vae", "--only", "seed=1")
+    [record] = records(tmp_path).values()
+    assert record["schema"] == 1
+    assert record["status"] == "done"
+    assert {"dataset", "variant", "net", "options", "label", "latent_size", "seed", "train", "evaluate"} <= set(
+        record["cell"]
+    )
+    assert record["cell"]["seed"] == 1
+    assert record["metrics"]["mse"].keys() >= {"value", "unit", "better", "n"}
+    assert {"versions", "device", "threads", "precision", "fingerprint", "peak_memory_mb"} <= set(record["provenance"])
+    folder = tmp_path / "results/small" / record["id"]
+    assert {p.name for p in folder.iterdir()} == {
+        "record.json", "history.csv", "checkpoint.safetensors", "codes.npz", "embeddings.npz",
+        "reconstructions.png", "samples_prior.png",
+    }  # fmt: skip
+    assert str(tmp_path) not in (folder / "record.json").read_text()
+
+
+def test_a_killed_run_goes_on_where_it_was(bench, suite, tmp_path):
+    """Kill -9 after the first record; nothing is done twice, nothing lost, and the numbers are the same."""
+    bench("run", suite, "--workers", 1, "--results", "whole")
+    command = [sys.executable, "-m", "bench", "run", str(suite), "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=environment)
+    while not records(tmp_path):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    survived = {p: p.read_bytes() for p in (tmp_path / "results/small").glob("*/record.json")}
+    assert 1 <= len(survived) < 6
+    again = bench("run", suite, "--workers", 1)
+    assert again.returncode == 0
+    assert f"{6 - len(survived)} of 6 cells to do" in again.stderr
+    assert all(p.read_bytes() == content for p, content in survived.items())
+    found = numbers(tmp_path)
+    (tmp_path / "results").rename(tmp_path / "resumed")
+    (tmp_path / "whole").rename(tmp_path / "results")
+    assert numbers(tmp_path) == found
+
+
+def test_an_interrupt_keeps_what_is_done_and_says_130(suite, tmp_path):
+    command = [sys.executable, "-m", "bench", "run", str(suite), "--workers", "1", "--set", "train.epochs=40"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    while not records(tmp_path):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command to go on" in words
+    assert "Traceback" not in words
+
+
+def test_a_metric_added_later_is_computed_from_the_checkpoint(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1)
+    before = records(tmp_path)
+    suite.write_text(SUITE.replace("[mse,", "[psnr, mse,"))
+    status = bench("status", suite, "--json")
+    assert json.loads(status.stdout)["counts"] == {"partial": 6}
+    assert status.returncode == 3
+    done = bench("evaluate", suite, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    after = records(tmp_path)
+    assert after.keys() == before.keys()
+    for cell_id, record in after.items():
+        assert record["metrics"]["psnr"]["value"] > 0
+        assert record["metrics"]["mse"]["value"] == before[cell_id]["metrics"]["mse"]["value"]
+        assert record["training"] == before[cell_id]["training"]
+
+
+def test_another_protocol_reuses_the_trained_model(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1, "--only", "variant=ae")
+    done = bench("run", suite, "--workers", 1, "--only", "variant=ae", "--set", "evaluate.knn_k=1")
+    assert done.returncode == 0
+    found = list(records(tmp_path).values())
+    assert len(found) == 4
+    assert len({r["training"]["train_id"] for r in found}) == 2
+    assert len({r["training"]["seconds"] for r in found}) == 2
+
+
+def test_evaluate_trains_nothing(bench, suite, tmp_path):
+    assert bench("evaluate", suite).returncode == 3
+    assert records(tmp_path) == {}
+
+
+def test_a_failed_cell_is_recorded_the_others_go_on_and_it_can_be_retried(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1, "--limit", 1)
+    [cell_id] = records(tmp_path)
+    folder = tmp_path / "results/small" / cell_id
+    (folder / "record.json").unlink()
+    (folder / "checkpoint.safetensors").write_bytes(b"damaged")
+    failed = bench("run", suite, "--workers", 1)
+    assert failed.returncode == 1
+    assert "5 done" in failed.stdout
+    assert "1 failed" in failed.stdout
+    assert "not a readable checkpoint" in records(tmp_path)[cell_id]["reason"]
+    assert bench("run", suite).returncode == 1
+    (folder / "checkpoint.safetensors").unlink()
+    assert bench("run", suite, "--workers", 1, "--retry-failed").returncode == 0
+
+
+def test_limit_and_only_choose_cells_and_the_rest_stays_open(bench, suite, tmp_path):
+    assert bench("run", suite, "--workers", 1, "--limit", 2).returncode == 0
+    assert len(records(tmp_path)) == 2
+    assert bench("run", suite, "--workers", 1, "--only", "variant=pca").returncode == 0
+    assert len(records(tmp_path)) == 4
+    assert bench("status", suite).returncode == 3
+    grid = json.loads((tmp_path / "results/small/suite.json").read_text())["cells"]
+    assert len(grid) == 6  # the report shows the whole grid, with its holes
+
+
+def test_plan_says_what_would_run_without_running_or_importing_torch(bench, suite, tmp_path):
+    plan = json.loads(bench("plan", suite, "--json").stdout)
+    assert plan["counts"] == {"missing": 6}
+    assert plan["estimate"]["cell_seconds"] is None
+    assert not (tmp_path / "results").exists()
+    bench("run", suite, "--workers", 1, "--limit", 2)
+    plan = json.loads(bench("plan", suite, "--json").stdout)
+    assert plan["counts"] == {"done": 2, "missing": 4}
+    assert {"id", "state", "reason"} <= set(plan["cells"][0])
+    code = (
+        "import sys; sys.argv = ['bench', 'plan', sys.argv[1]]\n"
+        "from bench.__main__ import cli\n"
+        "cli(standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(suite)], cwd=tmp_path).returncode == 0
+
+
+def test_a_missing_dataset_is_told_before_anything_trains(bench, tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text(SUITE.replace("[digits]", "[digits, mnist, kmnist]"))
+    failed = bench("run", path, "--offline", "--data", tmp_path / "nowhere")
+    assert failed.returncode == 2
+    assert "2 datasets are missing" in failed.stderr
+    assert "mnist" in failed.stderr
+    assert str(tmp_path / "nowhere" / "KMNIST") in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_images_that_changed_are_refused(bench, tmp_path):
+    from PIL import Image
+
+    def write(value):
+        for split in ("train", "test"):
+            for name in ("a", "b"):
+                folder = tmp_path / "own" / split / name
+                folder.mkdir(parents=True, exist_ok=True)
+                for i in range(12):
+                    Image.new("RGB", (8, 8), (value + i, 20 * i, 0)).save(folder / f"{i}.png")
+
+    write(0)
+    path = tmp_path / "own.yaml"
+    path.write_text(SUITE.replace("[digits]", "[{name: folder, path: own, size: 8}]").replace("[ae, vae, pca]", "[ae]"))
+    assert bench("run", path, "--workers", 1, "--limit", 1).returncode == 0
+    write(90)
+    refused = bench("run", path, "--workers", 1)
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+    assert "fingerprint" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("latent_sizes", "latent_size"), "did you mean 'latent_sizes'"),
+        (("vae", "vea"), "did you mean 'vae'"),
+        (("digits", "digit"), "did you mean 'digits'"),
+        (("mse", "msee"), "did you mean 'mse'"),
+        (("latent_sizes: [2]", "latent_sizes: [0]"), "at least 1"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_one_message_with_its_line_and_exit_2(bench, suite, change, message):
+    suite.write_text(SUITE.replace(*change, 1))
+    failed = bench("run", suite)
+    assert failed.returncode == 2
+    assert message in failed.stderr
+    assert "small.yaml:" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nowhere.yaml"), "nowhere.yaml"),
+        (("rnu",), "No such command"),
+        (("table", "never_run"), "no results of suite 'never_run'"),
+        (("list", "variant_"), "did you mean"),
+        (("data", "check", "mnits"), "did you mean 'mnist'"),
+        (("run", "small.yaml", "--device", "cuda:9"), "no CUDA device"),
+        (("run", "small.yaml", "--only", "variant=vea"), "did you mean"),
+        (("run", "small.yaml", "--set", "train.epoch=1"), "did you mean 'epochs'"),
+        (("run", "small.yaml", "--workers", "0"), "--workers"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_message_and_exit_2(bench, suite, arguments, message):
+    failed = bench(*arguments)
+    assert failed.returncode == 2, failed.stderr
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_list_names_everything_with_its_first_line(bench):
+    found = json.loads(bench("list", "--json").stdout)
+    assert {"variants", "nets", "samplers", "datasets", "metrics", "suites", "likelihoods"} == set(found)
+    assert all(item["summary"] for kind in found.values() for item in kind)
+    assert "vae" in bench("list", "variants").stdout
+
+
+def test_data_check_tells_what_a_dataset_holds(bench):
+    found = json.loads(bench("data", "check", "digits", "--json").stdout)
+    assert found["fingerprint"]
+    missing = bench("data", "mnist", "--data", "nowhere")
+    assert missing.returncode == 2
+    assert "nowhere" in missing.stderr
+
+
+def test_a_model_comes_back_in_two_lines(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1, "--only", "variant=vae", "--limit", 1)
+    import torch
+
+    import bench as package
+
+    [cell_id] = records(tmp_path)
+    model = package.load_model(cell_id[:6], tmp_path / "results")
+    assert model.generate(torch.zeros(3, 2)).shape == (3, 1, 8, 8)
+    table = package.load_results(tmp_path / "results")
+    assert list(table["id"]) == [cell_id]
+    assert table["mse"][0] > 0
+
+
+def test_a_variant_is_one_file(tmp_path):
+    """The example in the README, in a copy of the package: one new file and no other edit."""
+    import re
+    import shutil
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [(name, code)] = re.findall(r"`bench/variants/(\w+)\.py`.*?```python\n(.*?)```", text, flags=re.DOTALL)
+    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "bench/variants" / f"{name}.py").write_text(code)
+    (tmp_path / "small.yaml").write_text(SUITE.replace("[ae, vae, pca]", f"[vae, {name}]"))
+    done = run_bench("run", "small.yaml", "--workers", "1", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path).values()
+    assert {r["cell"]["variant"] for r in found} == {"vae", name}
+    assert all(r["metrics"]["mse"]["value"] > 0 for r in found)
+
+
+def test_results_can_be_read_where_nothing_was_run(tmp_path):
+    import bench as package
+
+    assert len(package.load_results(Path(tmp_path))) == 0

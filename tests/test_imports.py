@@ -1,0 +1,61 @@
+"""Imports go one way: a variant never imports the trainer, a metric no variant, the report no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: room -> what its files may import of bench; a room's own files are always allowed
+ALLOWED = {
+    "errors": set(),
+    "version": set(),
+    "registry": {"errors"},
+    "likelihoods": set(),
+    "streams": set(),
+    "store": {"errors"},
+    "stats": {"errors"},
+    "distances": {"errors"},
+    "nets": {"errors"},
+    "samplers": {"errors"},
+    "datasets": {"errors"},
+    "metrics": {"errors", "distances"},
+    "variants": {"errors", "likelihoods", "nets"},
+    "train": {"errors", "streams", "suite", "datasets"},
+    "plan": {"errors", "registry", "store", "suite"},
+    "report": {"errors", "stats", "store", "claims", "registry", "version"},
+}
+
+
+def files(room):
+    place = ROOT / room if room == "report" else ROOT / "bench" / room
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def imported_rooms(path):
+    """First parts of what a file imports from the bench package."""
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("bench."))
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            full = [*base, *(node.module.split(".") if node.module else [])]
+            if full[:1] == ["bench"]:
+                yield from [full[1]] if len(full) > 1 else (a.name for a in node.names)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_from_below(room):
+    for path in files(room):
+        rooms = {r for r in imported_rooms(path) if not r.startswith(("suite_", "__"))} - {room}
+        assert rooms <= ALLOWED[room], f"{path.relative_to(ROOT)} imports {sorted(rooms - ALLOWED[room])}"
+
+
+@pytest.mark.parametrize("module", ["report", *(f"bench.{m}" for m in ("suite", "store", "stats", "plan", "__main__"))])
+def test_this_much_works_without_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

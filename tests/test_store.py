@@ -1,0 +1,182 @@
+"""A record exists = the cell is settled; nothing read back is trusted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from bench.errors import ResultError, UsageError
+from bench.store import Record, Store, read_arrays, write_arrays, write_bytes, write_history, write_json
+
+ID = "0123456789ab"
+
+
+def record(cell_id=ID, **changes):
+    cell = {"dataset": "digits", "variant": "vae", "label": "vae", "net": "mlp", "latent_size": 2, "seed": 0}
+    metrics = {
+        "mse": {"value": 0.5, "unit": "u", "better": "lower", "n": 3, "version": 1},
+        "fcd_prior": {"value": None, "reason": "none here", "family": "fcd"},
+    }
+    fields = {"status": "done", "cell": cell, "metrics": metrics, "timings": {"train": 1.5, "parts": {}}}
+    return Record(**({"id": cell_id, "suite": "s", **fields} | changes))
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path)
+    store.write_suite("s", {"name": "s", "about": {"metrics": {"fcd": {"doc": "long text"}}}})
+    return store
+
+
+def test_a_record_comes_back_as_it_was_written(store):
+    store.write(record(reason="why"))
+    again = store.record("s", ID)
+    assert (again.id, again.status, again.reason, again.metrics) == (ID, "done", "why", record().metrics)
+    assert again.value("mse") == 0.5
+    assert again.value("fcd_prior") is None
+    assert [r.id for r in store.records("s")] == [ID]
+    assert store.suites() == ["s"]
+
+
+def test_columns_get_the_texts_of_their_family(store):
+    store.write(record(about={"metrics": {"fcd": {"summary": "short"}}}))
+    assert store.record("s", ID).about["metrics"]["fcd_prior"] == {"doc": "long text", "summary": "short"}
+
+
+def test_a_cell_without_a_record_is_not_settled(store):
+    store.folder("s", ID).mkdir()
+    assert store.record("s", ID) is None
+    assert store.records("s") == []
+
+
+def test_a_kill_while_writing_leaves_the_old_file_whole(tmp_path):
+    """A process that writes without end is killed; the file is always one of the two versions."""
+    path = tmp_path / "f.json"
+    code = (
+        "import sys; from pathlib import Path; from bench.store import write_json\n"
+        "while True:\n"
+        "    for value in ('a' * 300000, 'b' * 300000): write_json(Path(sys.argv[1]), {'v': value})\n"
+    )
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", code, str(path)])
+        while not path.exists():
+            time.sleep(0.01)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert len(set(json.loads(path.read_text())["v"])) == 1
+
+
+def test_a_claimed_cell_is_refused_to_others_and_free_again_after_a_kill(store):
+    code = (
+        "import sys, time; from pathlib import Path; from bench.store import Store\n"
+        f"with Store(Path(sys.argv[1])).claim('s', '{ID}') as mine:\n"
+        "    print(mine, flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(store.root)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    assert store.is_running("s", ID)
+    with store.claim("s", ID) as mine:
+        assert not mine
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert not store.is_running("s", ID)
+    with store.claim("s", ID) as mine:
+        assert mine
+    assert not (store.folder("s", ID) / ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("not json", "not readable as JSON"),
+        ("[]", "schema 'list'"),
+        ('{"schema": 99}', "schema 99"),
+        ('{"schema": 1, "id": 3}', "'id' is missing or not a str"),
+        (json.dumps({"schema": 1, **record(status="dreaming").as_json()}), "unknown status 'dreaming'"),
+        (json.dumps(record("aaaaaaaaaaaa").as_json()), "lies in the folder of"),
+    ],
+)
+def test_a_damaged_record_is_named_with_its_file(store, content, message):
+    write_bytes(store.folder("s", ID) / "record.json", content.encode())
+    with pytest.raises(ResultError, match=message) as error:
+        store.records("s")
+    assert "record.json" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/b", "", ".hidden", "rulers", "a\nb"])
+def test_a_name_that_is_no_name_never_becomes_a_path(store, name):
+    with pytest.raises(UsageError):
+        store.suite_folder(name)
+
+
+@pytest.mark.parametrize("cell_id", ["..", "0123456789AB", "short", "0123456789ab/.."])
+def test_an_id_that_is_no_id_never_becomes_a_path(store, cell_id):
+    with pytest.raises(ResultError):
+        store.folder("s", cell_id)
+
+
+def test_nan_is_refused_since_it_is_not_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"value": float("nan")})
+
+
+def test_pickled_arrays_are_not_read(tmp_path):
+    np.savez(tmp_path / "a.npz", evil=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ResultError, match="not a readable array file"):
+        read_arrays(tmp_path / "a.npz")
+
+
+def test_arrays_and_history_come_back(store):
+    folder = store.folder("s", ID)
+    write_arrays(folder / "embeddings.npz", {"latent": np.eye(2, dtype=np.float32)})
+    write_history(folder, [{"epoch": 1, "train_loss": 2.5}, {"epoch": 2, "train_loss": float("nan")}])
+    store.write(record())
+    found = store.record("s", ID)
+    assert np.array_equal(found.embeddings()["latent"], np.eye(2))
+    assert found.history()[0] == {"epoch": 1.0, "train_loss": 2.5}
+    assert np.isnan(found.history()[1]["train_loss"])
+
+
+def test_results_csv_has_a_row_a_record_with_every_column(store):
+    store.write(record())
+    store.write(record("ffffffffffff", metrics={"psnr": {"value": 9.0}}, status="failed", reason="a, b\nc"))
+    import csv
+
+    with store.write_csv("s").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["id"] for r in rows] == [ID, "ffffffffffff"]
+    assert rows[0]["mse"] == "0.5"
+    assert rows[0]["psnr"] == ""
+    assert rows[1]["psnr"] == "9.0"
+    assert rows[1]["reason"] == "a, b\nc"
+    assert rows[0]["train_seconds"] == "1.5"
+
+
+def test_a_cell_is_found_by_the_beginning_of_its_id(store):
+    store.write(record())
+    store.write(record("0199999999ab"))
+    assert store.find("0123").id == ID
+    assert store.find("s/0123").id == ID
+    with pytest.raises(UsageError, match="ambiguous"):
+        store.find("01")
+    with pytest.raises(UsageError, match="no cell 'ff'"):
+        store.find("ff")
+    with pytest.raises(UsageError, match="not a cell id"):
+        store.find("../etc")
+
+
+def test_an_unknown_suite_names_the_nearest(store):
+    with pytest.raises(UsageError, match="no results of suite 'ss'"):
+        store.suite("ss")
+
+
+def test_reading_imports_no_torch():
+    code = "import sys, bench.store, bench.plan; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
