@@ -53,5 +53,6 @@ def load_model(cell: str, results: str | Path = "results") -> Any:
         net,
         Choice(c["likelihood"], c["likelihood_options"]),
         c["latent_size"],
+        len(record.about["dataset"]["classes"]),
     )
     return checkpoint.restore(model, path)

@@ -6,9 +6,10 @@ stand in the record instead of a number.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from . import registry
-from .datasets import Data
+from .datasets import Data, Split
 from .embeddings import embed, require_spread
 from .errors import NotApplicable
 from .likelihoods import gaussian_kl, gaussian_log_prob, reparametrise
@@ -108,26 +109,27 @@ class Artefacts:
     # -- codes
 
     def make_codes(self) -> Tensor:
-        return self._codes(self.data.test.images)
+        return self._codes(self.data.test)
 
     def make_train_codes(self) -> Tensor:
-        return self._codes(self.data.train.images)
+        return self._codes(self.data.train)
 
-    def _codes(self, images: Tensor) -> Tensor:
+    def _codes(self, split: Split) -> Tensor:
         if not self.model.has_code:
             raise NotApplicable(f"{self.cell.variant.name} has no code")
-        return torch.cat([self.model.encode(to_float(b)) for b in images.split(BATCH)])
+        return torch.cat([self.model.encode(to_float(x), y) for x, y in batches(split)])
 
     def make_reconstructions(self) -> Tensor:
         codes = self.get("codes") if self.model.has_code else torch.zeros(len(self.data.test), 1, device=self.device)
-        return torch.cat([self.model.generate(z) for z in codes.split(BATCH)])
+        pairs = zip(codes.split(BATCH), batches(self.data.test), strict=True)
+        return torch.cat([self.model.generate(z, y) for z, (_, y) in pairs])
 
     # -- the bound
 
     def make_posterior(self) -> tuple[Tensor, Tensor]:
         if not self.model.has_posterior:
             raise NotApplicable("a deterministic code has no posterior, hence no ELBO")
-        parts = [self.model.posterior(to_float(b)) for b in self.data.test.images.split(BATCH)]
+        parts = [self.model.posterior(to_float(x), y) for x, y in batches(self.data.test)]
         return torch.cat([p.mean for p in parts]), torch.cat([p.log_var for p in parts])
 
     def make_posterior_mean(self) -> Tensor:
@@ -143,8 +145,8 @@ class Artefacts:
         mean, log_var = self.get("posterior")
         eps = torch.randn(mean.shape, generator=generator(self.cell.seed, "elbo", self.device), device=self.device)
         z = reparametrise(mean, log_var, eps)
-        batches = zip(z.split(BATCH), self.get("images").split(BATCH), strict=True)
-        return torch.cat([self.model.likelihood.nll(self.model.decode(b), x) for b, x in batches])
+        pairs = zip(z.split(BATCH), batches(self.data.test), strict=True)
+        return torch.cat([self.model.likelihood.nll(self.model.decode(b, y), to_float(x)) for b, (x, y) in pairs])
 
     def make_log_weights(self) -> Tensor:
         k, n = self.cell.evaluate.iw_samples, min(self.cell.evaluate.iw_images, len(self.data.test))
@@ -161,7 +163,8 @@ class Artefacts:
         eps = torch.randn(len(index), k, mean.shape[2], generator=noise, device=self.device)
         z = reparametrise(mean, log_var, eps)  # (B, k, D)
         x = self.get("images")[index].repeat_interleave(k, 0)  # (B·k, C, H, W)
-        nll = self.model.likelihood.nll(self.model.decode(z.flatten(0, 1)), x).view(len(index), k)
+        y = None if self.data.test.labels is None else self.data.test.labels[index].repeat_interleave(k, 0)
+        nll = self.model.likelihood.nll(self.model.decode(z.flatten(0, 1), y), x).view(len(index), k)
         prior = gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
         return prior - gaussian_log_prob(z, mean, log_var) - nll
 
@@ -171,7 +174,17 @@ class Artefacts:
         """uint8 (S, C, H, W): real and generated images are quantised through one path."""
         assert sampler is not None
         codes = torch.as_tensor(self._sampled_codes(sampler), dtype=torch.float32, device=self.device)
-        return torch.cat([quantise(self.model.generate(z)) for z in codes.split(BATCH)])
+        labels = self._sampled_labels(len(codes), sampler)
+        pairs = zip(codes.split(BATCH), (labels.split(BATCH) if labels is not None else repeat(None)), strict=False)
+        return torch.cat([quantise(self.model.generate(z, y)) for z, y in pairs])
+
+    def _sampled_labels(self, n: int, sampler: str) -> Tensor | None:
+        """Labels for a conditional model's samples, as frequent as among the train images."""
+        if not self.model.conditional:
+            return None
+        among = self.get("train_labels").cpu().numpy()
+        drawn = numpy_rng(self.cell.seed, f"labels:{sampler}").choice(among, n)
+        return torch.as_tensor(drawn, device=self.device)
 
     def _sampled_codes(self, name: str) -> np.ndarray:
         n, seed = self.cell.evaluate.n_samples, self.cell.seed
@@ -235,7 +248,8 @@ class Artefacts:
 
     def make_likelihood(self) -> str:
         options = "".join(f" {k}={v:g}" for k, v in sorted(self.cell.likelihood.options.items()))
-        return f"{self.cell.likelihood.name}{options}"
+        given = " given the label" if self.model.conditional else ""
+        return f"{self.cell.likelihood.name}{options}{given}"
 
     def make_binarisation(self) -> str:
         return str(self.cell.dataset.options.get("binarise", "none"))
@@ -245,6 +259,12 @@ class Artefacts:
 
     def make_inception(self) -> str:
         return self.rulers.get("inception").name
+
+
+def batches(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images (B, C, H, W) uint8 and their labels (B,), or None where the data have none."""
+    labels = repeat(None) if split.labels is None else split.labels.split(BATCH)
+    return zip(split.images.split(BATCH), labels, strict=False)
 
 
 def quantise(images: Tensor) -> Tensor:

@@ -11,19 +11,22 @@ from safetensors.torch import save_file
 
 from . import registry
 from .errors import ResultError
-from .nets import Net
+from .nets import Net, Size
 from .suite import Choice
 
 
 def build(
-    shape: tuple[int, int, int], variant: Choice, net: Choice | None, likelihood: Choice, latent_size: int
+    shape: tuple[int, int, int],
+    variant: Choice,
+    net: Choice | None,
+    likelihood: Choice,
+    latent_size: int,
+    classes: int = 0,
 ) -> Any:
     """An untrained model of a cell for images of `shape` (C, H, W); parameters come from torch's global generator."""
     kind = registry.load("variants", variant.name)
-    if net is None:
-        pair = Net(shape, latent_size, kind.heads)
-    else:
-        pair = registry.load("nets", net.name)(shape, latent_size, kind.heads, **net.options)
+    size = Size(shape, latent_size, kind.heads, classes, *kind.given(classes, **variant.options))
+    pair = Net(size) if net is None else registry.load("nets", net.name)(size, **net.options)
     terms = registry.load("likelihoods", likelihood.name)(**likelihood.options)
     return kind(pair, terms, **variant.options)
 

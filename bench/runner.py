@@ -147,7 +147,7 @@ def _check_inputs(
     data.check(entries, settings.data_root, offline=settings.offline)
     for cell in {c.group_key: c for c in cells}.values():
         if cell.net is not None and cell.net.name == "timm":  # its model names are timm's own: try them now
-            checkpoint.build((3, 32, 32), cell.variant, cell.net, cell.likelihood, cell.latent_size)
+            checkpoint.build((3, 32, 32), cell.variant, cell.net, cell.likelihood, cell.latent_size, 10)
     if {"fid", "kid"} & set(suite.metrics):
         try:
             inception.fetch_weights(settings.data_root, settings.offline)

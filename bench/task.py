@@ -149,7 +149,8 @@ def _train(
 
 
 def _build(cell: Cell, loaded: Data) -> Any:
-    return checkpoint.build(loaded.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size)
+    classes = len(loaded.classes)
+    return checkpoint.build(loaded.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, classes)
 
 
 def _keep(

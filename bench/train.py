@@ -78,6 +78,7 @@ def fit(
     device = torch.device(device)
     train, test = subset(data.train, budget.train_images).to(device), data.test.to(device)
     sample = _built(build, seeds[0])
+    train = hide_labels(train, getattr(sample, "labelled_fraction", 1.0))
     if sample.closed_form:
         return [_fit_closed_form(_built(build, seed).to(device), train, budget, seed) for seed in seeds]
     if not sample.stackable:
@@ -97,6 +98,15 @@ def subset(split: Split, n: int | None) -> Split:
         return split
     chosen = torch.randperm(len(split), generator=generator(0, "subset"))[:n].to(split.images.device)
     return Split(split.images[chosen], None if split.labels is None else split.labels[chosen])
+
+
+def hide_labels(split: Split, fraction: float) -> Split:
+    """Keep the labels of a fixed `fraction` of the images, the same for every cell; the others become -1."""
+    if split.labels is None or fraction >= 1:
+        return split
+    order = torch.randperm(len(split), generator=generator(0, "labelled")).to(split.labels.device)
+    hidden = order[round(fraction * len(split)) :]
+    return Split(split.images, split.labels.index_fill(0, hidden, -1))
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from bench.nets import Net
+from bench.nets import Net, Size
 
 LARGEST_MAP = 7  #: the last map is at most this wide, pixels
 
@@ -22,12 +22,10 @@ class Conv(Net):
     min_size = 8
     max_size = 256
 
-    def __init__(
-        self, shape: tuple[int, int, int], latent_size: int, heads: int, *, channels: int = 32
-    ) -> None:
-        super().__init__(shape, latent_size, heads)
-        self.encoder = ConvEncoder(shape, heads * latent_size, channels)
-        self.decoder = ConvDecoder(shape, latent_size, channels)
+    def __init__(self, size: Size, *, channels: int = 32) -> None:
+        super().__init__(size)
+        self.encoder = ConvEncoder(size.encoder_shape, size.heads * size.latent_size, channels)
+        self.decoder = ConvDecoder(size.shape, size.code_size, channels)
 
 
 class ConvEncoder(nn.Sequential):

@@ -6,12 +6,12 @@ Kingma & Welling 2014 (appendix C), with ReLU in place of tanh.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from bench.nets import Net
+from bench.nets import Net, Size
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "softplus": nn.Softplus, "leaky_relu": nn.LeakyReLU}
 
@@ -23,22 +23,26 @@ class MLP(Net):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        latent_size: int,
-        heads: int,
+        size: Size,
         *,
         hidden: tuple[int, ...] = (512,),
         activation: Literal["relu", "tanh", "gelu", "softplus", "leaky_relu"] = "relu",
     ) -> None:
-        super().__init__(shape, latent_size, heads)
-        pixels = prod(shape)
-        inwards, outwards = [pixels, *hidden], [latent_size, *reversed(hidden)]
+        super().__init__(size)
+        inwards = [size.pixels + size.encoder_given, *hidden]
+        outwards = [size.code_size, *reversed(hidden)]
         self.encoder = nn.Sequential(
-            nn.Flatten(), *_layers(inwards, activation), nn.Linear(inwards[-1], heads * latent_size)
+            nn.Flatten(), *_layers(inwards, activation), nn.Linear(inwards[-1], size.heads * size.latent_size)
         )
         self.decoder = nn.Sequential(
-            *_layers(outwards, activation), nn.Linear(outwards[-1], pixels), nn.Unflatten(1, shape)
+            *_layers(outwards, activation), nn.Linear(outwards[-1], size.pixels), nn.Unflatten(1, size.shape)
         )
+
+    def encode(self, x: Tensor, given: Tensor | None = None) -> Tensor:
+        """As `Net.encode`; what is given stands behind the pixels once, and not on every one of them."""
+        if given is not None:
+            x = torch.cat([x.flatten(1), given], 1)
+        return self.encoder(x).float()
 
 
 def _layers(widths: Sequence[int], activation: str) -> list[nn.Module]:

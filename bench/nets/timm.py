@@ -11,7 +11,7 @@ from timm.layers import BatchNormAct2d, GroupNormAct
 from torch import nn
 
 from bench.errors import UsageError, did_you_mean
-from bench.nets import Net
+from bench.nets import Net, Size
 from bench.nets.conv import ConvDecoder
 
 GROUPS = 8  #: per group normalisation, or fewer where the channels do not divide
@@ -24,21 +24,13 @@ class Timm(Net):
     min_size = 8
     max_size = 256
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        latent_size: int,
-        heads: int,
-        *,
-        model: str,
-        channels: int = 32,
-    ) -> None:
+    def __init__(self, size: Size, *, model: str, channels: int = 32) -> None:
         """Raises `UsageError` for a name timm does not have."""
-        super().__init__(shape, latent_size, heads)
+        super().__init__(size)
         if not timm.is_model(model):
             raise UsageError(f"unknown timm model {model!r}{did_you_mean(model, timm.list_models(), 'models')}")
-        self.encoder = _without_batch_norm(_create(model, shape, heads * latent_size))
-        self.decoder = ConvDecoder(shape, latent_size, channels)
+        self.encoder = _without_batch_norm(_create(model, size.encoder_shape, size.heads * size.latent_size))
+        self.decoder = ConvDecoder(size.shape, size.code_size, channels)
 
 
 def _create(model: str, shape: tuple[int, int, int], out: int) -> nn.Module:

@@ -3,7 +3,7 @@
 A variant is one file with one class. It receives a net (encoder and decoder) and a likelihood from outside, so
 that two rows of a table differ in the objective only; its options are keyword-only parameters.
 
-Letters used in every variant file:  B batch · C H W image · D latent size · P pixels (C·H·W)
+Letters used in every variant file:  B batch · C H W image · D latent size · P pixels (C·H·W) · K classes
 
 What is random is drawn outside the loss, by `draw`; `forward` is deterministic given its arguments. That lets the
 trainer stack several seeds of one model (`torch.func.vmap`) without the variant knowing.
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.likelihoods import Likelihood
@@ -27,7 +28,11 @@ class Posterior(NamedTuple):
 
 
 class Variant(nn.Module):
-    """Base of all variants. Class constants are literals: the registry reads them without importing torch."""
+    """Base of all variants. Class constants are literals: the registry reads them without importing torch.
+
+    Labels `y` are (B,) int64, -1 where unknown. Only a `conditional` variant looks at them in `encode`, `posterior`,
+    `decode` and `generate`; the others take them and leave them.
+    """
 
     reference: ClassVar[str] = ""  #: authors, title, year, URL
     version: ClassVar[int] = 1  #: raised when the definition changes; part of every cell's id
@@ -35,16 +40,24 @@ class Variant(nn.Module):
     heads: ClassVar[int] = 1  #: how many vectors of length D the encoder puts out (2: mean and log-variance)
     has_code: ClassVar[bool] = True  #: False: metrics and samplers that need codes do not apply
     has_posterior: ClassVar[bool] = False  #: True: `posterior` exists, and with it an ELBO
+    conditional: ClassVar[bool] = False  #: True: codes and images are those of a label
     closed_form: ClassVar[bool] = False  #: True: `fit` computes the parameters, nothing is trained by gradient
     stackable: ClassVar[bool] = True  #: False: the trainer takes its seeds one at a time
     needs_labels: ClassVar[bool] = False  #: True: skipped on datasets without labels
     latent_at_most_pixels: ClassVar[bool] = False  #: True: skipped where D > P
     default_likelihood: ClassVar[str] = "bernoulli"
 
+    labelled_fraction: float = 1.0  #: of the train images; the trainer hides the labels of the others (y = -1)
+
     def __init__(self, net: Net, likelihood: Likelihood) -> None:
         super().__init__()
         self.net = net
         self.likelihood = likelihood
+
+    @classmethod
+    def given(cls, classes: int, **options: Any) -> tuple[int, int]:
+        """How many numbers encoder and decoder are given beside the image and the code, for a variant's options."""
+        return 0, 0
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Any:
         """The noise of one step for images `x` (B, C, H, W): a tensor, a tuple of tensors, or ()."""
@@ -57,22 +70,34 @@ class Variant(nn.Module):
         """
         raise NotImplementedError
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Codes (B, D) of images (B, C, H, W); for a posterior its mean μ."""
         raise NotImplementedError
 
-    def posterior(self, x: Tensor) -> Posterior:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """q(z|x) of images (B, C, H, W); only where `has_posterior`."""
         raise NotImplementedError
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Parameters of p(x|z) (B, C, H, W) for codes (B, D); `likelihood.mean` turns them into an image."""
         return self.net.decode(z)
 
-    def generate(self, z: Tensor) -> Tensor:
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) for codes (B, D): E[x|z], in [0, 1] but for what a linear method overshoots."""
-        return self.likelihood.mean(self.decode(z))
+        return self.likelihood.mean(self.decode(z, y))
 
     def fit(self, batches: Callable[[], Any]) -> None:
         """Closed-form variants only: compute the parameters. `batches()` yields images (B, C, H, W) once through."""
         raise NotImplementedError
+
+
+def one_hot(y: Tensor, classes: int) -> Tensor:
+    """Labels (B,) as (B, K) float32; an unknown label (-1) is a row of zeros."""
+    return (y.unsqueeze(1) == torch.arange(classes, device=y.device)).float()
+
+
+def known_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy in nats, averaged over the images of known label; 0 where none is known. (B, K), (B,) → scalar."""
+    known = (y >= 0).float()
+    losses = F.cross_entropy(logits, y.clamp_min(0), reduction="none")
+    return (losses * known).sum() / known.sum().clamp_min(1)

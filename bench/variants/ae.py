@@ -26,5 +26,5 @@ class AE(Variant):
         rec = self.likelihood.nll(self.decode(z), x).mean()
         return {"loss": rec, "rec": rec}
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.net.encode(x)

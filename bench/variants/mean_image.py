@@ -25,7 +25,7 @@ class MeanImage(Variant):
 
     def __init__(self, net: Net, likelihood: Likelihood) -> None:
         super().__init__(net, likelihood)
-        self.register_buffer("mean", torch.zeros(net.shape))
+        self.register_buffer("mean", torch.zeros(net.size.shape))
 
     def fit(self, batches: Callable[[], Any]) -> None:
         total, n = torch.zeros_like(self.mean, dtype=torch.float64), 0
@@ -33,8 +33,8 @@ class MeanImage(Variant):
             total, n = total + x.double().sum(0), n + len(x)
         self.mean.copy_(total / n)
 
-    def encode(self, x: Tensor) -> Tensor:
-        return x.new_zeros(len(x), self.net.latent_size)
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return x.new_zeros(len(x), self.net.size.latent_size)
 
-    def generate(self, z: Tensor) -> Tensor:
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.mean.expand(len(z), *self.mean.shape)

@@ -38,31 +38,31 @@ class PCA(Variant):
 
     def __init__(self, net: Net, likelihood: Likelihood) -> None:
         super().__init__(net, likelihood)
-        pixels = net.shape[0] * net.shape[1] * net.shape[2]
+        pixels, latent_size = net.size.pixels, net.size.latent_size
         self.register_buffer("mean", torch.zeros(pixels))
-        self.register_buffer("components", torch.zeros(pixels, net.latent_size))  # V, (P, D)
-        self.register_buffer("scale", torch.zeros(net.latent_size))  # λ^(1/2), (D,)
+        self.register_buffer("components", torch.zeros(pixels, latent_size))  # V, (P, D)
+        self.register_buffer("scale", torch.zeros(latent_size))  # λ^(1/2), (D,)
 
     def fit(self, batches: Callable[[], Any]) -> None:
         mean, n = _mean(batches)
         if len(mean) <= EXACT_PIXELS:
             values, vectors = torch.linalg.eigh(_covariance(batches, mean, n))
         else:
-            values, vectors = _randomised(batches, mean, n, self.net.latent_size)
-        values, vectors = values.flip(0)[: self.net.latent_size], vectors.flip(1)[:, : self.net.latent_size]
+            values, vectors = _randomised(batches, mean, n, self.net.size.latent_size)
+        values, vectors = values.flip(0)[: self.net.size.latent_size], vectors.flip(1)[:, : self.net.size.latent_size]
         vectors = vectors * vectors.sum(0).sign().where(vectors.sum(0) != 0, torch.ones_like(values))  # fix the signs
         self.mean.copy_(mean)
         self.components.copy_(vectors)
         self.scale.copy_(values.clamp_min(0).sqrt())
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         live = self.scale > SMALLEST_VARIANCE**0.5
         weights = torch.where(live, 1 / self.scale.where(live, torch.ones_like(self.scale)), 0)
         return (x.flatten(1) - self.mean) @ self.components * weights  # (B, D)
 
-    def generate(self, z: Tensor) -> Tensor:
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         flat = self.mean + (z * self.scale) @ self.components.T  # (B, P)
-        return flat.reshape(len(z), *self.net.shape)
+        return flat.reshape(len(z), *self.net.size.shape)
 
 
 def _mean(batches: Callable[[], Any]) -> tuple[Tensor, int]:

@@ -21,7 +21,7 @@ class VAE(Variant):
     has_posterior = True
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.randn(len(x), self.net.latent_size, generator=generator, device=x.device)  # (B, D)
+        return torch.randn(len(x), self.net.size.latent_size, generator=generator, device=x.device)  # (B, D)
 
     def forward(self, x: Tensor, y: Tensor, noise: Tensor) -> dict[str, Tensor]:
         q = self.posterior(x)
@@ -30,8 +30,8 @@ class VAE(Variant):
         kl = gaussian_kl(q.mean, q.log_var).mean()
         return {"loss": rec + kl, "rec": rec, "kl": kl}
 
-    def posterior(self, x: Tensor) -> Posterior:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         return Posterior(*self.net.encode(x).chunk(2, dim=1))
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x).mean
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.posterior(x, y).mean

@@ -1,0 +1,56 @@
+"""Conditional VAE: a VAE of images given their label.
+
+    q(z|x, y)  or  q(z|x)            z = μ + σ ε
+    loss = −log p(x|z, y) + KL(q ‖ N(0, I))  = a bound on −log p(x|y), nats per image
+
+`labels`: "both" gives the label to encoder and decoder, "decoder" to the decoder alone. The prior is N(0, I) for every
+label. Its bound is one of log p(x|y) and not comparable with one of log p(x): the label's nats are given away.
+
+Reference: Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS
+2015, https://papers.nips.cc/paper/5775; Kingma et al. 2014, https://arxiv.org/abs/1406.5298 (M2 with known labels)
+Deviation: no label-dependent prior.
+"""
+
+from typing import Any, Literal
+
+from torch import Tensor
+
+from bench.likelihoods import Likelihood, gaussian_kl, reparametrise
+from bench.nets import Net
+from bench.variants import Posterior, one_hot
+
+from .vae import VAE
+
+
+class ConditionalVAE(VAE):
+    reference = "Sohn et al., Conditional Generative Models, NeurIPS 2015, https://papers.nips.cc/paper/5775"
+    conditional = True
+    needs_labels = True
+
+    def __init__(
+        self, net: Net, likelihood: Likelihood, *, labels: Literal["both", "decoder"] = "both"
+    ) -> None:
+        super().__init__(net, likelihood)
+        self.labels = labels
+
+    @classmethod
+    def given(cls, classes: int, **options: Any) -> tuple[int, int]:
+        return (classes if options.get("labels", "both") == "both" else 0), classes
+
+    def forward(self, x: Tensor, y: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        q = self.posterior(x, y)
+        z = reparametrise(q.mean, q.log_var, noise)  # (B, D)
+        rec = self.likelihood.nll(self.decode(z, y), x).mean()
+        kl = gaussian_kl(q.mean, q.log_var).mean()
+        return {"loss": rec + kl, "rec": rec, "kl": kl}
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
+        given = self._given(y) if self.labels == "both" else None
+        return Posterior(*self.net.encode(x, given).chunk(2, dim=1))
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.net.decode(z, self._given(y))
+
+    def _given(self, y: Tensor | None) -> Tensor:
+        assert y is not None, "a conditional model needs labels"
+        return one_hot(y, self.net.size.classes)
