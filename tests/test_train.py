@@ -6,16 +6,20 @@ import pytest
 import torch
 from conftest import colour, cut
 
-from bench import checkpoint
+from bench import checkpoint, registry
 from bench.datasets import Data
 from bench.suite import Choice, Train
-from bench.train import fit, subset, to_float
+from bench.train import fit, hide_labels, subset, to_float
 
 MLP, CONV = ("mlp", {"hidden": (32,), "activation": "relu"}), ("conv", {"channels": 4})
 
 
-def build(variant="vae", net=MLP, shape=(1, 8, 8), latent_size=2):
-    return lambda: checkpoint.build(shape, Choice(variant, {}), Choice(*net), Choice("bernoulli", {}), latent_size)
+TRAINED = [n for n in registry.names("variants") if not registry.describe("variants", n).constants["closed_form"]]
+
+
+def build(variant="vae", net=MLP, shape=(1, 8, 8), latent_size=2, **options):
+    choices = Choice(variant, options), Choice(*net), Choice("bernoulli", {})
+    return lambda: checkpoint.build(shape, *choices, latent_size, 10)
 
 
 def parameters(fitted):
@@ -28,7 +32,7 @@ def largest_difference(a, b):
 
 
 @pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
-@pytest.mark.parametrize("variant", ["ae", "vae"])
+@pytest.mark.parametrize("variant", TRAINED)
 def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_digits):
     budget = Train(epochs=3, batch_size=32)
     stacked = fit(build(variant, net), few_digits, budget, [0, 1, 2], group_size=3)
@@ -167,6 +171,25 @@ def test_cosine_schedule_ends_with_steps_of_nearly_nothing(few_digits):
         [fitted] = fit(build("ae"), few_digits, budget, [0])
         rows[schedule] = abs(fitted.history[-1]["test_loss"] - fitted.history[-2]["test_loss"])
     assert rows["cosine"] < rows["constant"]
+
+
+def test_hidden_labels_are_a_fixed_fraction_of_the_train_images(few_digits):
+    hidden = hide_labels(few_digits.train, 0.1)
+    assert (hidden.labels >= 0).sum() == 20
+    assert torch.equal(hidden.labels, hide_labels(few_digits.train, 0.1).labels)
+    kept = hidden.labels >= 0
+    assert torch.equal(hidden.labels[kept], few_digits.train.labels[kept])
+    assert hide_labels(few_digits.train, 1.0) is few_digits.train
+
+
+def test_the_labelled_fraction_of_a_variant_reaches_its_loss(few_digits):
+    losses = {}
+    for fraction in (0.0, 1.0):
+        make = build("semi_supervised_vae", labelled_fraction=fraction)
+        [fitted] = fit(make, few_digits, Train(epochs=1, batch_size=50), [0])
+        losses[fraction] = fitted.history[0]["train_label"]
+    assert losses[0.0] == 0
+    assert losses[1.0] > 1
 
 
 def test_unlabelled_data_trains():
