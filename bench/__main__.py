@@ -164,6 +164,21 @@ def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: 
     click.echo(make(results, _suite_name(suite), style, list(metric), rows, columns), nl=False)
 
 
+@cli.command()
+@click.argument("suite")
+@RESULTS
+@JSON
+def claims(suite: str, results: Path, as_json: bool) -> None:
+    """What SUITE's records say to each of its claims: verdict, effect, 95 % interval, p, k of n seeds.
+
+    The claims are those of the suite as it was last run; `bench run` again takes up what was added since.
+    """
+    from . import claims as judging
+
+    found = judging.verdicts(results, _suite_name(suite))
+    click.echo(json.dumps(judging.as_json(found), indent=1) if as_json else judging.as_text(found).rstrip("\n"))
+
+
 @cli.command(name="list")
 @click.argument("kind", required=False)
 @JSON

@@ -9,25 +9,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import registry
+from .corruptions import lost_pixels
 from .datasets import Data, Split
+from .distances import covered_by_each_other, nearest_label, need, neighbour_radii
 from .embeddings import embed, require_spread
 from .errors import NotApplicable
+from .jacobian import squared_norms
 from .likelihoods import gaussian_kl, gaussian_log_prob, reparametrise
 from .rulers import Ruler
 from .streams import derive, generator, numpy_rng
 from .suite import Cell
-from .train import to_float
+from .train import subset, to_float
 
 BATCH = 500  #: images, or codes, of a forward pass
 SAMPLER_POINTS = 10_000  #: train codes a sampler is fitted on, the first of a fixed permutation
+TRAIN_IMAGES = 10_000  #: train images that are reconstructed
+JACOBIAN_IMAGES = 1_000  #: test images at which the encoder is differentiated
+BALL_K = 3  #: neighbours that set a ball's radius, the choice of Kynkäänniemi et al. 2019
 
 
 @dataclass
@@ -37,7 +44,7 @@ class Rulers:
     classifier: Callable[[], Ruler]
     inception: Callable[[], Ruler]
     used: dict[str, Ruler] = field(default_factory=dict)
-    cache: dict[str, Tensor] = field(default_factory=dict)  #: features of the test images, by ruler name
+    cache: dict[str, Tensor] = field(default_factory=dict)  #: what is the same for every cell, by ruler name
 
     def get(self, name: str) -> Ruler:
         """`classifier` or `inception`; raises `NotApplicable` where it cannot be had."""
@@ -48,13 +55,19 @@ class Rulers:
     def prepare(self, metrics: tuple[str, ...]) -> None:
         """Make (or train, once a dataset) the nets these metrics need, so that no cell's seconds pay for it."""
         for kind in ("classifier", "inception"):
-            if any(f"{kind}_test" in registry.load("metrics", name).needs for name in metrics):
+            if any(kind in registry.load("metrics", name).key for name in metrics):
                 with suppress(NotApplicable):
                     self.get(kind)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Name (with hash) and accuracy of the nets that have been used, for the record."""
         return {kind: {"name": r.name, "accuracy": r.accuracy} for kind, r in self.used.items()}
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What is the same for every cell of the dataset: made for the first of them, and kept."""
+        if name not in self.cache:
+            self.cache[name] = make()
+        return self.cache[name]
 
 
 class Artefacts:
@@ -68,14 +81,34 @@ class Artefacts:
 
     def get(self, name: str, member: str | None = None) -> Any:
         """The artefact, made now or before. Raises `NotApplicable`, each time it is asked for, where there is none."""
-        key = (name, member if name in self.PER_MEMBER else None)
-        if key not in self._made:
-            self._made[key] = self._make(name, member)
-        if isinstance(self._made[key], NotApplicable):
-            raise self._made[key]
-        return self._made[key]
+        key = (name, member if name in self.PER else None)
+        value = self._made[key] if key in self._made else self._make(name, member)
+        if name not in self.NOT_KEPT:
+            self._made[key] = value
+        if isinstance(value, NotApplicable):
+            raise value
+        return value
 
-    PER_MEMBER = ("samples", "points", "classifier_samples", "inception_samples")
+    #: artefacts that differ between the members of a family, and what that is a family by
+    PER: ClassVar[dict[str, str]] = {
+        "drawn_codes": "sampler",
+        "drawn_labels": "sampler",
+        "samples": "sampler",
+        "sample_labels": "sampler",
+        "sample_logits": "sampler",
+        "classifier_samples": "sampler",
+        "coverage": "sampler",
+        "samples_covered": "sampler",
+        "test_covered": "sampler",
+        "inception_samples": "sampler",
+        "points": "space",
+        "corrupted_pixels": "corruption",
+        "corrupted_split": "corruption",
+        "corrupted_images": "corruption",
+        "corrupted_reconstructions": "corruption",
+    }
+    #: as large as the test set, one for each corruption, and asked for once or quick to make again
+    NOT_KEPT = ("corrupted_images", "corrupted_reconstructions")
 
     def _make(self, name: str, member: str | None) -> Any:
         outer, self._inner = self._inner, 0.0
@@ -83,12 +116,12 @@ class Artefacts:
         make = getattr(self, f"make_{name}")
         try:
             with torch.no_grad():
-                value = make(member) if name in self.PER_MEMBER else make()
+                value = make(member) if name in self.PER else make()
         except NotApplicable as reason:
             value = reason
         total = time.perf_counter() - start
-        label = f"{name}_{member}" if name in self.PER_MEMBER else name
-        self.seconds[label] = total - self._inner
+        label = f"{name}_{member}" if name in self.PER else name
+        self.seconds[label] = self.seconds.get(label, 0.0) + total - self._inner
         self._inner = outer + total
         return value
 
@@ -106,6 +139,22 @@ class Artefacts:
     def make_train_labels(self) -> Tensor:
         return _labels(self.data.train.labels)
 
+    def make_trained_on(self) -> Split:
+        """The train images that the model has seen: all of them, or those of the suite's `train_images`."""
+        return subset(self.data.train, self.cell.train.train_images)
+
+    def make_train_split(self) -> Split:
+        seen = self.get("trained_on")
+        index = torch.as_tensor(_fixed_subset(len(seen), TRAIN_IMAGES), device=self.device)
+        return Split(seen.images[index], None if seen.labels is None else seen.labels[index])
+
+    def make_train_images(self) -> Tensor:
+        return to_float(self.get("train_split").images)
+
+    def make_varying_pixels(self) -> Tensor:
+        images = self.get("trained_on").images
+        return (images.amax(0) != images.amin(0)).flatten()
+
     # -- codes
 
     def make_codes(self) -> Tensor:
@@ -119,10 +168,54 @@ class Artefacts:
             raise NotApplicable(f"{self.cell.variant.name} has no code")
         return torch.cat([self.model.encode(to_float(x), y) for x, y in batches(split)])
 
+    def make_knn_predictions(self) -> Tensor:
+        codes, labels, k = self.get("train_codes"), self.get("train_labels"), self.get("knn_k")
+        need(k, codes, "train codes")
+        return nearest_label(self.get("codes"), codes, labels, k)
+
+    def make_jacobian_norms(self) -> Tensor:
+        test, noise = self.data.test, generator(0, "jacobian")
+        if not self.model.has_code:
+            raise NotApplicable(f"{self.cell.variant.name} has no code")
+        index = torch.as_tensor(_fixed_subset(len(test), JACOBIAN_IMAGES), device=self.device)
+        chosen = Split(test.images[index], None if test.labels is None else test.labels[index])
+        parts = [squared_norms(partial(self.model.encode, y=y), to_float(x), noise) for x, y in batches(chosen)]
+        return torch.cat(parts)
+
+    # -- reconstructions
+
     def make_reconstructions(self) -> Tensor:
-        codes = self.get("codes") if self.model.has_code else torch.zeros(len(self.data.test), 1, device=self.device)
-        pairs = zip(codes.split(BATCH), batches(self.data.test), strict=True)
+        return self._reconstruct(self.data.test, self.get("codes") if self.model.has_code else None)
+
+    def make_train_reconstructions(self) -> Tensor:
+        return self._reconstruct(self.get("train_split"))
+
+    def _reconstruct(self, split: Split, codes: Tensor | None = None) -> Tensor:
+        """Images decoded from the codes of `split`, which are `codes` where they are known already."""
+        if codes is None:
+            codes = self._codes(split) if self.model.has_code else torch.zeros(len(split), 1, device=self.device)
+        pairs = zip(codes.split(BATCH), batches(split), strict=True)
         return torch.cat([self.model.generate(z, y) for z, (_, y) in pairs])
+
+    def make_corrupted_pixels(self, corruption: str | None) -> Tensor:
+        assert corruption is not None
+        _, height, width = self.data.shape
+        return lost_pixels(corruption, len(self.data.test), height, width).to(self.device)
+
+    def make_corrupted_split(self, corruption: str | None) -> Split:
+        kept = ~self.get("corrupted_pixels", corruption)
+        return Split(self.data.test.images * kept, self.data.test.labels)
+
+    def make_corrupted_images(self, corruption: str | None) -> Tensor:
+        return to_float(self.get("corrupted_split", corruption).images)
+
+    def make_corrupted_reconstructions(self, corruption: str | None) -> Tensor:
+        return self._reconstruct(self.get("corrupted_split", corruption))
+
+    def make_linear_map(self) -> Tensor:
+        if not hasattr(self.model, "linear_map"):
+            raise NotApplicable("the model is not linear")
+        return self.model.linear_map()
 
     # -- the bound
 
@@ -171,28 +264,47 @@ class Artefacts:
     # -- generated images
 
     def make_samples(self, sampler: str | None) -> Tensor:
+        return self._generate(self.get("drawn_codes", sampler), self.get("drawn_labels", sampler))
+
+    def _generate(self, codes: Tensor, labels: Tensor | None) -> Tensor:
         """uint8 (S, C, H, W): real and generated images are quantised through one path."""
-        assert sampler is not None
-        codes = torch.as_tensor(self._sampled_codes(sampler), dtype=torch.float32, device=self.device)
-        labels = self._sampled_labels(len(codes), sampler)
         pairs = zip(codes.split(BATCH), (labels.split(BATCH) if labels is not None else repeat(None)), strict=False)
         return torch.cat([quantise(self.model.generate(z, y)) for z, y in pairs])
 
-    def _sampled_labels(self, n: int, sampler: str) -> Tensor | None:
+    def make_drawn_labels(self, sampler: str | None) -> Tensor | None:
         """Labels for a conditional model's samples, as frequent as among the train images."""
         if not self.model.conditional:
             return None
         among = self.get("train_labels").cpu().numpy()
-        drawn = numpy_rng(self.cell.seed, f"labels:{sampler}").choice(among, n)
+        drawn = numpy_rng(self.cell.seed, f"labels:{sampler}").choice(among, self.cell.evaluate.n_samples)
         return torch.as_tensor(drawn, device=self.device)
 
-    def _sampled_codes(self, name: str) -> np.ndarray:
-        n, seed = self.cell.evaluate.n_samples, self.cell.seed
-        kind = registry.load("samplers", name)
-        sampler = kind()
+    def make_drawn_codes(self, sampler: str | None) -> Tensor:
+        assert sampler is not None
+        seed, kind = self.cell.seed, registry.load("samplers", sampler)
+        density = kind()
         codes = self.get("sampler_codes") if kind.needs_codes else np.zeros((1, self.cell.latent_size))
-        sampler.fit(codes, derive(seed, f"sampler:{name}") % 2**32)
-        return sampler.sample(n, numpy_rng(seed, f"sampler:{name}"))
+        density.fit(codes, derive(seed, f"sampler:{sampler}") % 2**32)
+        drawn = density.sample(self.cell.evaluate.n_samples, numpy_rng(seed, f"sampler:{sampler}"))
+        return torch.as_tensor(drawn, dtype=torch.float32, device=self.device)
+
+    def make_sample_labels(self, sampler: str | None) -> Tensor:
+        given = self.get("drawn_labels", sampler)
+        if given is not None:
+            return given
+        if not hasattr(self.model, "classify"):
+            raise NotApplicable(f"{self.cell.variant.name} gives its samples no label")
+        codes = self.get("drawn_codes", sampler)
+        return torch.cat([self.model.classify(z).argmax(1) for z in codes.split(BATCH)])
+
+    def make_interpolations(self) -> Tensor:
+        """uint8 (N, C, H, W): what lies half-way between the codes of two test images."""
+        codes = self.get("codes")
+        need(2, codes, "test images")
+        if self.model.conditional:
+            raise NotApplicable("codes of two labels have no label half-way between them")
+        first, second = (torch.as_tensor(i, device=self.device) for i in _fixed_pairs(len(codes)))
+        return self._generate((codes[first] + codes[second]) / 2, None)
 
     def make_sampler_codes(self) -> np.ndarray:
         codes = self.get("train_codes").double().cpu().numpy()
@@ -207,6 +319,12 @@ class Artefacts:
     def make_classifier_samples(self, sampler: str | None) -> Tensor:
         return self.rulers.get("classifier").features(self.get("samples", sampler))
 
+    def make_classifier_interpolations(self) -> Tensor:
+        return self.rulers.get("classifier").features(self.get("interpolations"))
+
+    def make_sample_logits(self, sampler: str | None) -> Tensor:
+        return self.rulers.get("classifier").logits(self.get("classifier_samples", sampler))
+
     def make_inception_test(self) -> Tensor:
         return self._test_features(self.rulers.get("inception"))
 
@@ -214,9 +332,21 @@ class Artefacts:
         return self.rulers.get("inception").features(self.get("samples", sampler))
 
     def _test_features(self, ruler: Ruler) -> Tensor:
-        if ruler.name not in self.rulers.cache:
-            self.rulers.cache[ruler.name] = ruler.features(self.data.test.images)
-        return self.rulers.cache[ruler.name]
+        return self.rulers.once(ruler.name, lambda: ruler.features(self.data.test.images))
+
+    def make_samples_covered(self, sampler: str | None) -> Tensor:
+        need(BALL_K + 1, self.get("classifier_test"), "test images")
+        return self.get("coverage", sampler)[0]
+
+    def make_test_covered(self, sampler: str | None) -> Tensor:
+        need(BALL_K + 1, self.get("classifier_samples", sampler), "generated images")
+        return self.get("coverage", sampler)[1]
+
+    def make_coverage(self, sampler: str | None) -> tuple[Tensor, Tensor]:
+        """`samples_covered` and `test_covered`: one matrix of distances serves both."""
+        test, samples = self.get("classifier_test"), self.get("classifier_samples", sampler)
+        name = f"{self.rulers.get('classifier').name} radii"
+        return covered_by_each_other(samples, test, _radii(samples), self.rulers.once(name, lambda: _radii(test)))
 
     # -- maps
 
@@ -283,3 +413,16 @@ def _labels(labels: Tensor | None) -> Tensor:
     if labels is None:
         raise NotApplicable("the dataset has no labels")
     return labels
+
+
+def _fixed_pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """n pairs of different indices, the same for every cell; each index is once the first and once the second."""
+    order = np.random.default_rng(derive(0, "pairs")).permutation(n)
+    return order, np.roll(order, 1)
+
+
+def _radii(features: Tensor) -> Tensor:
+    """The radius of each point's ball, (N, F) → (N,); NaN where there are too few points to have one."""
+    if len(features) <= BALL_K:
+        return features.new_full((len(features),), float("nan"))
+    return neighbour_radii(features, BALL_K)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import NotApplicable
@@ -59,9 +60,26 @@ def neighbour_radii(points: Tensor, k: int) -> Tensor:
     return nearest(points, points, k + 1)[0][:, k]
 
 
-def covered(points: Tensor, centres: Tensor, radii: Tensor) -> Tensor:
-    """Whether each point lies in at least one closed ball: (N, F), (M, F), (M,) → bool (N,)."""
-    return torch.cat([(d <= radii.square()).any(1) for d in _chunks(points, centres)])
+def nearest_label(queries: Tensor, points: Tensor, labels: Tensor, k: int) -> Tensor:
+    """The most frequent label among the k points nearest to each query: (N, F), (M, F), (M,) → int64 (N,).
+
+    A tied vote goes to the smallest label, as in scikit-learn. On the device of `labels`.
+    """
+    _, index = nearest(queries, points, k)
+    votes = F.one_hot(labels[index.to(labels.device)]).sum(1)  # (N, classes)
+    return votes.argmax(1)  # the first, so the smallest, of equals
+
+
+def covered_by_each_other(x: Tensor, y: Tensor, radii_x: Tensor, radii_y: Tensor) -> tuple[Tensor, Tensor]:
+    """Which x lie in at least one closed ball around a y, and which y in one around an x, in a single walk.
+
+    (N, F), (M, F), radii of the balls (N,), (M,) → bool (N,), bool (M,). A radius of NaN covers nothing.
+    """
+    rows_covered, y_covered = [], torch.zeros(len(y), dtype=torch.bool, device=radii_y.device)
+    for d, radii in zip(_chunks(x, y), radii_x.split(_rows(y)), strict=True):  # d (rows, M)
+        rows_covered.append((d <= radii_y.square()).any(1))
+        y_covered |= (d <= radii.square()[:, None]).any(0)
+    return torch.cat(rows_covered), y_covered
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -93,4 +111,9 @@ def _chunks(x: Tensor, y: Tensor) -> Iterator[Tensor]:
     x, y = as_float64(x), as_float64(y)
     centre = y.mean(0)  # distances do not change, the cancellation in the expansion gets smaller
     x, y = x - centre, y - centre
-    return (squared_distances(rows, y) for rows in x.split(max(1, CHUNK // len(y))))
+    return (squared_distances(rows, y) for rows in x.split(_rows(y)))
+
+
+def _rows(y: Tensor) -> int:
+    """How many rows of the distances to all of `y` make a chunk."""
+    return max(1, CHUNK // len(y))

@@ -17,9 +17,9 @@ from .artefacts import Artefacts, Rulers, quantise
 from .datasets import Data
 from .embeddings import plane
 from .errors import NotApplicable, RunFailed
-from .plan import members
 from .store import write_arrays
 from .suite import Cell
+from .suite_names import members
 
 SHOWN = 10  #: reconstructions in the picture
 SHOWN_SAMPLES = 64
@@ -55,7 +55,7 @@ def evaluate(
     values: dict[str, dict[str, Any]] = {}
     for name in metrics:
         declared = registry.load("metrics", name)
-        for member in members(declared.per, cell):
+        for member in members(declared.per, cell.evaluate):
             key = f"{name}_{member}" if member else name
             values[key] = _entry(declared, artefacts, member)
     return Evaluation(

@@ -15,6 +15,7 @@ from typing import Any
 from . import registry
 from .store import Record, Store
 from .suite import Cell, Suite
+from .suite_names import members
 
 OPEN = ("missing", "partial")  #: states that `run` works on
 
@@ -40,18 +41,9 @@ def expected_metrics(metrics: tuple[str, ...], cell: Cell) -> dict[str, int]:
     columns: dict[str, int] = {}
     for name in metrics:
         constants = registry.describe("metrics", name).constants
-        for member in members(constants.get("per"), cell):
+        for member in members(constants.get("per"), cell.evaluate):
             columns[f"{name}_{member}" if member else name] = constants.get("version", 1)
     return columns
-
-
-def members(per: str | None, cell: Cell) -> tuple[str | None, ...]:
-    """The columns of a family: one per sampler, one per space (codes and their maps), or a single one."""
-    if per == "sampler":
-        return tuple(cell.evaluate.samplers)
-    if per == "space":
-        return ("latent", *cell.evaluate.embed.methods)
-    return (None,)
 
 
 def lacking(metrics: tuple[str, ...], cell: Cell, record: Record) -> list[str]:

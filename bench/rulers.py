@@ -76,9 +76,13 @@ class Ruler:
         """uint8 (N, C, H, W) → float64 (N, F)."""
         return self.net.features(images)
 
+    def logits(self, features: Tensor) -> Tensor:
+        """What a classifier makes of its own features: float64 (N, F) → (N, K); its softmax is p(class|image)."""
+        return self.net.logits(features)
+
 
 class ClassifierNet:
-    """Adapter: features of a `Classifier` in batches, from uint8 images."""
+    """Adapter: features of a `Classifier` in batches, from uint8 images, and the classes from the features."""
 
     def __init__(self, model: Classifier, device: torch.device) -> None:
         self.model, self.device = model.to(device).eval(), device
@@ -88,6 +92,11 @@ class ClassifierNet:
         """uint8 (N, C, H, W) → float64 (N, 64)."""
         batches = [self.model.features(to_float(b.to(self.device))).double() for b in images.split(BATCH)]
         return torch.cat(batches)
+
+    @torch.no_grad()
+    def logits(self, features: Tensor) -> Tensor:
+        """float64 (N, 64) → float64 (N, K)."""
+        return self.model.head(features.float()).double()
 
 
 def classifier(data: Data, folder: Path, device: torch.device) -> Ruler:

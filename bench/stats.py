@@ -5,19 +5,26 @@ Why t and not the bootstrap: with three to five values the percentile bootstrap'
 their seeds (split, order, initial streams), so a difference is measured better over shared seeds.
 
 Sources: Student 1908 (t); Welch 1947, "The generalization of Student's problem" (unequal variances, with the
-Satterthwaite degrees of freedom); Holm 1979, "A simple sequentially rejective multiple test procedure".
+Satterthwaite degrees of freedom); Holm 1979, "A simple sequentially rejective multiple test procedure";
+Schuirmann 1987 (two one-sided tests of equivalence); Page 1963, "Ordered hypotheses for multiple treatments";
+Wilson 1927, "Probable inference, the law of succession, and statistical inference" (interval of a fraction).
 """
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
 from statistics import fmean, stdev
 from typing import TypeVar
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 #: With fewer seeds than this nothing is called best and no p-value is given.
 FEWEST_SEEDS = 3
+#: Up to so many treatments and blocks Page's L has its exact null distribution here (7! orders of a block).
+MOST_EXACT = (7, 20)
 
 Key = TypeVar("Key", bound=Hashable)
 Seeds = Mapping[int, float]  #: training seed -> value
@@ -43,6 +50,29 @@ class Difference:
     n: int  #: pairs, or the smaller of the two groups
     test: str  #: "paired t" or "Welch t"
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Mean of a − b, and the p of its lying within ±margin; `reason` says why p is None."""
+
+    mean: float
+    p: float | None
+    n: int
+    margin: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Page's L of n blocks over k ordered treatments, with the one-sided p of an increase and of a decrease."""
+
+    statistic: float
+    p_increasing: float
+    p_decreasing: float
+    n: int
+    k: int
+    exact: bool
 
 
 def summarise(values: Sequence[float], level: float = 0.95) -> Summary:
@@ -91,6 +121,72 @@ def difference(a: Seeds, b: Seeds, level: float = 0.95) -> Difference:
     return welch_t(list(a.values()), list(b.values()), level)
 
 
+def tost(a: Seeds, b: Seeds, margin: float) -> Equivalence:
+    """Two one-sided paired t-tests of |mean(a − b)| < margin; p is the larger of the two.
+
+    p < 0.05 exactly where the 90 % t-interval of the difference lies within ±margin (Schuirmann 1987). Raises
+    `ValueError` where a and b share no seed.
+
+    >>> tost({0: 1.0, 1: 1.1, 2: 0.9}, {0: 1.0, 1: 1.1, 2: 0.9}, margin=0.1).p
+    0.0
+    """
+    found = paired_t(a, b)
+    if found.p is None or found.half_width is None:
+        return Equivalence(found.mean, None, found.n, margin, found.reason)
+    error = found.half_width / _quantile(found.n - 1, 0.95)
+    ps = [_one_sided(distance, error, found.n - 1) for distance in (margin - found.mean, margin + found.mean)]
+    return Equivalence(found.mean, max(ps), found.n, margin)
+
+
+def page(blocks: Sequence[Sequence[float]]) -> Trend:
+    """Page's test for a trend: n blocks (seeds), each with its values of k treatments in the order supposed.
+
+    L = Σ_j j · (sum over blocks of the rank of treatment j). The null distribution is exact for k ≤ 7 and n ≤ 20
+    without ties, else normal with mean n k (k+1)² / 4 and variance n k² (k+1) (k²−1) / 144; tied values share their
+    mean rank. Raises `ValueError` for no blocks, blocks of unequal length, or k < 3.
+
+    >>> page([[1, 2, 3]] * 3)
+    Trend(statistic=42.0, p_increasing=0.004629629629629629, p_decreasing=1.0, n=3, k=3, exact=True)
+    """
+    n, k = len(blocks), len(blocks[0]) if blocks else 0
+    if k < 3 or any(len(block) != k for block in blocks):
+        raise ValueError("Page's test takes blocks of one length, at least 3")
+    ranked = [_ranks(block) for block in blocks]
+    statistic = sum(_page_sum(ranks) for ranks in ranked)
+    exact = k <= MOST_EXACT[0] and n <= MOST_EXACT[1] and all(len(set(ranks)) == k for ranks in ranked)
+    if exact:
+        null = _page_null(n, k)
+        total = math.factorial(k) ** n
+        up = sum(count for value, count in null.items() if value >= statistic) / total
+        down = sum(count for value, count in null.items() if value <= statistic) / total
+        return Trend(statistic, up, down, n, k, exact)
+    z = (statistic - n * k * (k + 1) ** 2 / 4) * 12 / math.sqrt(n * k**2 * (k + 1) * (k**2 - 1))
+    return Trend(statistic, float(ndtr(-z)), float(ndtr(z)), n, k, exact)
+
+
+def wilson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of the fraction count / n. Raises `ValueError` for n = 0.
+
+    >>> [round(end, 4) for end in wilson(6, 6)]
+    [0.6097, 1.0]
+    """
+    if n < 1:
+        raise ValueError("a fraction of nothing")
+    z2, share = float(ndtri((1 + level) / 2)) ** 2, count / n
+    centre, half = share + z2 / (2 * n), math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
+    return max(0.0, (centre - half) / (1 + z2 / n)), min(1.0, (centre + half) / (1 + z2 / n))
+
+
+def signs(a: Seeds, b: Seeds) -> tuple[int, int, int]:
+    """In how many of the shared seeds a is below, equal to and above b.
+
+    >>> signs({0: 1.0, 1: 2.0, 2: 3.0}, {0: 2.0, 1: 2.0, 3: 0.0})
+    (1, 1, 0)
+    """
+    pairs = [(a[seed], b[seed]) for seed in a.keys() & b.keys()]
+    return sum(x < y for x, y in pairs), sum(x == y for x, y in pairs), sum(x > y for x, y in pairs)
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Holm's adjusted p-values, in the order given.
 
@@ -132,3 +228,32 @@ def _two_sided(mean: float, error: float, freedom: float) -> float:
     if error == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stdtr(freedom, -abs(mean) / error))
+
+
+def _one_sided(distance: float, error: float, freedom: float) -> float:
+    """p of a distance that should be above 0."""
+    if error == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(stdtr(freedom, -distance / error))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    return [sum(x < v for x in values) + (sum(x == v for x in values) + 1) / 2 for v in values]
+
+
+def _page_sum(ranks: Sequence[float]) -> float:
+    return sum(place * rank for place, rank in enumerate(ranks, start=1))
+
+
+@cache
+def _page_null(n: int, k: int) -> Counter[float]:
+    """How many of the (k!)^n orders of n blocks have each value of L: one block's counts, n times convolved."""
+    one = Counter(_page_sum(order) for order in permutations(range(1, k + 1)))
+    total: Counter[float] = Counter({0: 1})
+    for _ in range(n):
+        further: Counter[float] = Counter()
+        for (a, m), (b, count) in ((x, y) for x in total.items() for y in one.items()):
+            further[a + b] += m * count
+        total = further
+    return total

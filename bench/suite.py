@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import registry
 from .errors import UsageError, did_you_mean
 from .suite_cells import (
     EVALUATION_PROTOCOL,
@@ -22,11 +21,12 @@ from .suite_cells import (
     digest,
     explain_miss,
 )
+from .suite_claims import check_claims
 from .suite_grid import expand
 from .suite_models import Claim, Embed, Evaluate, File, Reference, Train, attempt, check
-from .suite_names import check_samplers, columns, metric_families
+from .suite_names import check_samplers, check_value, columns, metric_families
 from .suite_schema import json_schema
-from .suite_yaml import At, Document, read
+from .suite_yaml import Document, read
 
 __all__ = [
     "EVALUATION_PROTOCOL",
@@ -97,6 +97,7 @@ def _validate(path: Path, document: Document) -> Suite:
     cells = expand(path.stem, train, evaluate, document)
     if file is not None and cells:
         _check_references(file, cells, columns(metrics, file.evaluate), document)
+        check_claims(file.claims, cells, columns(metrics, file.evaluate), document)
     document.raise_if_faulty()
     assert file is not None  # or a fault would have been raised
     return _suite(path, document.text, file, metrics, tuple(cells))
@@ -110,27 +111,12 @@ def _metrics(document: Document, evaluate: Evaluate | None) -> tuple[str, ...]:
 
 
 def _check_references(file: File, cells: list[Cell], known: tuple[str, ...], document: Document) -> None:
-    """References and claims must speak of cells and values that this suite has."""
+    """References must speak of cells and values that this suite has."""
     for i, reference in enumerate(file.references):
-        _check_pointer(("references", i), reference.metric, known, document)
+        check_value(reference.metric, known, ("references", i, "metric"), document)
         miss = explain_miss(reference.where, cells)
         if miss or not any(cell.matches(reference.where) for cell in cells):
             document.fault(("references", i), miss or "no cell has all of these")
-    for i, claim in enumerate(file.claims):
-        _check_pointer(("claims", i), claim.metric, known, document)
-        miss = explain_miss(claim.where, cells)
-        if miss or not any(cell.matches(claim.where) for cell in cells):
-            document.fault(("claims", i, "where"), miss or "no cell has all of these")
-        if claim.id in [other.id for other in file.claims[:i]]:
-            document.fault(("claims", i, "id"), f"another claim has the id '{claim.id}'")
-
-
-def _check_pointer(at: At, metric: str, known: tuple[str, ...], document: Document) -> None:
-    members = [name for name in known if name.startswith(f"{metric}_")]
-    if metric in registry.names("metrics") and metric not in known and members:
-        document.fault((*at, "metric"), f"'{metric}' is several values; say which: {', '.join(members)}")
-    elif metric not in known:
-        document.fault((*at, "metric"), f"this suite has no value '{metric}'{did_you_mean(metric, known)}")
 
 
 def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: tuple[Cell, ...]) -> Suite:

@@ -34,6 +34,8 @@ Net = Annotated[Any, WithJsonSchema({"component": "nets"})]
 Likelihood = Annotated[Any, WithJsonSchema({"component": "likelihoods"})]
 Sampler = Annotated[str, WithJsonSchema({"component": "samplers"})]
 Metric = Annotated[str, WithJsonSchema({"component": "metrics"})]
+#: What a claim expects: read by `claim_forms`, held against the cells by `suite_claims`
+Expect = Annotated[dict[str, Any], Field(min_length=1), WithJsonSchema({"component": "expect"})]
 
 
 class Section(BaseModel):
@@ -114,18 +116,26 @@ class Reference(Section):
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
 
+class Check(Section):
+    """One more comparison that a claim asks for; what it leaves out is the claim's."""
+
+    expect: Expect
+    metric: Metric | None = None
+    where: Annotated[dict[str, Any], Field(description="on top of the claim's")] = Field(default_factory=dict)
+
+
 class Claim(Section):
     """A sentence of a source made testable. Its verdict comes from `bench/claims.py`."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     says: Text
     source: Text
-    where: dict[str, Any] = Field(default_factory=dict)
+    where: Annotated[dict[str, Any], Field(description="the cells that it speaks of")] = Field(default_factory=dict)
     metric: Metric
-    expect: Annotated[dict[str, Any], Field(min_length=1)]
-    margin: Annotated[float, Field(ge=0)] | None = None
-    tolerance: Annotated[float, Field(ge=0)] | None = None
-    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    expect: Expect
+    also: Items[Check] = ()
+    under_specified: Annotated[Text, Field(description="what the source leaves open")] | None = None
+    note: Text | None = None
 
 
 def _refuse(message: str) -> None:

@@ -18,6 +18,7 @@ from .suite_models import Evaluate, Section, as_tuple, sentence
 from .suite_yaml import At, Document, show_value
 
 SPACES = ("latent", "tsne", "umap")  #: where a `per="space"` metric is taken: the codes, and their maps
+CORRUPTIONS = ("dropout_25", "dropout_50", "square_40")  #: what `per="corruption"` is taken under: bench/corruptions.py
 _SCALARS: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "None": None}
 
 
@@ -154,8 +155,8 @@ def metric_families(names: Any, evaluate: Evaluate | None, document: Document) -
         if family is None:
             known = registry.names("metrics")
             document.fault(("metrics", i), f"unknown metric '{name}'{did_you_mean(name, known)}")
-        elif member and evaluate and member not in _members(family, evaluate):
-            told = "evaluate.samplers" if _per(family) == "sampler" else "evaluate.embed.methods"
+        elif member and evaluate and member not in members(per(family), evaluate):
+            told = "evaluate.samplers" if per(family) == "sampler" else "evaluate.embed.methods"
             document.fault(("metrics", i), f"'{name}' needs {member} in {told}")
         else:
             found.append(family)
@@ -163,11 +164,11 @@ def metric_families(names: Any, evaluate: Evaluate | None, document: Document) -
 
 
 def columns(families: Sequence[str], evaluate: Evaluate) -> tuple[str, ...]:
-    """The values a record can hold: one for a plain metric, one for each sampler or space of a family."""
+    """The values a record can hold: one for a plain metric, one for each member of a family."""
     return tuple(
         f"{family}_{member}" if member else family
         for family in families
-        for member in _members(family, evaluate)
+        for member in members(per(family), evaluate)
     )
 
 
@@ -175,22 +176,49 @@ def _family(name: str) -> tuple[str | None, str]:
     known = registry.names("metrics")
     if name in known:
         return name, ""
-    endings = {"sampler": registry.names("samplers"), "space": SPACES}
     for family in known:
         member = name.removeprefix(f"{family}_")
-        if member != name and member in endings.get(_per(family) or "", ()):
+        if member != name and member in possible_members(per(family)):
             return family, member
     return None, ""
 
 
-def _members(family: str, evaluate: Evaluate) -> tuple[str, ...]:
-    return {"sampler": evaluate.samplers, "space": ("latent", *evaluate.embed.methods)}.get(
-        _per(family) or "", ("",)
-    )
+def possible_members(by: str | None) -> tuple[str, ...]:
+    """What the members of a family can be, whatever the protocol; `by` is its `per`, None for a plain metric: ()."""
+    known = {"sampler": registry.names("samplers"), "space": SPACES, "corruption": CORRUPTIONS}
+    return known.get(by or "", ())
 
 
-def _per(family: str) -> str | None:
+def members(by: str | None, evaluate: Evaluate) -> tuple[str | None, ...]:
+    """The members of a family under a protocol: its samplers, its spaces, or all corruptions; plain metric: (None,).
+
+    >>> members("space", Evaluate()), members(None, Evaluate())
+    (('latent', 'tsne', 'umap'), (None,))
+    """
+    maps = ("latent", *evaluate.embed.methods)
+    asked = {"sampler": evaluate.samplers, "space": maps, "corruption": CORRUPTIONS}
+    return asked.get(by or "", (None,))
+
+
+def per(family: str) -> str | None:
+    """What a metric is a family by: "sampler", "space" or "corruption"; None for a plain metric."""
     return registry.describe("metrics", family).constants.get("per")
+
+
+def metric_names() -> tuple[str, ...]:
+    """Every value that any suite could ask for: metrics and the members of their families."""
+    names = registry.names("metrics")
+    return (*names, *(f"{name}_{member}" for name in names for member in possible_members(per(name))))
+
+
+def check_value(name: str, known: Sequence[str], at: At, document: Document) -> None:
+    """Note a name that is no value of this suite's records; `known` are its columns."""
+    possible = [f"{name}_{m}" for m in possible_members(per(name))] if name in registry.names("metrics") else []
+    parts = [column for column in known if column in possible]
+    if parts and name not in known:
+        document.fault(at, f"'{name}' is several values; say which: {', '.join(parts)}")
+    elif name not in known:
+        document.fault(at, f"this suite has no value '{name}'{did_you_mean(name, known)}")
 
 
 def check_samplers(names: Any, document: Document) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from . import registry
+from .claim_forms import COORDINATES, FRACTIONS, TRENDS
 from .suite_models import Block, File
-from .suite_names import SPACES, options_model
+from .suite_names import metric_names, options_model
 
 FILE = Path(__file__).with_name("suite.schema.json")
 
@@ -25,6 +26,8 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"] |= {
         **definitions,
         "Block": block,
+        "side": _side(),
+        "expect": _expect(),
         "grid": {"anyOf": [_ref("Block"), {"type": "array", "minItems": 1, "items": _ref("Block")}]},
     }
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
@@ -45,6 +48,36 @@ _ALSO: dict[str, dict[str, Any]] = {
         "likelihood": {"$ref": "#/$defs/likelihood"},
     },
 }
+
+
+def _side() -> dict[str, Any]:
+    """A selector of cells with a metric of its own."""
+    keys: dict[str, Any] = {"metric": _ref("metric"), **{key: {} for key in COORDINATES}}
+    return {"type": "object", "properties": keys, "additionalProperties": False}
+
+
+def _expect() -> dict[str, Any]:
+    """What a claim expects, as `claim_forms` has it; that there is one form is said by `oneOf`."""
+    number, positive = {"type": "number"}, {"type": "number", "exclusiveMinimum": 0}
+    either = {"anyOf": [number, _ref("side")]}
+    forms: dict[str, Any] = {
+        "less_than": either,
+        "greater_than": either,
+        "near": number,
+        "same_as": _ref("side"),
+        "different_from": _ref("side"),
+        **{name: {"const": "latent_size"} for name in TRENDS},
+        **dict.fromkeys(FRACTIONS, number),
+    }
+    amounts = dict.fromkeys(("tolerance", "abs_tolerance", "margin", "within", "abs_margin"), positive)
+    share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    sides: dict[str, Any] = {"of": _ref("side"), "to": _ref("side"), **_side()["properties"]}
+    return {
+        "type": "object",
+        "properties": {**sides, **forms, **amounts, "in": share},
+        "oneOf": [{"required": [name]} for name in forms],
+        "additionalProperties": False,
+    }
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -68,19 +101,13 @@ def _component(kind: str) -> dict[str, Any]:
     """A name, or a mapping of a name and its options; samplers and metrics are names only."""
     names = list(registry.names(kind))
     if kind == "metrics":
-        return {"enum": [*names, *_members(names)]}
+        return {"enum": list(metric_names())}
     if kind == "samplers":
         return {"enum": names}
     plain: list[dict[str, Any]] = [{"enum": names}]
     if kind == "nets":
         plain.append({"type": "string", "pattern": "^timm/."})
     return {"anyOf": [*plain, *(_entry(kind, name) for name in names)]}
-
-
-def _members(names: list[str]) -> list[str]:
-    endings = {"sampler": registry.names("samplers"), "space": SPACES}
-    pers = {name: registry.describe("metrics", name).constants.get("per") for name in names}
-    return [f"{name}_{member}" for name in names for member in endings.get(pers[name] or "", ())]
 
 
 def _entry(kind: str, name: str) -> dict[str, Any]:

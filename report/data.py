@@ -9,11 +9,13 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.claims import Point, Verdict, judge, points
 from bench.errors import ResultError
 from bench.store import CELL_ID, Record, Store
 
@@ -71,6 +73,13 @@ class Suite:
     groups: tuple[Group, ...]
     stale: int
     overrides: tuple[str, ...] = ()  #: the `--set` this grid was asked for with
+    claims: tuple[Any, ...] = ()  #: as the suite declares them
+    points: tuple[Point, ...] = ()  #: the grid as claims see it
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Every claim with its verdict."""
+        return judge(self.claims, self.points)
 
     @property
     def cells(self) -> list[Cell]:
@@ -107,6 +116,8 @@ def load(results: Path, name: str) -> Suite:
         groups=_groups(cells),
         stale=stale,
         overrides=tuple(words(o, 300) for o in listed(content, "overrides")),
+        claims=tuple(listed(content, "claims")),
+        points=tuple(points(content, records.values())),
     )
 
 

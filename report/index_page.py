@@ -4,6 +4,8 @@ from typing import Any
 
 from jinja2 import Environment
 
+from bench.claims import counts
+
 from .data import Suite, mapping, words
 from .tables import ARROWS, families
 
@@ -24,7 +26,8 @@ def _entry(suite: Suite) -> dict[str, Any]:
                 for axis in ("label", "dataset")}  # fmt: skip
     states = {state: suite.count(state) for state in ("failed", "diverged", "skipped", "missing")}
     planned = len(suite.cells) - states["skipped"]
-    return {"suite": suite, "done": suite.count("done"), "planned": planned, "states": states, **distinct}
+    entry = {"suite": suite, "done": suite.count("done"), "planned": planned, "states": states, **distinct}
+    return entry | {"verdicts": counts(suite.verdicts)}
 
 
 def metrics(suites: list[Suite]) -> list[dict[str, Any]]:

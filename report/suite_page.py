@@ -1,4 +1,4 @@
-"""A suite's page: its tables, what was published beside what was obtained, curves and galleries."""
+"""A suite's page: claims with their verdicts, tables, published beside obtained, curves and galleries."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from jinja2 import Environment
 from bench.stats import summarise
 from bench.store import Record, csv_text, row
 
-from . import formats, tables
+from . import claims_section, formats, tables
 from .charts import Line, line_chart, strip
 from .data import Group, Suite, history, mapping, number, whole, words
 from .gallery import galleries
@@ -30,7 +30,7 @@ def files(env: Environment, suite: Suite, hues: dict[str, int]) -> dict[str, byt
     page = env.get_template("suite.html").render(
         root="../../", suite=suite, hues=hues, tables=[table_view(t, names[t.id]) for t in built],
         published=published(suite), curves=curves(suite, hues), galleries=galleries(suite),
-        groups=suite.groups, states=_states(suite), facts=_facts(suite),
+        groups=suite.groups, states=_states(suite), facts=_facts(suite), claims=claims_section.view(suite),
     )  # fmt: skip
     made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
     made[f"{base}/suite.yaml"] = suite.text.encode()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import cell, cut
 
+from bench import artefacts as artefacts_room
 from bench import checkpoint, registry, rulers
 from bench.artefacts import Artefacts, Rulers, quantise
 from bench.datasets import Data, Split
@@ -15,10 +16,12 @@ from bench.errors import NotApplicable
 from bench.evaluate import evaluate
 from bench.plan import expected_metrics
 from bench.suite import Embed, Evaluate, Train
+from bench.suite_names import CORRUPTIONS, members
 from bench.train import fit, to_float
 
 METRICS = registry.names("metrics")
 CPU = torch.device("cpu")
+PLAIN = Evaluate(samplers=["prior"], n_samples=100, embed={"methods": [], "points": 60})  #: no maps: they take longest
 
 
 def no_ruler():
@@ -27,7 +30,7 @@ def no_ruler():
 
 def trained(c, data, epochs=3):
     def build():
-        return checkpoint.build(data.shape, c.variant, c.net, c.likelihood, c.latent_size)
+        return checkpoint.build(data.shape, c.variant, c.net, c.likelihood, c.latent_size, len(data.classes))
 
     [fitted] = fit(build, data, Train(epochs=epochs, batch_size=32), [c.seed])
     return fitted.model
@@ -52,9 +55,14 @@ def test_every_column_of_the_protocol_is_there_with_a_number_or_a_reason(evaluat
         assert entry["better"] in ("lower", "higher", "none")
 
 
-def test_only_what_needs_inception_has_no_number(evaluation):
+def test_only_what_needs_inception_or_another_kind_of_model_has_no_number(evaluation):
     missing = {name for name, entry in evaluation.metrics.items() if entry["value"] is None}
-    assert missing == {"fid_prior", "fid_gmm", "kid_prior", "kid_gmm", "trustworthiness_latent"}
+    inception = {"fid_prior", "fid_gmm", "kid_prior", "kid_gmm"}
+    linear = {f"identity_{part}" for part in ("error", "error_span", "diagonal", "off_diagonal")}
+    labelling = {"label_agreement_prior", "label_agreement_gmm"}
+    assert missing == inception | linear | labelling | {"trustworthiness_latent"}
+    assert evaluation.metrics["identity_error"]["reason"] == "the model is not linear"
+    assert evaluation.metrics["label_agreement_gmm"]["reason"] == "vae gives its samples no label"
 
 
 def test_values_carry_what_they_may_be_compared_by(evaluation):
@@ -142,6 +150,189 @@ def test_unlabelled_data_have_everything_but_what_needs_labels(few_digits):
     assert (found.embeddings["labels"] == -1).all()
 
 
+def test_a_family_by_corruption_has_a_column_for_each_whatever_the_protocol():
+    columns = expected_metrics(("corrupted_mse",), cell())
+    assert list(columns) == [f"corrupted_mse_{name}" for name in CORRUPTIONS]
+    assert members("corruption", Evaluate(samplers=["gmm"])) == CORRUPTIONS
+
+
+def test_every_model_is_shown_the_same_damaged_images_and_the_clean_pixels_are_kept(few_digits, feature_nets):
+    models = [(c := cell(v, net), trained(c, few_digits)) for v, net in (("vae", "mlp"), ("mean_image", None))]
+    made = [Artefacts(model, few_digits, c, feature_nets, CPU) for c, model in models]
+    for name in CORRUPTIONS:
+        first, second = (a.get("corrupted_images", name) for a in made)
+        assert torch.equal(first, second)
+        lost = made[0].get("corrupted_pixels", name)
+        assert (first[lost] == 0).all()
+        assert torch.equal(first[~lost], made[0].get("images")[~lost])
+    mean = made[1].get("corrupted_reconstructions", "square_40")
+    assert torch.equal(mean, made[1].get("reconstructions"))
+
+
+def test_a_copy_restores_nothing_and_the_mean_image_something(few_digits, feature_nets):
+    names, found = ("corrupted_mse", "corruption_mse"), {}
+    for variant, size in (("linear_ae", 64), ("mean_image", 2)):
+        c = cell(variant, None, latent_size=size, evaluate=PLAIN)
+        model = trained(c, few_digits, epochs=1)
+        for weight in model.parameters():
+            torch.nn.init.eye_(weight)
+        found[variant] = evaluate(model, few_digits, c, names, feature_nets).metrics
+    for name in CORRUPTIONS:
+        copied, nothing, mean = (
+            found[variant][f"{family}_{name}"]["value"]
+            for variant, family in (("linear_ae", names[0]), ("linear_ae", names[1]), ("mean_image", names[0]))
+        )
+        assert copied == pytest.approx(nothing, rel=1e-6)
+        assert mean < 0.5 * nothing
+        assert found["mean_image"][f"corruption_mse_{name}"]["value"] == nothing
+
+
+def test_a_linear_model_is_measured_as_the_matrix_it_is(few_digits, feature_nets):
+    c = cell("linear_ae", None, latent_size=64, evaluate=PLAIN)
+    model = trained(c, few_digits, epochs=1)
+    made = Artefacts(model, few_digits, c, feature_nets, CPU)
+    flat = made.get("images").flatten(1)
+    assert torch.allclose(flat @ made.get("linear_map").T, made.get("reconstructions").flatten(1), atol=1e-5)
+    pixels = few_digits.train.images.flatten(1).numpy()
+    assert np.array_equal(made.get("varying_pixels").numpy(), pixels.var(0) > 0)
+    assert 0 < made.get("varying_pixels").sum() < 64
+    norm = evaluate(model, few_digits, c, ("jacobian_norm",), feature_nets).metrics["jacobian_norm"]["value"]
+    assert norm == pytest.approx(model.w1.weight.square().sum().item(), rel=1e-5)
+
+
+def test_the_jacobian_of_a_model_is_that_of_its_codes(few_digits, feature_nets):
+    c = cell("conditional_vae", latent_size=3)
+    model = trained(c, few_digits)
+    norms = Artefacts(model, few_digits, c, feature_nets, CPU).get("jacobian_norms")
+    x, y = to_float(few_digits.test.images[:5]), few_digits.test.labels[:5]
+    rows = [torch.func.jacrev(lambda i, j=j: model.encode(i[None], y[j : j + 1])[0])(x[j]) for j in range(5)]
+    assert len(norms) == 100
+    assert norms[:5].tolist() == pytest.approx([r.square().sum().item() for r in rows], rel=1e-4)
+
+
+def test_train_errors_are_of_images_that_were_trained_on(few_digits, feature_nets, monkeypatch):
+    monkeypatch.setattr(artefacts_room, "TRAIN_IMAGES", 20)
+    c = cell("ae", train=Train(epochs=2, batch_size=32, train_images=50))
+    made = Artefacts(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+    seen = {image.numpy().tobytes() for image in made.get("trained_on").images}
+    used = {image.numpy().tobytes() for image in made.get("train_split").images}
+    assert (len(seen), len(used)) == (50, 20)
+    assert used < seen
+    images = made.get("train_images")
+    assert torch.equal(made.get("train_reconstructions"), made.model.generate(made.model.encode(images)))
+
+
+def test_a_memorised_train_set_leaves_a_gap_and_a_mean_image_does_not(few_digits, feature_nets):
+    few = Data("few", cut(few_digits.train, 30), few_digits.test, few_digits.classes, "")
+    gaps = {}
+    for variant, net, size in (("pca", None, 29), ("mean_image", None, 2)):
+        c = cell(variant, net, latent_size=size, evaluate=PLAIN)
+        found = evaluate(trained(c, few), few, c, ("generalisation_gap", "mse", "train_mse"), feature_nets).metrics
+        gaps[variant] = found["generalisation_gap"]["value"]
+        assert gaps[variant] == pytest.approx(found["mse"]["value"] / found["train_mse"]["value"])
+    assert gaps["pca"] > 100
+    assert gaps["mean_image"] == pytest.approx(1, abs=0.2)
+
+
+def test_half_way_between_two_codes_of_a_linear_model_is_the_mean_of_two_reconstructions(few_digits, feature_nets):
+    c = cell("pca", None, latent_size=8, evaluate=PLAIN)
+    made = Artefacts(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+    first, second = artefacts_room._fixed_pairs(100)
+    assert (first != second).all()
+    assert sorted(first) == sorted(second) == list(range(100))
+    whole = made.get("reconstructions")
+    expected = quantise((whole[first] + whole[second]) / 2)
+    assert (made.get("interpolations").int() - expected.int()).abs().max() <= 1
+    value = evaluate(made.model, few_digits, c, ("fcd_interpolation",), feature_nets).metrics["fcd_interpolation"]
+    assert value["value"] > 0
+    assert value["n"] == 100
+
+
+def test_generated_images_agree_with_the_label_that_the_model_reads_off_the_code(few_digits, feature_nets):
+    c = cell("semi_supervised_vae", evaluate=PLAIN)
+    model = trained(c, few_digits)
+    made = Artefacts(model, few_digits, c, feature_nets, CPU)
+    read = model.classify(made.get("drawn_codes", "prior")).argmax(1)
+    seen = made.get("sample_logits", "prior").argmax(1)
+    found = evaluate(model, few_digits, c, ("label_agreement",), feature_nets).metrics["label_agreement_prior"]
+    assert found["value"] == pytest.approx((seen == read).double().mean().item())
+    assert found["key"]["classifier"].startswith("digits-")
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_model_that_shows_what_it_is_asked_for_agrees_and_one_that_shows_another_class_does_not(
+    few_digits, feature_nets, shift
+):
+    class Copies(registry.load("variants", "conditional_ae")):
+        """Generates the first train image of the class it is given, or of the one after it."""
+
+        def generate(self, z, y=None):
+            shown = [int((few_digits.train.labels == (label + shift) % 10).nonzero()[0]) for label in y]
+            return to_float(few_digits.train.images[shown])
+
+    c = cell("conditional_ae", evaluate=PLAIN)
+    model = trained(c, few_digits, epochs=1)
+    model.__class__ = Copies
+    made = Artefacts(model, few_digits, c, feature_nets, CPU)
+    agreement = registry.load("metrics", "label_agreement")
+    value = agreement(made.get("sample_logits", "prior"), made.get("sample_labels", "prior"))
+    assert value > 0.8 if shift == 0 else value < 0.2
+
+
+def test_codes_of_two_labels_are_not_interpolated(few_digits, feature_nets):
+    c = cell("conditional_vae", evaluate=PLAIN)
+    found = evaluate(trained(c, few_digits), few_digits, c, ("fcd_interpolation",), feature_nets).metrics
+    assert found["fcd_interpolation"]["reason"] == "codes of two labels have no label half-way between them"
+
+
+def test_neighbours_and_balls_are_found_once_for_all_who_ask(few_digits, feature_nets, monkeypatch):
+    calls = {"nearest_label": 0, "covered_by_each_other": 0, "neighbour_radii": 0}
+
+    def counting(name):
+        original = getattr(artefacts_room, name)
+
+        def counted(*arguments):
+            calls[name] += 1
+            return original(*arguments)
+
+        return counted
+
+    for name in calls:
+        monkeypatch.setattr(artefacts_room, name, counting(name))
+    fresh = Rulers(lambda: feature_nets.get("classifier"), no_ruler)
+    names = ("knn_accuracy", "class_recall_min", "class_recall_max", "precision", "recall")
+    for seed in (0, 1):
+        c = cell("pca", None, seed=seed, evaluate=PLAIN)
+        evaluate(trained(c, few_digits), few_digits, c, names, fresh)
+    assert calls == {"nearest_label": 2, "covered_by_each_other": 2, "neighbour_radii": 3}  # of two cells
+
+
+def test_too_few_images_for_a_ball_or_a_vote_are_told(few_digits, feature_nets):
+    few = Data("few", cut(few_digits.train, 4), few_digits.test, few_digits.classes, "")
+    c = cell("mean_image", None, evaluate=PLAIN.model_copy(update={"n_samples": 3}))
+    found = evaluate(trained(c, few_digits), few_digits, c, ("precision", "recall"), feature_nets).metrics
+    assert found["precision_prior"]["value"] in (0, 1)
+    assert found["recall_prior"]["reason"] == "needs at least 4 generated images, there are 3"
+    bare = Data("few", few_digits.train, cut(few_digits.test, 3), few_digits.classes, "")
+    own = Rulers(lambda: feature_nets.get("classifier"), no_ruler)
+    c = cell("mean_image", None, evaluate=PLAIN)
+    found = evaluate(trained(c, bare), bare, c, ("precision", "recall"), own).metrics
+    assert found["precision_prior"]["reason"] == "needs at least 4 test images, there are 3"
+    assert found["recall_prior"]["value"] == 0
+    c = cell("pca", None, evaluate=PLAIN)
+    found = evaluate(trained(c, few), few, c, ("knn_accuracy", "class_recall_min"), feature_nets).metrics
+    assert found["knn_accuracy"]["reason"] == "needs at least 5 train codes, there are 4"
+    assert found["class_recall_min"]["value"] is None
+
+
+def test_what_is_as_large_as_the_test_set_is_not_kept_for_each_corruption(few_digits, feature_nets):
+    made = Artefacts(trained(cell(), few_digits), few_digits, cell(), feature_nets, CPU)
+    again = [made.get("corrupted_reconstructions", "square_40") for _ in range(2)]
+    assert again[0] is not again[1]
+    assert torch.equal(*again)
+    assert not {name for name, _ in made._made} & set(Artefacts.NOT_KEPT)
+
+
 def test_quantised_images_are_rounded_to_the_nearest_level():
     x = torch.tensor([-0.2, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 1.7])
     assert quantise(x).tolist() == [0, 0, 0, 1, 255, 255]
@@ -158,6 +349,24 @@ def test_the_classifier_is_trained_once_and_read_back_the_same(tmp_path, few_dig
     images = few_digits.test.images
     assert torch.equal(first.features(images), second.features(images))
     assert first.features(images).dtype == torch.float64
+
+
+def test_the_classifiers_logits_are_those_its_accuracy_was_taken_from(few_digits, feature_nets):
+    ruler = feature_nets.get("classifier")
+    logits = ruler.logits(ruler.features(few_digits.test.images))
+    assert logits.shape == (100, 10)
+    assert logits.dtype == torch.float64
+    hits = (logits.argmax(1) == few_digits.test.labels).double().mean().item()
+    assert hits == pytest.approx(ruler.accuracy, abs=1e-4)
+    direct = ruler.net.model.head(ruler.net.model.features(to_float(few_digits.test.images)))
+    assert torch.allclose(logits.float(), direct)
+
+
+@pytest.mark.parametrize("name", ["fcd", "sample_entropy", "label_agreement", "recall", "fcd_interpolation"])
+def test_a_classifier_is_made_ready_for_every_metric_that_is_read_off_it(feature_nets, name):
+    fresh = Rulers(lambda: feature_nets.get("classifier"), no_ruler)
+    fresh.prepare(("mse", name))
+    assert set(fresh.used) == {"classifier"}
 
 
 def test_a_ruler_of_other_data_is_another_ruler(tmp_path, few_digits):

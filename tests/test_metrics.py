@@ -9,19 +9,24 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 import skimage.metrics
 import torch
 import torch.distributions as D
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
+from sklearn.metrics import accuracy_score, recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 import bench.metrics
-from bench import distances, registry
+from bench import distances, jacobian, registry
+from bench.artefacts import Artefacts
+from bench.corruptions import lost_pixels
 from bench.errors import NotApplicable
+from bench.suite_names import CORRUPTIONS
 
 NAMES = registry.names("metrics")
 #: every artefact of the table in the contract, and the codes that a map was made of
@@ -43,6 +48,22 @@ def rng(seed: int = 0) -> torch.Generator:
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=rng(seed), dtype=torch.float64)
+
+
+def precision(real: Tensor, fake: Tensor) -> float:
+    return m("precision")(covered(fake, real)[0])
+
+
+def recall(real: Tensor, fake: Tensor) -> float:
+    return m("recall")(covered(fake, real)[1])
+
+
+def covered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return distances.covered_by_each_other(x, y, *(distances.neighbour_radii(z, 3) for z in (x, y)))
+
+
+def knn_accuracy(train: Tensor, train_labels: Tensor, codes: Tensor, labels: Tensor, k: int) -> float:
+    return m("knn_accuracy")(distances.nearest_label(codes, train, train_labels, k), labels)
 
 
 def image_pair(shape: tuple[int, ...], noise: float = 0.1) -> tuple[Tensor, Tensor]:
@@ -79,9 +100,13 @@ def test_a_metric_asks_only_for_artefacts_that_exist(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_metric_is_a_family_exactly_when_it_asks_for_something_that_differs_between_members(name):
-    needs = set(m(name).needs)
-    sampled, mapped = any(n.endswith("samples") for n in needs), "points" in needs
-    assert m(name).per == ("sampler" if sampled else "space" if mapped else None)
+    differ_by = {Artefacts.PER[need] for need in m(name).needs if need in Artefacts.PER}
+    assert differ_by == ({m(name).per} if m(name).per else set())
+
+
+@pytest.mark.parametrize("name", sorted(ARTEFACTS))
+def test_every_artefact_of_the_table_can_be_made(name):
+    assert hasattr(Artefacts, f"make_{name}")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -261,6 +286,239 @@ def test_posterior_collapse_leaves_no_active_unit():
     assert m("active_units")(0.01 * randn(500, 8) + 3) == 0
 
 
+# -- the shape of the codes
+
+
+def test_code_offset_is_the_distance_of_the_mean_from_zero():
+    assert m("code_offset")(torch.tensor([[2.0, 3.0], [4.0, 5.0]])) == pytest.approx(5)  # the mean is (3, 4)
+    assert m("code_offset_scaled")(torch.tensor([[0.0, 1.0], [2.0, 1.0]])) == pytest.approx(2**0.5)  # mean (1, 1)
+
+
+def test_code_offsets_equal_numpy():
+    codes = (randn(300, 5) @ randn(5, 5, seed=1) + 2).float()
+    mean, covariance = codes.double().numpy().mean(0), np.cov(codes.double().numpy(), rowvar=False, bias=True)
+    assert m("code_offset")(codes) == pytest.approx(np.linalg.norm(mean), rel=1e-6)
+    assert m("code_offset_scaled")(codes) == pytest.approx(np.linalg.norm(mean) / np.trace(covariance) ** 0.5, rel=1e-6)
+
+
+def test_shrinking_the_codes_moves_the_offset_and_not_the_scaled_one():
+    codes = randn(200, 3) + 1
+    assert m("code_offset")(codes / 8) == pytest.approx(m("code_offset")(codes) / 8)
+    assert m("code_offset_scaled")(codes / 8) == pytest.approx(m("code_offset_scaled")(codes))
+
+
+def test_code_correlation_by_hand():
+    line = torch.tensor([[1.0, -2.0], [2.0, -4.0], [3.0, -6.0]])
+    assert m("code_correlation")(line) == pytest.approx(1)
+    cross = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert m("code_correlation")(cross) == pytest.approx(0, abs=1e-12)
+    dead = torch.full((4, 1), 7.0)
+    assert m("code_correlation")(torch.cat([cross, dead, cross[:, :1]], 1)) == pytest.approx(1 / 3)
+
+
+def test_code_correlation_equals_a_loop_over_pairs():
+    codes = randn(200, 6) @ randn(6, 6, seed=1)
+    pairs = [scipy.stats.pearsonr(codes[:, i], codes[:, j])[0] for i in range(6) for j in range(i)]
+    assert m("code_correlation")(codes) == pytest.approx(np.mean(np.abs(pairs)), rel=1e-6)
+
+
+def test_mixing_independent_codes_correlates_them():
+    codes = randn(2000, 4)
+    assert m("code_correlation")(codes) < 0.05 < 0.3 < m("code_correlation")(codes + 2 * codes.sum(1, keepdim=True))
+
+
+def test_code_sparsity_counts_what_is_nearly_zero():
+    codes = torch.tensor([[0.0, 0.005, 0.5], [1.0, -0.009, 0.02]])
+    assert m("code_sparsity")(codes) == pytest.approx(3 / 6)
+    assert m("code_sparsity_scaled")(codes) == pytest.approx(1 / 6)
+    assert m("code_sparsity_scaled")(torch.zeros(3, 2)) == 1
+
+
+def test_code_sparsities_equal_numpy():
+    codes = (randn(500, 8) ** 5).float()
+    z = codes.numpy()
+    assert m("code_sparsity")(codes) == pytest.approx((np.abs(z) < 0.01).mean())
+    scaled = np.abs(z) <= 0.01 * np.sqrt((z.astype(np.float64) ** 2).mean(0))
+    assert m("code_sparsity_scaled")(codes) == pytest.approx(scaled.mean(), abs=1e-3)
+    assert 0.1 < scaled.mean() < 0.9
+
+
+def test_shrunken_codes_look_sparse_until_they_are_measured_by_their_own_size():
+    codes = randn(20_000, 4)
+    small = codes * torch.tensor([2.0**-14, 1.0, 2.0**-10, 8.0])  # powers of two round nothing
+    assert m("code_sparsity")(small) > 0.5 > 0.02 > m("code_sparsity")(codes)
+    assert m("code_sparsity_scaled")(small) == m("code_sparsity_scaled")(codes) == pytest.approx(0.008, abs=2e-3)
+    switched = codes * (torch.rand(codes.shape, generator=rng()) < 0.3)
+    assert m("code_sparsity_scaled")(switched) == pytest.approx(0.7, abs=0.02)
+
+
+# -- the encoder's Jacobian
+
+
+def curved(x: Tensor) -> Tensor:
+    """Three codes of 2 × 2 images, none of them linear."""
+    a, b, c, d = x.flatten(1).unbind(1)
+    return torch.stack([a * b, c.sin(), d**2 + a], 1)
+
+
+def test_jacobian_norm_of_a_linear_encoder_is_that_of_its_matrix():
+    w = randn(5, 12)
+    norms = jacobian.squared_norms(lambda x: x.flatten(1) @ w.T, randn(7, 3, 2, 2), rng())
+    assert norms.tolist() == pytest.approx([w.square().sum().item()] * 7)
+    assert m("jacobian_norm")(torch.tensor([1.0, 4.0])) == 2.5
+
+
+def test_jacobian_norms_equal_torchs_jacobian_in_batches_of_any_size():
+    x = randn(6, 1, 2, 2)
+    a, b, c, d = x.flatten(1).T
+    by_hand = a**2 + b**2 + c.cos() ** 2 + (2 * d) ** 2 + 1
+    reference = [torch.func.jacrev(lambda i: curved(i[None]))(i).square().sum().item() for i in x]
+    with torch.no_grad():  # as in the evaluation
+        whole = jacobian.squared_norms(curved, x, rng())
+        parts = torch.cat([jacobian.squared_norms(curved, part, rng()) for part in x.split(4)])
+    assert whole.tolist() == pytest.approx(reference)
+    assert whole.tolist() == pytest.approx(by_hand.tolist())
+    assert torch.allclose(whole, parts)
+    assert not whole.requires_grad
+
+
+def test_large_codes_get_an_estimate_that_is_right_on_average_and_the_same_every_time():
+    w = randn(100, 16)
+    estimates = [jacobian.squared_norms(lambda x: x.flatten(1) @ w.T, randn(400, 1, 4, 4), rng(3)) for _ in range(2)]
+    assert torch.equal(*estimates)
+    assert estimates[0].std() > 0
+    assert m("jacobian_norm")(estimates[0]) == pytest.approx(w.square().sum().item(), rel=0.02)
+
+
+# -- a linear model against the identity
+
+MAP = torch.tensor([[1.0, 0.5, 9.0], [0.0, 0.8, 0.0], [0.3, 0.4, 5.0]])
+VARYING = torch.tensor([True, True, False])
+
+
+def test_identity_errors_by_hand():
+    assert m("identity_error")(MAP) == pytest.approx(((0.25 + 0.04 + 0.09 + 0.16 + 81 + 16) / 3) ** 0.5)
+    assert m("identity_error_span")(MAP, VARYING) == pytest.approx(((0.25 + 0.04 + 0.09 + 0.16) / 2) ** 0.5)
+    assert m("identity_diagonal")(MAP, VARYING) == pytest.approx(0.9)
+    assert m("identity_off_diagonal")(MAP, VARYING) == pytest.approx((0.25 / 2) ** 0.5)
+
+
+def test_identity_errors_equal_their_matrix_form():
+    a, varying = randn(9, 9).numpy(), np.arange(9) % 3 != 1
+    eye, projector = np.eye(9), np.diag(varying.astype(float))
+    given = torch.from_numpy(a), torch.from_numpy(varying)
+    assert m("identity_error")(given[0]) == pytest.approx(np.linalg.norm(a - eye) / np.linalg.norm(eye))
+    span = np.linalg.norm((a - eye) @ projector) / np.linalg.norm(projector)
+    assert m("identity_error_span")(*given) == pytest.approx(span)
+    block = (projector @ a @ projector)[varying][:, varying]
+    assert m("identity_diagonal")(*given) == pytest.approx(np.diag(block).mean())
+    off = block[~np.eye(6, dtype=bool)]
+    assert m("identity_off_diagonal")(*given) == pytest.approx((off**2).mean() ** 0.5)
+
+
+def test_what_a_model_does_to_pixels_that_never_vary_counts_against_the_identity_but_not_on_the_span():
+    copy = torch.eye(3)
+    copy[:, 2] = torch.tensor([0.3, -0.2, 0.1])  # an always-black pixel: never learned
+    assert m("identity_error")(copy) > 0.5
+    assert m("identity_error_span")(copy, VARYING) == m("identity_off_diagonal")(copy, VARYING) == 0
+    assert m("identity_diagonal")(copy, VARYING) == 1
+
+
+# -- restoring what was lost
+
+
+def test_restoring_is_judged_on_lost_pixels_only():
+    x = torch.tensor([[[[0.5, 1.0]]], [[[0.2, 0.4]]]])
+    lost = torch.tensor([[[[True, False]]], [[[True, True]]]])
+    restored = torch.tensor([[[[0.4, 0.0]]], [[[0.2, 0.1]]]])  # the 0.0 was not lost
+    assert m("corrupted_mse")(x, restored, lost) == pytest.approx((0.01 + 0 + 0.09) / 3)
+    assert m("corruption_mse")(x, x * ~lost, lost) == pytest.approx((0.25 + 0.04 + 0.16) / 3)
+
+
+def test_corrupted_mse_equals_numpy_over_all_channels_of_a_lost_pixel():
+    x, y = image_pair((5, 3, 9, 7))
+    lost = lost_pixels("dropout_25", 5, 9, 7)
+    inside = lost.expand_as(x).numpy()
+    expected = ((x.numpy() - y.numpy())[inside].astype(np.float64) ** 2).mean()
+    assert m("corrupted_mse")(x, y, lost) == pytest.approx(expected, rel=1e-5)
+    assert m("corruption_mse")(x, y, lost) == m("corrupted_mse")(x, y, lost)
+
+
+@pytest.mark.parametrize(("name", "share"), [("dropout_25", 0.25), ("dropout_50", 0.5), ("square_40", 0.16)])
+def test_a_corruption_takes_its_share_and_is_the_same_every_time(name, share):
+    lost = lost_pixels(name, 400, 20, 20)
+    assert lost.shape == (400, 1, 20, 20)
+    assert lost.double().mean().item() == pytest.approx(share, abs=0.01)
+    assert torch.equal(lost, lost_pixels(name, 400, 20, 20))
+    assert name in CORRUPTIONS
+
+
+def test_every_corruption_has_a_definition_and_they_differ():
+    masks = [lost_pixels(name, 4, 8, 8) for name in CORRUPTIONS]
+    assert not any(torch.equal(a, b) for a, b in pairwise(masks))
+
+
+def test_a_lost_square_is_one_square_within_the_image_anywhere():
+    lost = lost_pixels("square_40", 300, 10, 10)[:, 0]
+    rows, columns = lost.any(2), lost.any(1)
+    assert (rows.sum(1) == 4).all()
+    assert (columns.sum(1) == 4).all()
+    assert torch.equal(lost, rows[:, :, None] & columns[:, None, :])
+    assert set(rows.int().argmax(1).tolist()) == set(range(7))
+
+
+# -- trained on or not
+
+
+def test_train_mse_and_the_gap_by_hand():
+    x = torch.zeros(2, 1, 1, 2)
+    assert m("train_mse")(x, x + 0.1) == pytest.approx(0.01)
+    assert m("generalisation_gap")(x, x + 0.2, x, x + 0.1) == pytest.approx(4)
+
+
+def test_the_gap_equals_the_ratio_of_two_errors_by_scikit_image():
+    (x, y), (a, b) = image_pair((5, 3, 9, 7)), image_pair((4, 3, 9, 7), 0.05)
+    error = lambda p, q: skimage.metrics.mean_squared_error(p.numpy(), q.numpy())  # noqa: E731
+    assert m("train_mse")(a, b) == pytest.approx(error(a, b), rel=1e-5)
+    assert m("generalisation_gap")(x, y, a, b) == pytest.approx(error(x, y) / error(a, b), rel=1e-5)
+
+
+# -- generated images under a classifier
+
+
+def test_confidence_and_entropy_of_certain_and_of_undecided_images():
+    undecided, certain = torch.zeros(3, 4), torch.eye(4) * 1000
+    assert m("sample_confidence")(undecided) == pytest.approx(1 / 4)
+    assert m("sample_entropy")(undecided) == pytest.approx(math.log(4))
+    assert m("sample_confidence")(certain) == 1
+    assert m("sample_entropy")(certain) == pytest.approx(0, abs=1e-12)
+    half = torch.tensor([[50.0, 50.0, -50.0]])
+    assert m("sample_confidence")(half) == pytest.approx(1 / 2)
+    assert m("sample_entropy")(half) == pytest.approx(math.log(2))
+
+
+def test_confidence_and_entropy_equal_torchs_categorical_distribution():
+    logits = 3 * randn(200, 10)
+    reference = D.Categorical(logits=logits)
+    assert m("sample_entropy")(logits) == pytest.approx(reference.entropy().mean().item())
+    assert m("sample_confidence")(logits) == pytest.approx(reference.probs.amax(1).mean().item())
+
+
+def test_mixtures_of_classes_are_less_confident_and_more_entropic():
+    logits = 10 * torch.eye(5).repeat(20, 1)
+    mixed = (logits + logits.roll(1, 0)) / 2
+    assert m("sample_confidence")(mixed) < m("sample_confidence")(logits)
+    assert m("sample_entropy")(mixed) > m("sample_entropy")(logits)
+
+
+def test_label_agreement_by_hand_and_by_scikit_learn():
+    assert m("label_agreement")(torch.tensor([[2.0, 1.0], [0.0, 1.0], [5.0, 0.0]]), torch.tensor([0, 1, 1])) == 2 / 3
+    logits, labels = randn(500, 4), torch.randint(0, 4, (500,), generator=rng())
+    expected = accuracy_score(labels.numpy(), logits.numpy().argmax(1))
+    assert m("label_agreement")(logits, labels) == pytest.approx(expected)
+    assert m("label_agreement")(logits, logits.argmax(1)) == 1
+
+
 # -- Fréchet distances
 
 
@@ -281,7 +539,7 @@ def test_frechet_distance_equals_scipy_and_torch_fidelity_even_with_singular_cov
     assert distances.frechet_distance(x, y) == pytest.approx(by_fidelity, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["fcd", "fid"])
+@pytest.mark.parametrize("name", ["fcd", "fcd_interpolation", "fid"])
 def test_a_frechet_distance_is_zero_to_itself_and_grows_as_the_closed_form_says(name):
     x = randn(400, 6)
     variance = x.var(0).sum().item()
@@ -338,9 +596,9 @@ def test_kid_draws_the_same_subsets_every_time():
 def test_precision_and_recall_on_a_line_by_hand():
     real = torch.tensor([[0.0], [1.0], [2.0], [3.0]])  # distances to the 3rd neighbour: 3, 2, 2, 3
     fake = torch.tensor([[0.0], [0.1], [0.2], [0.3]])  # 0.3, 0.2, 0.2, 0.3
-    assert m("precision")(real, fake) == 1
-    assert m("recall")(real, fake) == 1 / 4
-    assert m("precision")(real, torch.tensor([[-2.9], [-3.1], [5.9], [6.1]])) == 1 / 2
+    assert precision(real, fake) == 1
+    assert recall(real, fake) == 1 / 4
+    assert precision(real, torch.tensor([[-2.9], [-3.1], [5.9], [6.1]])) == 1 / 2
 
 
 def naive_precision(real: np.ndarray, fake: np.ndarray) -> float:
@@ -350,7 +608,7 @@ def naive_precision(real: np.ndarray, fake: np.ndarray) -> float:
 
 def test_precision_and_recall_equal_a_naive_loop_and_torch_fidelity():
     real, fake = randn(120, 3), 0.7 * randn(90, 3, seed=1) + 0.8
-    values = m("precision")(real, fake), m("recall")(real, fake)
+    values = precision(real, fake), recall(real, fake)
     assert values[0] == pytest.approx(naive_precision(real.numpy(), fake.numpy()))
     assert values[1] == pytest.approx(naive_precision(fake.numpy(), real.numpy()))
     assert values == pytest.approx(calculate_precision_recall_full(fake, real, neighborhood=3))
@@ -360,20 +618,31 @@ def test_precision_and_recall_equal_a_naive_loop_and_torch_fidelity():
 def test_a_collapsed_generator_looks_collapsed():
     real, good = randn(500, 8), randn(500, 8, seed=1)
     collapsed = real[:1] * 0.5 + 0.01 * randn(500, 8, seed=2)
-    assert m("precision")(real, collapsed) > 0.95
-    assert m("recall")(real, collapsed) < 0.05
-    assert m("recall")(real, good) > 0.7
+    assert precision(real, collapsed) > 0.95
+    assert recall(real, collapsed) < 0.05
+    assert recall(real, good) > 0.7
     for name in ("fcd", "fid", "kid"):
         assert m(name)(real[:200], collapsed[:200]) > 10 * max(m(name)(real[:200], good[:200]), 0.01)
 
 
 def test_a_generator_that_repeats_one_image_exactly_has_no_recall():
     real = randn(200, 8)
-    assert m("recall")(real, real[:1].mul(0.9).expand(50, -1)) == 0
+    assert recall(real, real[:1].mul(0.9).expand(50, -1)) == 0
 
 
 def test_scattered_noise_is_not_precise():
-    assert m("precision")(randn(500, 8), 10 * randn(500, 8, seed=1)) < 0.05
+    assert precision(randn(500, 8), 10 * randn(500, 8, seed=1)) < 0.05
+
+
+def test_chunks_do_not_change_what_is_covered(monkeypatch):
+    x, y = randn(90, 4), randn(70, 4, seed=1) + 0.5
+    whole = covered(x, y)
+    monkeypatch.setattr(distances, "CHUNK", 7 * len(y))
+    assert all(torch.equal(a, b) for a, b in zip(whole, covered(x, y), strict=True))
+    none = torch.full((70,), float("nan"), dtype=torch.float64)
+    of_x, of_y = distances.covered_by_each_other(x, y, distances.neighbour_radii(x, 3), none)
+    assert not of_x.any()
+    assert torch.equal(of_y, whole[1])
 
 
 def test_chunks_do_not_change_distances(monkeypatch):
@@ -396,8 +665,8 @@ def test_knn_votes_on_a_line_by_hand():
     labels = torch.tensor([0, 0, 1, 1, 1])
     queries, truth = torch.tensor([[0.4], [9.5], [2.1]]), torch.tensor([0, 1, 1])
     # 2.1 has two zeros and one one among its 3 nearest
-    assert m("knn_accuracy")(train, labels, queries, truth, 3) == pytest.approx(2 / 3)
-    assert m("knn_accuracy")(train, labels, queries, truth, 1) == 1
+    assert knn_accuracy(train, labels, queries, truth, 3) == pytest.approx(2 / 3)
+    assert knn_accuracy(train, labels, queries, truth, 1) == 1
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 5, 20])
@@ -405,13 +674,32 @@ def test_knn_accuracy_equals_scikit_learn_ties_included(k):
     x, y = blobs(600, 6.0)
     reference = KNeighborsClassifier(k, algorithm="brute").fit(x[:400].numpy(), y[:400].numpy())
     expected = reference.score(x[400:].numpy(), y[400:].numpy())
-    assert m("knn_accuracy")(x[:400], y[:400], x[400:], y[400:], k) == pytest.approx(expected, abs=1e-12)
+    assert knn_accuracy(x[:400], y[:400], x[400:], y[400:], k) == pytest.approx(expected, abs=1e-12)
     assert 0.4 < expected < 0.95
 
 
 def test_a_tied_vote_goes_to_the_smallest_label():
     train, labels = torch.tensor([[0.0], [2.0]]), torch.tensor([7, 3])
-    assert m("knn_accuracy")(train, labels, torch.tensor([[0.1]]), torch.tensor([3]), 2) == 1
+    assert knn_accuracy(train, labels, torch.tensor([[0.1]]), torch.tensor([3]), 2) == 1
+
+
+def test_recalls_of_classes_by_hand_and_by_scikit_learn():
+    truth = torch.tensor([0, 0, 0, 0, 2, 2, 5])  # recalls 3/4, 1/2, 1; classes 1, 3 and 4 do not occur
+    found = torch.tensor([0, 0, 0, 2, 2, 0, 5])
+    assert m("class_recall_min")(found, truth) == 1 / 2
+    assert m("class_recall_max")(found, truth) == 1
+    y, guess = blobs(300)[1], torch.randint(0, 3, (300,), generator=rng())
+    recalls = recall_score(y.numpy(), guess.numpy(), average=None)
+    assert m("class_recall_min")(guess, y) == pytest.approx(recalls.min(), abs=1e-12)
+    assert m("class_recall_max")(guess, y) == pytest.approx(recalls.max(), abs=1e-12)
+
+
+def test_a_class_of_its_own_is_found_and_two_mixed_ones_are_not():
+    x, y = blobs(600)
+    x[y == 1] = x[y == 2][: (y == 1).sum()] + 0.1 * randn(int((y == 1).sum()), 4).float()
+    found = distances.nearest_label(x[400:], x[:400], y[:400], 5)
+    assert m("class_recall_max")(found, y[400:]) > 0.95
+    assert m("class_recall_min")(found, y[400:]) < 0.65
 
 
 def test_linear_probe_separates_what_a_line_separates_and_not_a_ring():
@@ -491,7 +779,7 @@ def class_scores(x: Tensor, y: Tensor) -> dict[str, float]:
     train, test = (x[:400], y[:400]), (x[400:], y[400:])
     return {
         "silhouette": m("silhouette")(x, y),
-        "knn_accuracy": m("knn_accuracy")(*train, *test, 5),
+        "knn_accuracy": knn_accuracy(*train, *test, 5),
         "linear_probe": m("linear_probe")(*train, *test),
         "kmeans_nmi": m("kmeans_nmi")(x, y),
         "kmeans_ari": m("kmeans_ari")(x, y),
@@ -547,12 +835,17 @@ def test_what_cannot_be_measured_says_why():
         ("trustworthiness", (x[:, :2], x[:, :2]), "own map"),
         ("trustworthiness", (same, x), "coincide"),
         ("trustworthiness", (x[:9], x[:9, :2]), "at least 11 points"),
-        ("knn_accuracy", (x[:3], y[:3], x, y, 5), "at least 5 train codes, there are 3"),
         ("linear_probe", (x, one, x, y), "2 classes"),
         ("kmeans_nmi", (x, one), "2 classes"),
         ("kmeans_ari", (same, y), "distinct codes"),
-        ("precision", (x[:3], x), "at least 4 test images"),
-        ("recall", (x, x[:3]), "at least 4 generated images"),
+        ("code_offset_scaled", (same,), "same point"),
+        ("code_correlation", (x[:, :1],), "1 of 1"),
+        ("code_correlation", (torch.cat([same, x[:, :1]], 1),), "1 of 5"),
+        ("identity_error_span", (torch.eye(3), torch.zeros(3).bool()), "no pixel varies"),
+        ("identity_diagonal", (torch.eye(3), torch.zeros(3).bool()), "no pixel varies"),
+        ("identity_off_diagonal", (torch.eye(3), torch.tensor([True, False, False])), "fewer than 2"),
+        ("generalisation_gap", (x, x + 1, x, x), "without any error"),
+        ("fcd_interpolation", (x, x[:1]), "images"),
         ("fid", (x, x[:1]), "generated images"),
         ("kid", (x[:1], x), "test images"),
         ("fcd", (x, x[:1]), "images"),

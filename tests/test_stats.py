@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench.stats import best, difference, holm, paired_t, summarise, welch_t
+from bench.stats import best, difference, holm, page, paired_t, signs, summarise, tost, welch_t, wilson
 
 A = {0: 1.10, 1: 1.32, 2: 0.95, 3: 1.21, 4: 1.40}
 B = {0: 1.00, 1: 1.15, 2: 0.90, 3: 1.18, 4: 1.22}
@@ -114,3 +114,60 @@ def test_holm_keeps_what_a_single_test_would_have_dropped():
         for k in (0.0, 0.01, 0.02)
     }
     assert "near" in best(alone | crowd, "lower")
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.2, 0.4])
+def test_equivalence_is_scipys_two_one_sided_t_tests(margin):
+    d = np.array(list(A.values())) - np.array(list(B.values()))
+    above = scipy.stats.ttest_1samp(d, -margin, alternative="greater").pvalue
+    below = scipy.stats.ttest_1samp(d, margin, alternative="less").pvalue
+    assert tost(A, B, margin).p == pytest.approx(max(above, below), rel=1e-10)
+
+
+def test_equivalence_holds_at_5_percent_exactly_where_the_90_percent_interval_is_inside():
+    found = paired_t(A, B, level=0.90)
+    edge = abs(found.mean) + found.half_width
+    assert tost(A, B, edge * 1.001).p < 0.05 < tost(A, B, edge * 0.999).p
+
+
+def test_two_seeds_are_never_equivalent():
+    found = tost({0: 1.0, 1: 1.0}, {0: 1.0, 1: 1.0}, 0.5)
+    assert (found.p, found.reason) == (None, "n too small")
+
+
+@pytest.mark.parametrize(("n", "k"), [(3, 3), (4, 5), (6, 4)])
+def test_page_is_scipys_exact_test(n, k):
+    data = np.random.default_rng(n * k).normal(size=(n, k)) + 0.4 * np.arange(k)
+    expected = scipy.stats.page_trend_test(data, method="exact")
+    found = page(data.tolist())
+    assert found.exact
+    assert found.statistic == expected.statistic
+    assert found.p_increasing == pytest.approx(expected.pvalue, rel=1e-10)
+    assert found.p_decreasing == pytest.approx(page(data[:, ::-1].tolist()).p_increasing, rel=1e-10)
+
+
+@pytest.mark.parametrize("data", [np.array([[1.0, 1.0, 2.0, 3.0], [0.0, 2.0, 2.0, 2.5], [1, 2, 3, 4]]),
+                                  np.random.default_rng(1).normal(size=(5, 9))])  # fmt: skip
+def test_page_with_ties_or_many_treatments_is_scipys_normal_one(data):
+    expected = scipy.stats.page_trend_test(data, method="asymptotic")
+    found = page(data.tolist())
+    assert not found.exact
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.p_increasing == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_page_refuses_two_treatments_and_ragged_blocks():
+    for blocks in ([[1.0, 2.0]], [[1.0, 2.0, 3.0], [1.0, 2.0]], []):
+        with pytest.raises(ValueError, match="at least 3"):
+            page(blocks)
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 6), (4, 6), (6, 6), (1, 3)])
+def test_the_interval_of_a_fraction_is_scipys(count, n):
+    expected = scipy.stats.binomtest(count, n).proportion_ci(method="wilson")
+    assert wilson(count, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_signs_count_shared_seeds_only():
+    assert signs(A | {9: 0.0}, B) == (0, 0, 5)
+    assert signs({0: 1.0, 1: 2.0}, {0: 1.0, 1: 5.0}) == (1, 1, 0)

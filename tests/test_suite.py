@@ -270,12 +270,12 @@ def test_references_and_claims_are_kept_with_the_suite(read):
     suite = read(
         GOOD
         + "references: [{variant: vae, dataset: tiny, metric: elbo, value: -105, source: s, protocol: p, comparable: true}]\n"
-        + "claims: [{id: a.1, says: s, source: t, where: {latent_size: 2}, metric: mse, expect: {less_than: 1}, margin: 1}]\n"
+        + "claims: [{id: a.1, says: s, source: t, where: {latent_size: 2}, metric: mse, expect: {variant: ae, less_than: 1}}]\n"
     )
     assert suite.references[0].value == -105.0
     assert suite.references[0].where == {"dataset": "tiny", "variant": "vae"}
     assert [cell.label for cell in suite.cells if cell.matches(suite.references[0].where)] == ["vae", "vae"]
-    assert suite.claims[0].expect == {"less_than": 1}
+    assert suite.claims[0].expect == {"variant": "ae", "less_than": 1}
 
 
 def test_a_record_is_plain_json_and_says_everything(read):
@@ -677,7 +677,7 @@ metrics: [msee]
 
 
 REFERENCE = "references: [{%s, metric: elbo, value: 1, source: s, protocol: p, comparable: true}]\n"
-CLAIM = "{id: a, says: s, source: t, metric: mse, expect: {less_than: 1}}"
+CLAIM = "{id: a, says: s, source: t, metric: mse, expect: {variant: ae, less_than: 1}}"
 
 
 @pytest.mark.parametrize(

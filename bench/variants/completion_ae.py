@@ -12,6 +12,7 @@ Deviation: no adversarial term; the whole image is reconstructed, not the square
 import torch
 from torch import Tensor
 
+from bench.corruptions import square
 from bench.likelihoods import Likelihood
 from bench.nets import Net
 
@@ -32,14 +33,3 @@ class CompletionAE(AE):
         z = self.encode(x * (1 - square(noise, self.side, x.shape[2], x.shape[3])))  # (B, D)
         rec = self.likelihood.nll(self.decode(z), x).mean()
         return {"loss": rec, "rec": rec}
-
-
-def square(place: Tensor, side: float, height: int, width: int) -> Tensor:
-    """1 inside of a square and 0 outside, (B, 1, H, W); `place` (B, 2) in [0, 1) says where it lies."""
-    inside = []
-    for axis, extent in enumerate((height, width)):
-        length = round(side * extent)
-        start = (place[:, axis] * (extent - length + 1)).floor().unsqueeze(1)  # (B, 1)
-        pixel = torch.arange(extent, device=place.device)
-        inside.append((pixel >= start) & (pixel < start + length))  # (B, extent)
-    return (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1).to(place.dtype)
