@@ -189,7 +189,7 @@ def _cell(point: Point, axes: Axes, suite: str, train: Train, evaluate: Evaluate
 
 def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_size: int) -> str | None:
     """Why a combination makes no sense, as far as the components' constants tell; None where it does."""
-    channels, size = (_extent(dataset, key) for key in ("channels", "size"))
+    channels, size = (extent(dataset, key) for key in ("channels", "size"))
     if _constant("variants", variant, "needs_labels", False) and not _constant(
         "datasets", dataset, "labelled", True
     ):
@@ -206,7 +206,7 @@ def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_siz
     return None
 
 
-def _extent(dataset: Choice, key: str) -> int | None:
+def extent(dataset: Choice, key: str) -> int | None:
     """The dataset's size or channels: what an option says, else what the class says."""
     return dataset.options.get(key) or _constant("datasets", dataset, key, None)
 

@@ -11,6 +11,7 @@ from math import prod
 from torch import Tensor, nn
 
 from bench.nets import Net
+from bench.streams import part
 
 LARGEST_MAP = 7  #: the last map is at most this wide, pixels
 
@@ -26,8 +27,10 @@ class Conv(Net):
         self, shape: tuple[int, int, int], latent_size: int, heads: int, *, channels: int = 32
     ) -> None:
         super().__init__(shape, latent_size, heads)
-        self.encoder = ConvEncoder(shape, heads * latent_size, channels)
-        self.decoder = ConvDecoder(shape, latent_size, channels)
+        with part("encoder"):
+            self.encoder = ConvEncoder(shape, heads * latent_size, channels)
+        with part("decoder"):
+            self.decoder = ConvDecoder(shape, latent_size, channels)
 
 
 class ConvEncoder(nn.Sequential):

@@ -12,6 +12,7 @@ from typing import Literal
 from torch import nn
 
 from bench.nets import Net
+from bench.streams import part
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "softplus": nn.Softplus, "leaky_relu": nn.LeakyReLU}
 
@@ -33,12 +34,14 @@ class MLP(Net):
         super().__init__(shape, latent_size, heads)
         pixels = prod(shape)
         inwards, outwards = [pixels, *hidden], [latent_size, *reversed(hidden)]
-        self.encoder = nn.Sequential(
-            nn.Flatten(), *_layers(inwards, activation), nn.Linear(inwards[-1], heads * latent_size)
-        )
-        self.decoder = nn.Sequential(
-            *_layers(outwards, activation), nn.Linear(outwards[-1], pixels), nn.Unflatten(1, shape)
-        )
+        with part("encoder"):
+            self.encoder = nn.Sequential(
+                nn.Flatten(), *_layers(inwards, activation), nn.Linear(inwards[-1], heads * latent_size)
+            )
+        with part("decoder"):
+            self.decoder = nn.Sequential(
+                *_layers(outwards, activation), nn.Linear(outwards[-1], pixels), nn.Unflatten(1, shape)
+            )
 
 
 def _layers(widths: Sequence[int], activation: str) -> list[nn.Module]:
