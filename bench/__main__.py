@@ -157,12 +157,13 @@ def report(suites: tuple[str, ...], results: Path, out: Path) -> None:
 @click.option("--metric", multiple=True, help="Only these metrics or families [default: all].")
 @click.option("--rows", help="What makes a row, such as label,net.")
 @click.option("--columns", help="What makes a column, such as dataset,latent_size.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
-          columns: str | None) -> None:  # fmt: skip
+          columns: str | None, as_json: bool) -> None:  # fmt: skip
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
     from report.tables import table as make
 
-    click.echo(make(results, _suite_name(suite), style, list(metric), rows, columns), nl=False)
+    click.echo(make(results, _suite_name(suite), "json" if as_json else style, list(metric), rows, columns), nl=False)
 
 
 @cli.command(name="list")

@@ -71,6 +71,7 @@ def _axes(raw: Any, at: At, document: Document) -> Axes | None:
     nets = [resolve("nets", e, where, document) for e, where in _entries(raw, "nets", at, ("mlp",))]
     shared = raw.get("likelihood")
     likelihood = None if shared is None else resolve("likelihoods", shared, (*at, "likelihood"), document)
+    _refuse_repeats(raw, at, document)
     if block is None or document.faults:
         return None
     axes = Axes(
@@ -78,6 +79,15 @@ def _axes(raw: Any, at: At, document: Document) -> Axes | None:
     )
     _refuse_idle_axes(axes, raw, document)
     return axes
+
+
+def _refuse_repeats(raw: dict[str, Any], at: At, document: Document) -> None:
+    """The same entry twice on one axis has no effect, and is more likely a slip."""
+    for key in ("datasets", "variants", "nets", "latent_sizes", "seeds"):
+        entries = raw.get(key)
+        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if entry in entries[:i]:
+                document.fault((*at, key, i), "the same entry stands in this list already")
 
 
 def _entries(
