@@ -24,6 +24,7 @@ from . import checkpoint, data, evaluate, inception, rulers
 from .artefacts import Rulers
 from .datasets import Data
 from .errors import BenchError, DataError, ResultError, UsageError
+from .memory import keep_freed_memory
 from .plan import lacking
 from .provenance import provenance
 from .registry import describe
@@ -81,6 +82,7 @@ def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
 
     worker: its number, which chooses its GPU. Raises `DataError` (the run cannot go on); other errors are recorded.
     """
+    keep_freed_memory()
     store, device = Store(settings.results), pick_device(settings.device, worker)
     with _alone, ExitStack() as claims, _threads(settings.threads):
         held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
