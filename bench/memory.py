@@ -1,8 +1,8 @@
 """Keep freed memory in the process.
 
 glibc hands every freed block above 128 kB back to the kernel, which must zero its pages again when the next batch asks
-for the same amount. In distance matrices that was measured to cost as much time as the arithmetic (0.51 s of 1.17 s for
-3,000 × 60,000 distances on one core; 0.04 s with blocks of up to 32 MB kept), and the convolutional trainer gained 15 %.
+for the same amount. In distance matrices that was measured to cost as much time as the arithmetic: 0.51 s of 1.17 s
+for 3,000 × 60,000 distances on one core, 0.04 s with blocks of up to 32 MB kept. The convolutional trainer gained 15 %.
 """
 
 import ctypes

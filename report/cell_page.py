@@ -14,6 +14,7 @@ from .pictures import Picture, halves, read
 from .tables import ARROWS
 from .words import command, figure
 
+
 def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]) -> dict[str, bytes]:
     """The page with its pictures and maps, below suites/<suite>/<cell>/."""
     assert cell.record is not None

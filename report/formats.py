@@ -4,10 +4,11 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable
 
+from .conditions import BOLD
 from .latex import latex
+from .said import cell_parts, column_name, names, table_notes
 from .tables import Place, Table
 from .tidy import csv_text, dumps
-from .said import cell_parts, column_name, names, table_notes
 
 WIDE = 100  #: columns at which a note is wrapped
 
@@ -25,7 +26,8 @@ def _plain(table: Table) -> str:
     left = len(table.row_axes)
     text = [_align(row, widths, left) for row in rows]
     rule = "─" * max(map(len, text))
-    notes = [line for note in table_notes(table) for line in textwrap.wrap(note, WIDE)]
+    said = [note.replace(BOLD, "Between asterisks:", 1) for note in table_notes(table)]
+    notes = [line for note in said for line in textwrap.wrap(note, WIDE)]
     return "\n".join([table.heading, rule, text[0], rule, *text[1:], rule, *notes, ""])
 
 

@@ -16,7 +16,7 @@ GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "fai
 Key = tuple[tuple[str, str], ...]  #: what must agree before two values may be compared
 
 #: Parts of every key that are told only where they clash.
-QUIET = ("version", "data")
+QUIET = ("version", "sampler_version", "data")
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,10 @@ def _gap_text(gap: Gap) -> str:
     return reason if gap.state == "missing" else f"{GAPS.get(gap.state, gap.state)}: {reason}"
 
 
-def measure(group: Group, name: str) -> Value:
+def measure(group: Group, name: str, member: str | None = None) -> Value:
     """The values of metric `name` over a group's seeds, with every gap and its reason.
+
+    member: the sampler or space that the metric is of, for its coordinates.
 
     There are none at all where seeds were measured under different keys, such as on different images.
     """
@@ -103,7 +105,7 @@ def measure(group: Group, name: str) -> Value:
         seeds = {}
     found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
     key = next(iter(keys)) if len(keys) == 1 else ()
-    return Value(group, seeds, found, key, tuple(sorted(images)), group.at)
+    return Value(group, seeds, found, key, tuple(sorted(images)), {**group.at, "member": member})
 
 
 def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
@@ -118,9 +120,10 @@ def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
 
 
 def _key(entry: dict[str, Any], record: Record) -> Key:
-    """What must agree before two values may be compared: the metric's own key, its version, the images."""
+    """What must agree before two values may be compared: the metric's own key, its versions, the images."""
     parts = {words(k): words(v) for k, v in mapping(entry.get("key")).items()}
-    parts |= {"version": words(entry.get("version", 1)), "data": fingerprint(record)}
+    parts |= {name: words(entry.get(name, 1)) for name in ("version", "sampler_version")}
+    parts["data"] = fingerprint(record)
     return tuple(sorted(parts.items()))
 
 

@@ -81,7 +81,8 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
     known = store.suites()
     if not known:
         lacks = "holds no results of any suite" if store.root.is_dir() else "does not exist"
-        raise UsageError(f"the results folder {store.root} {lacks}; `bench run SUITE` makes some, --results names another")
+        hint = "`bench run SUITE` makes some, --results names another folder"
+        raise UsageError(f"the results folder {store.root} {lacks}; {hint}")
     for name in wanted or []:
         if name not in known:
             raise UsageError(f"no results of suite {name!r} under {store.root}{did_you_mean(name, known, 'suites')}")

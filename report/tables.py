@@ -153,7 +153,8 @@ def _table(
     columns: tuple[str, ...],
 ) -> Table:
     entries = [mapping(r.metrics.get(name)) for r in suite.records for name in names if name in r.metrics]
-    values = [_measured(group, family, name) for group in groups for name in names]
+    members = {name: _member(suite, family, name) for name in names}
+    values = [measure(group, name, member) for group in groups for name, member in members.items()]
     rows, columns = _arranged([value.at for value in values], rows, columns)
     cells = _split_by_key({(_place(v.at, rows), _place(v.at, columns)): v for v in values})
     columns = (*columns, "key") if any(place[-1][0] == "key" for _, place in cells) else columns
@@ -177,9 +178,11 @@ def _table(
     )
 
 
-def _measured(group: Group, family: str, name: str) -> Value:
-    member = name.removeprefix(f"{family}_") if name != family and name.startswith(f"{family}_") else None
-    return replace(measure(group, name), at={**group.at, "member": member})
+def _member(suite: Suite, family: str, name: str) -> str | None:
+    """The sampler or space of a metric's name; None for a metric that is no member of a family."""
+    if name != family and name.startswith(f"{family}_"):
+        return name.removeprefix(f"{family}_")
+    return words(_first(mapping(record.metrics.get(name)).get("member") for record in suite.records)) or None
 
 
 def _arranged(
