@@ -84,8 +84,10 @@ def _axes(raw: Any, at: At, document: Document) -> Axes | None:
 def _refuse_repeats(raw: dict[str, Any], at: At, document: Document) -> None:
     """The same entry twice on one axis has no effect, and is more likely a slip."""
     for key in ("datasets", "variants", "nets", "latent_sizes", "seeds"):
-        entries = raw.get(key)
-        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
+        entries: Any = raw.get(key)
+        if not isinstance(entries, list):
+            continue
+        for i, entry in enumerate(entries):
             if entry in entries[:i]:
                 document.fault((*at, key, i), "the same entry stands in this list already")
 

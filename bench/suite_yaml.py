@@ -232,8 +232,8 @@ class _Builder:
         if kind not in _SCALARS:
             self.document.fault(at, f"the tag {node.tag} means nothing here")
             return node.value
-        text = node.value.replace("\a", "") if node.style == ">" else node.value  # the parser's marks of folded lines
-        return _SCALARS[kind](text)
+        folded = isinstance(node, ScalarNode) and node.style == ">"
+        return _SCALARS[kind](node.value.replace("\a", "") if folded else node.value)  # \a: the parser's fold marks
 
 
 def _integer(text: str) -> int | str:
