@@ -20,14 +20,17 @@ __all__ = ["__version__", "load_model", "load_results"]
 
 
 def load_results(results: str | Path = "results", suite: str | None = None) -> "pd.DataFrame":
-    """All records under `results` (of one suite, or of all) as a table: parameters, status, a column a metric."""
+    """The records of one suite, or of all under `results`, as a table: parameters, status, a column a metric.
+
+    Only cells of each suite's present grid: trials with `--set` and cells of earlier versions are left out.
+    """
     import pandas as pd
 
     from .store import Store, row
 
     store = Store(Path(results))
     names = [suite] if suite else store.suites()
-    return pd.DataFrame([{"suite": name} | row(record) for name in names for record in store.records(name)])
+    return pd.DataFrame([{"suite": name} | row(record) for name in names for record in store.current(name)])
 
 
 def load_model(cell: str, results: str | Path = "results") -> Any:

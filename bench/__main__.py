@@ -80,9 +80,10 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
     from .data import find_root
     from .plan import exit_code
     from .runner import run as run_suite
-    from .task import Settings
+    from .task import Settings, pick_device
 
-    settings = Settings(results, find_root(data), device, threads, offline)
+    settings = Settings(results.absolute(), find_root(data).absolute(), device, threads, offline)
+    pick_device(device)
     with progress.show() as on_event:
         summary = run_suite(whole, settings, only=chosen, limit=limit, on_event=on_event, **how)
     click.echo(f"{whole.name}: {_counted(summary.states)} · results in {results / whole.name}")
@@ -156,12 +157,13 @@ def report(suites: tuple[str, ...], results: Path, out: Path) -> None:
 @click.option("--metric", multiple=True, help="Only these metrics or families [default: all].")
 @click.option("--rows", help="What makes a row, such as label,net.")
 @click.option("--columns", help="What makes a column, such as dataset,latent_size.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
-          columns: str | None) -> None:  # fmt: skip
+          columns: str | None, as_json: bool) -> None:  # fmt: skip
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
     from report.tables import table as make
 
-    click.echo(make(results, _suite_name(suite), style, list(metric), rows, columns), nl=False)
+    click.echo(make(results, _suite_name(suite), "json" if as_json else style, list(metric), rows, columns), nl=False)
 
 
 @cli.command()
@@ -238,6 +240,8 @@ def _told(guess: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run the command line; a mistake is one message and exit code 2, never a traceback."""
+    # `report` is a common name for a folder: the package beside this one comes first, whatever lies in this directory
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     try:
         cli(standalone_mode=False)
     except BenchError as error:
@@ -252,6 +256,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as in `bench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a file where a folder should be, a disk that is full or may not be written
+        click.echo(f"{error.filename or 'the file system'}: {error.strerror or error}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

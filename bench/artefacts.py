@@ -221,7 +221,7 @@ class Artefacts:
 
     def make_posterior(self) -> tuple[Tensor, Tensor]:
         if not self.model.has_posterior:
-            raise NotApplicable("a deterministic code has no posterior, hence no ELBO")
+            raise NotApplicable("a deterministic code has no posterior")
         parts = [self.model.posterior(to_float(x), y) for x, y in batches(self.data.test)]
         return torch.cat([p.mean for p in parts]), torch.cat([p.log_var for p in parts])
 
@@ -242,11 +242,11 @@ class Artefacts:
         return torch.cat([self.model.likelihood.nll(self.model.decode(b, y), to_float(x)) for b, (x, y) in pairs])
 
     def make_log_weights(self) -> Tensor:
-        k, n = self.cell.evaluate.iw_samples, min(self.cell.evaluate.iw_images, len(self.data.test))
-        mean, log_var = (t[:n] for t in self.get("posterior"))
-        noise = generator(self.cell.seed, "iw", self.device)
-        chunk = max(1, BATCH // k)
-        return torch.cat([self._log_weights(i, mean, log_var, k, noise) for i in torch.arange(n).split(chunk)])
+        k, noise = self.cell.evaluate.iw_samples, generator(self.cell.seed, "iw", self.device)
+        chosen = _fixed_subset(len(self.data.test), self.cell.evaluate.iw_images)
+        mean, log_var = self.get("posterior")
+        parts = torch.as_tensor(chosen, device=self.device).split(max(1, BATCH // k))
+        return torch.cat([self._log_weights(index, mean, log_var, k, noise) for index in parts])
 
     def _log_weights(
         self, index: Tensor, mean: Tensor, log_var: Tensor, k: int, noise: torch.Generator
@@ -307,7 +307,7 @@ class Artefacts:
         return self._generate((codes[first] + codes[second]) / 2, None)
 
     def make_sampler_codes(self) -> np.ndarray:
-        codes = self.get("train_codes").double().cpu().numpy()
+        codes = self.get("train_codes").cpu().double().numpy()
         require_spread(codes)
         return codes[_fixed_subset(len(codes), SAMPLER_POINTS)]
 

@@ -1,17 +1,17 @@
 """Trained models on disk: safetensors with a JSON header, never pickle. And building models from cells."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from . import registry
 from .errors import ResultError
 from .nets import Net, Size
+from .store import write_bytes
 from .suite import Choice
 
 
@@ -33,13 +33,10 @@ def build(
 
 def save(model: Any, path: Path, header: dict[str, Any]) -> None:
     """Write parameters and buffers atomically; `header` is JSON beside them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if not tensors:
         tensors = {"_empty": torch.zeros(0)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file(tensors, temporary, metadata={"bench": json.dumps(header, sort_keys=True)})
-    temporary.replace(path)
+    write_bytes(path, serialise(tensors, metadata={"bench": json.dumps(header, sort_keys=True)}))
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def build(name: str, options: Mapping[str, Any]) -> Dataset:
         example = ", ".join(f"{option}: ..." for option in needed)
         raise UsageError(f"dataset {name} needs {' and '.join(needed)}, as in {{name: {name}, {example}}}")
     for option, value in options.items():
-        if type(value).__name__ != (wanted := known[option].annotation):
+        wanted = known[option].annotation
+        if not wanted.startswith("Literal") and type(value).__name__ != wanted:  # a Literal is the class's to check
             raise UsageError(f"dataset {name}: {option} is {value!r}, must be of type {wanted}")
     return registry.load("datasets", name)(**options)
 

@@ -52,6 +52,9 @@ class NotApplicable(Exception):  # noqa: N818  (it is no error: "a deterministic
     """Raised by a metric or an artefact that does not exist for this model; the text is shown in its place."""
 
 
+MOST_NAMES = 40  #: a longer list (timm has a thousand models) helps nobody
+
+
 def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str:
     """The tail of an error message: the nearest known name, or the list of all of them.
 
@@ -63,5 +66,6 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
     names = sorted(known)
     near = get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" did you mean '{near[0]}'?" if near else ""
-    listing = f" {what}: {', '.join(names)}" if names else ""
+    shown = names if len(names) <= MOST_NAMES else get_close_matches(str(name), names, n=5, cutoff=0)
+    listing = f" {what}: {', '.join(shown)}{', ...' if len(shown) < len(names) else ''}" if names else ""
     return f";{hint}{listing}" if hint or listing else ""

@@ -17,9 +17,12 @@ from .artefacts import Artefacts, Rulers, quantise
 from .datasets import Data
 from .embeddings import plane
 from .errors import NotApplicable, RunFailed
+from .plan import versions
+from .precision import matmul_precision
 from .store import write_arrays
 from .suite import Cell
 from .suite_names import members
+from .train import subset
 
 SHOWN = 10  #: reconstructions in the picture
 SHOWN_SAMPLES = 64
@@ -49,8 +52,15 @@ def evaluate(
     model: trained, on `device`, in evaluation mode. data: its tensors are moved to `device`.
     Raises `RunFailed` naming the metric when one breaks for any other reason than `NotApplicable`.
     """
-    device = torch.device(device)
-    data = Data(data.name, data.train.to(device), data.test.to(device), data.classes, data.source)
+    with matmul_precision(cell.train.precision):
+        return _evaluate(model, data, cell, metrics, rulers, torch.device(device))
+
+
+def _evaluate(
+    model: Any, data: Data, cell: Cell, metrics: tuple[str, ...], rulers: Rulers, device: torch.device
+) -> Evaluation:
+    train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
+    data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
     artefacts = Artefacts(model, data, cell, rulers, device)
     values: dict[str, dict[str, Any]] = {}
     for name in metrics:
@@ -69,7 +79,7 @@ def evaluate(
 
 def _entry(declared: Any, artefacts: Artefacts, member: str | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"value": None, "unit": declared.unit, "better": declared.better}
-    entry |= {"version": declared.version}
+    entry |= versions(declared.name, declared.per, member)
     if member:
         entry |= {"family": declared.name, "member": member}
     try:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .errors import BenchError, UsageError
-from .store import Record, Store
-from .task import Outcome, Settings, Task, run_task
+from .errors import UsageError
+from .store import Store
+from .task import Outcome, Settings, Task, record_failure, run_task
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -65,17 +65,19 @@ def _client(settings: Settings, count: int, scheduler: str | None) -> Iterator["
         with client:
             yield client
         return
-    local = LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        memory_limit=0,  # pausing a worker by Dask's estimate of its memory only stalls it
-        silence_logs=logging.CRITICAL,
-        env={name: str(settings.threads) for name in THREADS},
-    )
-    retries = dask.config.set({"distributed.scheduler.allowed-failures": RETRIES})
-    with retries, local, Client(local) as client:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}),  # read when the scheduler is made
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=0,  # pausing a worker by Dask's estimate of its memory only stalls it
+            silence_logs=logging.CRITICAL,
+            env={name: str(settings.threads) for name in THREADS},
+        ) as local,
+        Client(local) as client,
+    ):
         yield client
 
 
@@ -94,16 +96,19 @@ def _on_cluster(client: "Client", tasks: list[Task], settings: Settings) -> Iter
 
 
 def _result(future: "Future", task: Task, settings: Settings) -> list[Outcome]:
+    from distributed import KilledWorker
+
     error = future.exception()
     if error is None:
         return future.result()
-    if isinstance(error, BenchError):
+    if not isinstance(error, KilledWorker):
         raise error
-    reason = f"its worker process died ({type(error).__name__}); out of memory is the usual cause"
+    reason = "its worker process died, twice; out of memory is the usual cause"
     store = Store(settings.results)
-    for cell in task.cells:
-        store.write(Record(cell.id, task.suite, "failed", cell.as_record(), reason))
-    return [Outcome(cell, "failed", reason) for cell in task.cells]
+    left = [cell for cell in task.cells if store.record(task.suite, cell.id) is None or task.force]
+    for cell in left:
+        record_failure(cell, reason, task, store)
+    return [Outcome(cell, "failed", reason) for cell in left]
 
 
 def _work(task: Task, settings: Settings) -> list[Outcome]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from . import registry
-from .errors import UsageError, did_you_mean
+from .errors import SuiteError, UsageError, did_you_mean
 
 
 def listing(kind: str | None = None, suites: Path = Path("suites")) -> dict[str, list[dict[str, str]]]:
@@ -32,6 +32,9 @@ def _suites(folder: Path) -> list[dict[str, str]]:
 
     found = []
     for path in sorted(folder.glob("*.yaml")):
-        title = read(path).data.get("title", "")
-        found.append({"name": str(path), "summary": str(title), "reference": ""})
+        try:
+            title = str(read(path).data.get("title", ""))
+        except SuiteError as error:
+            title = f"not readable: {error.faults[0].splitlines()[0]}"
+        found.append({"name": str(path), "summary": title, "reference": ""})
     return found

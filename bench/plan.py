@@ -36,20 +36,28 @@ def plan(suite: Suite, store: Store) -> list[Planned]:
     return [_state(cell, records.get(cell.id), suite, store) for cell in suite.cells]
 
 
-def expected_metrics(metrics: tuple[str, ...], cell: Cell) -> dict[str, int]:
-    """Column name → metric version, for everything the suite wants of a cell."""
-    columns: dict[str, int] = {}
+def expected_metrics(metrics: tuple[str, ...], cell: Cell) -> dict[str, dict[str, int]]:
+    """Column name → the versions it is defined by, for everything the suite wants of a cell."""
+    columns: dict[str, dict[str, int]] = {}
     for name in metrics:
-        constants = registry.describe("metrics", name).constants
-        for member in members(constants.get("per"), cell.evaluate):
-            columns[f"{name}_{member}" if member else name] = constants.get("version", 1)
+        per = registry.describe("metrics", name).constants.get("per")
+        for member in members(per, cell.evaluate):
+            columns[f"{name}_{member}" if member else name] = versions(name, per, member)
     return columns
+
+
+def versions(metric: str, per: str | None, member: str | None) -> dict[str, int]:
+    """What of a column's definition is recorded beside it: the metric's version, and its sampler's."""
+    found = {"version": registry.describe("metrics", metric).constants.get("version", 1)}
+    if per == "sampler" and member is not None:
+        found["sampler_version"] = registry.describe("samplers", member).constants.get("version", 1)
+    return found
 
 
 def lacking(metrics: tuple[str, ...], cell: Cell, record: Record) -> list[str]:
     """Columns that the suite asks for and the record does not have, or has by an older definition."""
     wanted = expected_metrics(metrics, cell)
-    return [name for name, version in wanted.items() if record.metrics.get(name, {}).get("version") != version]
+    return [name for name, parts in wanted.items() if not parts.items() <= record.metrics.get(name, {}).items()]
 
 
 def counts(planned: list[Planned]) -> dict[str, int]:

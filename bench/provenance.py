@@ -35,7 +35,7 @@ def provenance(device: torch.device, threads: int, precision: str, fingerprint: 
 def _code() -> dict[str, Any]:
     """Commit of the checkout bench runs from, and whether its Python differs from it; None outside of one."""
     commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
+    changes = _git("status", "--porcelain", "--untracked-files=normal", "--", "*.py")
     return {"bench": __version__, "git": commit, "dirty": None if changes is None else bool(changes)}
 
 

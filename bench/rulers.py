@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from . import inception
 from .datasets import Data
 from .errors import NotApplicable
+from .precision import double, matmul_precision
 from .suite import Train
 from .train import fit, to_float
 
@@ -89,9 +90,9 @@ class ClassifierNet:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) → float64 (N, 64)."""
-        batches = [self.model.features(to_float(b.to(self.device))).double() for b in images.split(BATCH)]
-        return torch.cat(batches)
+        """uint8 (N, C, H, W) → float64 (N, 64); in fp32 inside, whatever the cell was trained in."""
+        with matmul_precision("fp32"):
+            return torch.cat([double(self.model.features(to_float(b.to(self.device)))) for b in images.split(BATCH)])
 
     @torch.no_grad()
     def logits(self, features: Tensor) -> Tensor:

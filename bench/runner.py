@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from . import checkpoint, data, inception, registry
-from .errors import DataError
+from .errors import BenchError, DataError, UsageError
 from .executor import execute
 from .plan import Planned, counts, plan
 from .store import Record, Store
 from .suite import Cell, Choice, Suite
-from .task import Settings, Task, components, pick_device
+from .suite_grid import extent
+from .task import Settings, Task, components, pick_device, waits_for_weights
 
 MOST_STACKED = 16  #: seeds of one group on a GPU
 
@@ -63,9 +64,9 @@ def run(
     todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
     if todo:
         _check_inputs([p.cell for p in todo], suite, settings, on_event)
-    store.write_suite(suite.name, describe_suite(suite))
+    _write_suite(suite, store, on_event)
     _record_skips(suite, store)
-    tasks = _tasks(todo, suite, store, settings, force)
+    tasks = _tasks(todo, suite, store, settings, force, retry_failed, train)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
     summary, done = Summary(), 0
     try:
@@ -80,6 +81,15 @@ def run(
     ids = {p.cell.id for p in asked} - left
     summary.states = counts([p for p in plan(suite, store) if p.cell.id in ids])
     return summary
+
+
+def _write_suite(suite: Suite, store: Store, on_event: Callable[[Event], None]) -> None:
+    """Say which grid these results are of; a trial with `--set` never takes the place of the suite itself."""
+    if suite.overrides and suite.name in store.suites() and not store.suite(suite.name).get("overrides"):
+        words = "the report and `bench table` go on showing the suite without --set; --results DIR keeps a trial apart"
+        on_event(Event("note", f"{suite.name}: {words}"))
+        return
+    store.write_suite(suite.name, describe_suite(suite))
 
 
 def describe_suite(suite: Suite) -> dict[str, Any]:
@@ -124,18 +134,19 @@ def _todo(
     wanted |= {"failed"} if retry_failed else set()
     wanted |= {"done", "failed", "diverged"} if force else set()
     weights = inception.locate_weights(settings.data_root) is not None
-    found = [p for p in asked if p.state in wanted or (weights and _waits_for_weights(p))]
-    if train:
-        return found
-    return [p for p in found if (store.folder(suite.name, p.cell.id) / "checkpoint.safetensors").exists()]
+    found = [p for p in asked if p.state in wanted or (weights and p.record and waits_for_weights(p.record))]
+    return found if train else [p for p in found if _has_checkpoint(p.cell, suite, store)]
 
 
-def _waits_for_weights(planned: Planned) -> bool:
-    """A record without FID for want of weights is worth another look once they are there."""
-    if planned.record is None:
-        return False
-    families = [entry for entry in planned.record.metrics.values() if entry.get("family") in ("fid", "kid")]
-    return any(entry.get("reason") == inception.MISSING for entry in families)
+def _has_checkpoint(cell: Cell, suite: Suite, store: Store) -> bool:
+    """The cell's own, or that of a cell that was trained alike under another protocol."""
+    ids = [cell.id, _donors(suite, store).get(cell.train_id, cell.id)]
+    return any((store.folder(suite.name, i) / "checkpoint.safetensors").exists() for i in ids)
+
+
+def _donors(suite: Suite, store: Store) -> dict[str, str]:
+    """train_id → id of a finished cell trained so."""
+    return {r.training["train_id"]: r.id for r in store.records(suite.name) if "train_id" in r.training}
 
 
 def _check_inputs(
@@ -145,14 +156,26 @@ def _check_inputs(
     by_dataset = {dataset_key(c.dataset): c for c in cells}.values()
     entries = [(c.dataset_label, data.build(c.dataset.name, c.dataset.options)) for c in by_dataset]
     data.check(entries, settings.data_root, offline=settings.offline)
-    for cell in {c.group_key: c for c in cells}.values():
-        if cell.net is not None and cell.net.name == "timm":  # its model names are timm's own: try them now
-            checkpoint.build((3, 32, 32), cell.variant, cell.net, cell.likelihood, cell.latent_size, 10)
+    for cell in {(c.variant, c.net, c.latent_size): c for c in cells}.values():
+        _try_to_build(cell)
     if {"fid", "kid"} & set(suite.metrics):
         try:
             inception.fetch_weights(settings.data_root, settings.offline)
         except DataError as error:
             on_event(Event("note", f"fid and kid stay empty: {error}"))
+
+
+def _try_to_build(cell: Cell) -> None:
+    """What only the component itself can refuse (a timm model, a width of 0) is told before anything trains."""
+    if cell.net is None:
+        return
+    channels, size = extent(cell.dataset, "channels") or 3, extent(cell.dataset, "size") or 32
+    try:
+        checkpoint.build((channels, size, size), cell.variant, cell.net, cell.likelihood, cell.latent_size, 10)
+    except BenchError as error:
+        raise UsageError(f"{cell.title}: {error}") from error
+    except Exception as error:
+        raise UsageError(f"{cell.title} cannot be built: {type(error).__name__}: {error}") from error
 
 
 def _record_skips(suite: Suite, store: Store) -> None:
@@ -161,13 +184,21 @@ def _record_skips(suite: Suite, store: Store) -> None:
             store.write(Record(cell.id, suite.name, "skipped", cell.as_record(), cell.skip))
 
 
-def _tasks(todo: list[Planned], suite: Suite, store: Store, settings: Settings, force: bool) -> list[Task]:
+def _tasks(
+    todo: list[Planned],
+    suite: Suite,
+    store: Store,
+    settings: Settings,
+    force: bool,
+    retry_failed: bool,
+    train: bool,
+) -> list[Task]:
     """Groups of cells that differ only by seed, in the suite's order, at most as large as the device stacks."""
     groups: dict[str, list[Planned]] = {}
     for item in todo:
         groups.setdefault(item.cell.group_key, []).append(item)
-    trained = {r.training.get("train_id"): r.id for r in store.records(suite.name) if r.status == "done"}
-    fingerprints = {} if force else _fingerprints(store.records(suite.name))
+    trained = _donors(suite, store)
+    fingerprints = {} if force else _fingerprints(suite, store)
     size = MOST_STACKED if pick_device(settings.device).type == "cuda" else 1
     return [
         Task(
@@ -175,21 +206,39 @@ def _tasks(todo: list[Planned], suite: Suite, store: Store, settings: Settings, 
             tuple(p.cell for p in part),
             suite.metrics,
             fingerprints.get(dataset_key(part[0].cell.dataset)),
-            {p.cell.id: trained[p.cell.train_id] for p in part if p.cell.train_id in trained},
+            _others(part, trained),
             force,
+            retry_failed,
+            train,
         )
         for group in groups.values()
         for part in (group[i : i + size] for i in range(0, len(group), size))
     ]
 
 
-def _fingerprints(records: list[Record]) -> dict[str, str]:
-    """Dataset → fingerprint of the images that this suite's records were computed on."""
-    return {
-        dataset_key(Choice(r.cell["dataset"], r.cell.get("dataset_options", {}))): r.provenance["fingerprint"]
-        for r in records
-        if r.status == "done" and "fingerprint" in r.provenance
-    }
+def _others(part: list[Planned], trained: dict[str, str]) -> dict[str, str]:
+    """Cell id → id of another cell whose checkpoint it can use."""
+    found = {p.cell.id: trained.get(p.cell.train_id, p.cell.id) for p in part}
+    return {cell_id: donor for cell_id, donor in found.items() if donor != cell_id}
+
+
+def _fingerprints(suite: Suite, store: Store) -> dict[str, str]:
+    """Dataset → fingerprint of the images that this suite's cells were computed on.
+
+    Raises `DataError` where they were not all computed on the same: their numbers must not stand in one row.
+    """
+    ids, found = {cell.id for cell in suite.cells}, dict[str, str]()
+    for record in store.records(suite.name):
+        print_ = record.provenance.get("fingerprint")
+        if record.id not in ids or record.status != "done" or print_ is None:
+            continue
+        choice = Choice(record.cell["dataset"], record.cell.get("dataset_options", {}))
+        if found.setdefault(dataset_key(choice), print_) != print_:
+            raise DataError(
+                f"{suite.name}: cells on {record.cell.get('dataset_label')} were computed on different images "
+                f"({found[dataset_key(choice)]} and {print_}); `bench run --force` computes all of them anew"
+            )
+    return found
 
 
 def dataset_key(choice: Choice) -> str:

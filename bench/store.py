@@ -193,9 +193,14 @@ class Store:
             return True
         return False
 
+    def current(self, suite: str) -> list[Record]:
+        """The records of the grid in suite.json: without trials with `--set` and cells of earlier versions."""
+        ids = {entry["id"] for entry in self.suite(suite).get("cells", [])}
+        return [record for record in self.records(suite) if record.id in ids]
+
     def write_csv(self, suite: str) -> Path:
-        """Rebuild results.csv: a row a record, parameters first, then every metric's value."""
-        records = self.records(suite)
+        """Rebuild results.csv: a row a record of the grid, parameters first, then every metric's value."""
+        records = self.current(suite)
         path = self.suite_folder(suite) / "results.csv"
         write_bytes(path, csv_text([row(record) for record in records]).encode())
         return path
@@ -216,13 +221,16 @@ class Store:
 
 
 def row(record: Record) -> dict[str, Any]:
-    """A record as one flat row: id, status, parameters, metrics, seconds."""
-    names = ("dataset", "dataset_label", "variant", "label", "net", "likelihood", "latent_size", "seed")
+    """A record as one flat row: id, status, parameters with options and budget, metrics, seconds."""
+    names = ("dataset", "dataset_label", "variant", "label", "net", "net_label", "likelihood", "latent_size", "seed")
     flat: dict[str, Any] = {"id": record.id, "status": record.status, "reason": record.reason}
     flat |= {name: record.cell.get(name) for name in names}
+    for part, prefix in (("train", "train"), ("options", "option")):
+        flat |= {f"{prefix}_{k}": v for k, v in (record.cell.get(part) or {}).items()}
     flat |= {name: entry.get("value") for name, entry in record.metrics.items()}
     flat |= {name: record.training.get(name) for name in ("parameters", "epochs", "images_per_s")}
-    return flat | {f"{k}_seconds": v for k, v in record.timings.items() if isinstance(v, int | float)}
+    seconds = {f"{k}_seconds": v for k, v in record.timings.items() if isinstance(v, int | float)}
+    return flat | seconds | {"fingerprint": record.provenance.get("fingerprint")}
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:

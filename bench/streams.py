@@ -1,12 +1,13 @@
 """Randomness is an argument: a generator for each (seed, stream), so that no draw depends on what ran beside it.
 
-Streams in use: `init` (parameters), `order` (permutations of the train set), `noise` (what a variant draws in
+Streams in use: `init:<part>` (parameters), `order` (permutations of the train set), `noise` (what a variant draws in
 training), `test` (noise of test losses), `elbo`, `iw` (evaluation draws), `sampler:<name>` (generated codes).
 """
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -34,10 +35,30 @@ def numpy_rng(seed: int, stream: str) -> np.random.Generator:
 
 @contextmanager
 def initialising(seed: int) -> Iterator[None]:
-    """Within it, modules built on the CPU draw their parameters from the `init` stream; the global state is restored.
+    """Within it, modules built on the CPU draw their parameters from streams of `seed`; the global state is restored.
 
     torch's layers take no generator, hence the detour over a forked global one.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "init"))
-        yield
+    token = _initialising.set(seed)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "init"))
+            yield
+    finally:
+        _initialising.reset(token)
+
+
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Parameters made within it do not depend on what was made before: a stream for each part of a model.
+
+    So two variants of one seed share the initial decoder although their encoders have different heads, and differences
+    between them are paired. Outside of `initialising` it does nothing.
+    """
+    seed = _initialising.get()
+    if seed is not None:
+        torch.manual_seed(derive(seed, f"init:{name}"))
+    yield
+
+
+_initialising: ContextVar[int | None] = ContextVar("initialising", default=None)

@@ -79,12 +79,17 @@ def load(
 
     Raises `SuiteError` with every fault of the file, `UsageError` for what is wrong with the other arguments.
     """
-    path = Path(path)
-    document = read(path)
+    document = read(_located(Path(path)))
     for assignment in overrides:
         document.override(assignment)
-    suite = replace(_validate(path, document), overrides=tuple(overrides))
+    suite = replace(_validate(Path(document.name), document), overrides=tuple(overrides))
     return _select(suite, only, limit)
+
+
+def _located(path: Path) -> Path:
+    """The file itself; a bare name such as `digits` means `suites/digits.yaml` where that exists."""
+    named = Path("suites") / f"{path}.yaml"
+    return named if path.parent == Path() and not path.exists() and named.is_file() else path
 
 
 def _validate(path: Path, document: Document) -> Suite:

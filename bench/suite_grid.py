@@ -71,6 +71,7 @@ def _axes(raw: Any, at: At, document: Document) -> Axes | None:
     nets = [resolve("nets", e, where, document) for e, where in _entries(raw, "nets", at, ("mlp",))]
     shared = raw.get("likelihood")
     likelihood = None if shared is None else resolve("likelihoods", shared, (*at, "likelihood"), document)
+    _refuse_repeats(raw, at, document)
     if block is None or document.faults:
         return None
     axes = Axes(
@@ -78,6 +79,17 @@ def _axes(raw: Any, at: At, document: Document) -> Axes | None:
     )
     _refuse_idle_axes(axes, raw, document)
     return axes
+
+
+def _refuse_repeats(raw: dict[str, Any], at: At, document: Document) -> None:
+    """The same entry twice on one axis has no effect, and is more likely a slip."""
+    for key in ("datasets", "variants", "nets", "latent_sizes", "seeds"):
+        entries: Any = raw.get(key)
+        if not isinstance(entries, list):
+            continue
+        for i, entry in enumerate(entries):
+            if entry in entries[:i]:
+                document.fault((*at, key, i), "the same entry stands in this list already")
 
 
 def _entries(
@@ -189,7 +201,7 @@ def _cell(point: Point, axes: Axes, suite: str, train: Train, evaluate: Evaluate
 
 def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_size: int) -> str | None:
     """Why a combination makes no sense, as far as the components' constants tell; None where it does."""
-    channels, size = (_extent(dataset, key) for key in ("channels", "size"))
+    channels, size = (extent(dataset, key) for key in ("channels", "size"))
     if _constant("variants", variant, "needs_labels", False) and not _constant(
         "datasets", dataset, "labelled", True
     ):
@@ -206,7 +218,7 @@ def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_siz
     return None
 
 
-def _extent(dataset: Choice, key: str) -> int | None:
+def extent(dataset: Choice, key: str) -> int | None:
     """The dataset's size or channels: what an option says, else what the class says."""
     return dataset.options.get(key) or _constant("datasets", dataset, key, None)
 

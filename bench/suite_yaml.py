@@ -232,7 +232,8 @@ class _Builder:
         if kind not in _SCALARS:
             self.document.fault(at, f"the tag {node.tag} means nothing here")
             return node.value
-        return _SCALARS[kind](node.value)
+        folded = isinstance(node, ScalarNode) and node.style == ">"
+        return _SCALARS[kind](node.value.replace("\a", "") if folded else node.value)  # \a: the parser's fold marks
 
 
 def _integer(text: str) -> int | str:

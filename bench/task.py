@@ -5,22 +5,26 @@ trained but not recorded is evaluated from its checkpoint the next time.
 """
 
 import os
+import re
 import shutil
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from . import checkpoint, data, evaluate, rulers
+from . import checkpoint, data, evaluate, inception, rulers
 from .artefacts import Rulers
 from .datasets import Data
-from .errors import DataError, ResultError
+from .errors import BenchError, DataError, ResultError, UsageError
+from .memory import keep_freed_memory
 from .plan import lacking
 from .provenance import provenance
 from .registry import describe
@@ -50,6 +54,8 @@ class Task:
     fingerprint: str | None = None  #: what the dataset must be, if earlier cells say so
     donors: dict[str, str] = field(default_factory=dict)
     force: bool = False  #: train and evaluate anew whatever is there
+    retry: bool = False  #: compute failed cells again
+    train: bool = True  #: False: evaluate what has a checkpoint, and leave the rest alone
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class _Trained:
     model: Any
     training: dict[str, Any]
     diverged: str | None = None
+    own: bool = False  #: read from the cell's own checkpoint, so that what it was measured before still holds
 
 
 def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
@@ -75,18 +82,23 @@ def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
 
     worker: its number, which chooses its GPU. Raises `DataError` (the run cannot go on); other errors are recorded.
     """
+    keep_freed_memory()
     store, device = Store(settings.results), pick_device(settings.device, worker)
-    with ExitStack() as claims, _threads(settings.threads):
+    with _alone, ExitStack() as claims, _threads(settings.threads):
         held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
-        cells = [c for c in held if task.force or not _finished(store, task, c)]
+        cells = [c for c in held if not _finished(store, task, c, settings)]
         if not cells:
             return []
         loaded = _load(cells[0], settings, task.fingerprint)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         try:
             trained = _train(cells, loaded, task, store, settings, device)
         except Exception as error:  # whatever breaks a cell is recorded as its result
             return [_fail(cell, error, task, store) for cell in cells]
-        return [_settle(c, trained[c.id], loaded, task, store, settings, device) for c in cells]
+        return [
+            _settle(c, trained[c.id], loaded, task, store, settings, device) for c in cells if c.id in trained
+        ]
 
 
 def components(cell: Cell) -> dict[str, Choice]:
@@ -96,23 +108,36 @@ def components(cell: Cell) -> dict[str, Choice]:
 
 
 def pick_device(name: str, worker: int = 0) -> torch.device:
-    """`auto`: this worker's GPU if there is one, then Apple's, else the CPU. Raises `DataError` for an absent GPU."""
+    """`auto`: this worker's GPU if there is one, else the CPU (Apple's GPUs are used only when asked for).
+
+    Raises `UsageError` for a name that is none, or a device this machine does not have.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name}: expected auto, cpu, mps, cuda or cuda:0")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DataError(f"--device {name}: torch sees no CUDA device on this machine")
-    if name == "cuda":
-        name = f"cuda:{worker % torch.cuda.device_count()}"
-    return torch.device(name)
+        name = "cuda" if gpus else "cpu"
+    if name.startswith("cuda") and int(name[5:] or 0) >= gpus:
+        raise UsageError(f"--device {name}: torch sees {gpus or 'no'} CUDA device{'s' * (gpus > 1)} on this machine")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: torch sees no Apple GPU on this machine")
+    return torch.device(f"cuda:{worker % gpus}" if name == "cuda" else name)
 
 
-def _finished(store: Store, task: Task, cell: Cell) -> bool:
-    """True if another process finished the cell between planning and now."""
+def _finished(store: Store, task: Task, cell: Cell, settings: Settings) -> bool:
+    """True if another process settled the cell between planning and now."""
     record = store.record(task.suite, cell.id)
-    if record is None or record.status != "done":
+    if record is None or task.force:
         return False
-    waiting = any("reason" in entry for entry in record.metrics.values())
-    return not waiting and not lacking(task.metrics, cell, record)
+    if record.status == "failed":
+        return not task.retry
+    waits = waits_for_weights(record) and inception.locate_weights(settings.data_root) is not None
+    return record.status == "diverged" or not (waits or lacking(task.metrics, cell, record))
+
+
+def waits_for_weights(record: Record) -> bool:
+    """A record without FID for want of weights is worth another look once they are there."""
+    return any(entry.get("reason") == inception.MISSING for entry in record.metrics.values())
 
 
 def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
@@ -140,7 +165,7 @@ def _train(
             if found is not None:
                 ready[cell.id] = found
     fresh = [c for c in cells if c.id not in ready]
-    if fresh:
+    if fresh and task.train:
         first = fresh[0]
         results = fit(lambda: _build(first, loaded), loaded, first.train, [c.seed for c in fresh], device=device)
         for cell, fitted in zip(fresh, results, strict=True):
@@ -185,10 +210,14 @@ def _from_checkpoint(
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return None
-    training = checkpoint.read_header(path)
-    if training.get("train_id") != cell.train_id or training.get("fingerprint") != loaded.fingerprint():
+    try:
+        training = checkpoint.read_header(path)
+        if training.get("train_id") != cell.train_id or training.get("fingerprint") != loaded.fingerprint():
+            return None
+        model = checkpoint.restore(_build(cell, loaded), path).to(device)
+    except ResultError:  # a damaged file is as good as none: the cell is trained again
         return None
-    return _Trained(checkpoint.restore(_build(cell, loaded), path).to(device), training)
+    return _Trained(model, training, own=cell.id not in task.donors)
 
 
 def _adopt(cell: Cell, task: Task, store: Store) -> None:
@@ -251,8 +280,8 @@ def _evaluate(
     common["about"]["metrics"] = _metric_lines(result.metrics)
     common["provenance"]["rulers"] = feature_nets.describe()
     before = store.record(task.suite, cell.id)
-    if before is not None and before.status == "done":  # a metric the suite no longer asks for is still a result
-        result.metrics = {**before.metrics, **result.metrics}
+    if before is not None and before.status == "done" and trained.own and not task.force:
+        result.metrics = {**before.metrics, **result.metrics}  # what the suite no longer asks for is still a result
         common["about"]["metrics"] = _metric_lines(result.metrics)
     store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
     (folder / "error.txt").unlink(missing_ok=True)
@@ -261,12 +290,19 @@ def _evaluate(
 
 
 def _fail(cell: Cell, error: Exception, task: Task, store: Store) -> Outcome:
-    """Record a failure; the whole traceback goes beside it."""
-    reason = str(error) if isinstance(error, ResultError) else f"{type(error).__name__}: {error}"
+    """Record a failure, the whole traceback beside it."""
+    reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
     text = "".join(traceback.format_exception(error))
     write_bytes(store.folder(task.suite, cell.id) / "error.txt", text.encode())
-    store.write(Record(cell.id, task.suite, "failed", cell.as_record(), reason))
+    record_failure(cell, reason, task, store)
     return Outcome(cell, "failed", reason)
+
+
+def record_failure(cell: Cell, reason: str, task: Task, store: Store) -> None:
+    """Write a failed record, unless the cell has results already: those are never replaced by a failure."""
+    before = store.record(task.suite, cell.id)
+    if before is None or before.status != "done":
+        store.write(Record(cell.id, task.suite, "failed", cell.as_record(), reason))
 
 
 def _about(cell: Cell, loaded: Data) -> dict[str, Any]:
@@ -282,7 +318,7 @@ def _about(cell: Cell, loaded: Data) -> dict[str, Any]:
         "fingerprint": loaded.fingerprint(),
         "classes": list(loaded.classes),
         "shape": list(loaded.shape),
-        "train": len(loaded.train),
+        "train": min(cell.train.train_images or len(loaded.train), len(loaded.train)),
         "test": len(loaded.test),
     }
     return about
@@ -313,8 +349,14 @@ def _feature_nets(loaded: Data, settings: Settings, device: torch.device) -> Rul
     return _kept_feature_nets[key]
 
 
+_alone = threading.Lock()  #: precision and thread counts belong to the process: one task at a time in it
+
+
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
+    # Only libraries that are loaded can be limited, and the first cell of a process must not be an exception.
+    for module in ("scipy.linalg", "sklearn.cluster"):
+        import_module(module)
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

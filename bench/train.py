@@ -15,7 +15,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,10 +23,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from .datasets import Data, Split
+from .precision import autocast, double, matmul_precision
 from .streams import generator, initialising
 from .suite import Train
 
-TEST_BATCH = 1000  #: images of a test-loss batch; the loss is a mean over images, so the size changes rounding only
+TEST_BATCH = 1000  #: images of a test-loss batch, over all seeds of a group; its size changes rounding only
 
 
 class Trainable(Protocol):
@@ -85,7 +85,7 @@ def fit(
         group_size = 1
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
     fitted: list[Fitted] = []
-    with _matmul_precision(budget.precision), torch.enable_grad():
+    with matmul_precision(budget.precision), torch.enable_grad():
         for start in range(0, len(seeds), size):
             group = seeds[start : start + size]
             fitted += _fit_group([_built(build, s).to(device) for s in group], train, test, budget, group, on_epoch)
@@ -153,7 +153,10 @@ def _fit_group(
         train_terms = _train_epoch(stack, stepper, train, permutation, budget, noises, bad)
         _wait(device)
         seconds = time.perf_counter() - start
-        rows = _rows(epoch, seconds, train_terms, _test_terms(stack, test, seeds))
+        test_terms = _test_terms(stack, test, seeds)
+        # The last update of an epoch is seen by the test loss alone.
+        bad.copy_(torch.where((bad < 0) & ~test_terms["loss"].isfinite().to(device), stepper.count, bad))
+        rows = _rows(epoch, seconds, train_terms, test_terms)
         first_bad = bad.tolist()
         for result, row, step in zip(results, rows, first_bad, strict=True):
             _record_epoch(result, row, seconds / len(seeds), steps, len(train), step)
@@ -206,7 +209,7 @@ def _test_terms(stack: "_Stack", test: Split, seeds: Sequence[int]) -> dict[str,
     """Mean test terms, (S,), with the same noise after every epoch."""
     device, totals = test.images.device, dict[str, Tensor]()
     noises = [generator(s, "test", device) for s in seeds]
-    for index in torch.arange(len(test), device=device).split(TEST_BATCH):
+    for index in torch.arange(len(test), device=device).split(max(1, TEST_BATCH // len(seeds))):
         x, y = to_float(test.images[index]), _labels(test, index)
         noise = _stacked([stack.draw(x, g) for g in noises])
         terms = stack.terms(x.expand(len(seeds), *x.shape), y.expand(len(seeds), *y.shape), noise)
@@ -220,7 +223,7 @@ def _labels(split: Split, index: Tensor) -> Tensor:
 
 def _accumulate(totals: dict[str, Tensor], terms: dict[str, Tensor], n: int) -> None:
     for name, value in terms.items():
-        term = value.detach().double() * n
+        term = double(value.detach()) * n
         totals[name] = totals[name] + term if name in totals else term
 
 
@@ -295,7 +298,7 @@ class _One:
         return self.model.draw(x, generator)
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        with _autocast(x.device, self.half):
+        with autocast(x.device, self.half):
             terms = self.model(x[0], y[0], _first(noise))
         return {name: value.unsqueeze(0) for name, value in terms.items()}
 
@@ -326,12 +329,12 @@ class _Many:
         return self.models[0].draw(x, generator)
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        with _autocast(x.device, self.half):
+        with autocast(x.device, self.half):
             return self.call(self.params, self.buffers, x, y, noise)
 
     def clip(self, norm: float) -> None:
         grads = [p.grad for p in self.params.values() if p.grad is not None]
-        total = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()  # (S,)
+        total = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in grads]).sum(0).sqrt()  # (S,)
         scale = (norm / (total + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_, for each seed alone
         for g in grads:
             g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))
@@ -354,24 +357,6 @@ def _stacked(noises: list[Any]) -> Any:
 
 def _first(noise: Any) -> Any:
     return noise[0] if isinstance(noise, Tensor) else tuple(_first(part) for part in noise)
-
-
-def _autocast(device: torch.device, half: bool) -> torch.autocast:
-    """bf16 inside nets, float32 parameters. Opened anew for each step: it keeps copies of weights until it closes."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)
-
-
-@contextmanager
-def _matmul_precision(name: str) -> Iterator[None]:
-    """fp32 means fp32 on every device; tf32 only where a suite declares it."""
-    matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = name == "tf32"
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = cudnn
 
 
 def _wait(device: torch.device) -> None:

@@ -9,12 +9,10 @@ from markupsafe import Markup
 
 from .charts import Line, line_chart, scatter
 from .data import Cell, Suite, coordinates, embeddings, flatten, history, mapping, number, words
-from .gallery import caption, class_names, spaces
+from .gallery import caption, class_names, space_title, spaces
 from .pictures import Picture, halves, read
 from .tables import ARROWS
 from .words import command, figure
-
-SPACES = {"latent": "Codes", "tsne": "t-SNE of the codes", "umap": "UMAP of the codes"}
 
 
 def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]) -> dict[str, bytes]:
@@ -28,7 +26,7 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
         root="../../../", suite=suite, cell=cell, record=cell.record, caption=caption(cell),
         siblings=neighbours, unreadable=_unreadable(cell, pictures, rows, arrays),
         metrics=_metrics(cell), curves=_curves(cell, rows or [], hues), pictures=[_view(p) for p in pictures],
-        maps=[(space, SPACES.get(space, space)) for space in maps], classes=class_names(cell.record),
+        maps=[(space, _space(cell, space)) for space in maps], classes=class_names(cell.record),
         parameters=_parameters(cell), provenance=_provenance(cell),
         command=command(suite.name, cell.cell, suite.overrides),
         about=[(kind, mapping(cell.record.about.get(kind))) for kind in ("variant", "net", "likelihood")],
@@ -59,11 +57,15 @@ def _view(picture: Picture) -> dict[str, Any]:
             "height": picture.height}  # fmt: skip
 
 
+def _space(cell: Cell, space: str) -> str:
+    return space_title(space, coordinates(cell.cell)["latent_size"])
+
+
 def _maps(cell: Cell, arrays: dict[str, np.ndarray] | None) -> dict[str, str]:
     assert cell.record is not None
     names, said = class_names(cell.record), caption(cell)
     return {
-        space: scatter(arrays[space], arrays["labels"], names, f"{SPACES.get(space, space)}: {said}", space == "latent")
+        space: scatter(arrays[space], arrays["labels"], names, f"{_space(cell, space)}: {said}", space == "latent")
         for space in spaces(arrays)
         if arrays
     }

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup, escape
 
+from bench import registry
+
 #: Ten hues that stay apart under the common colour-vision deficiencies, on a light and on a dark ground
 #: (after Okabe & Ito 2008 and Tol's notes, darkened or lightened for contrast). The stylesheet has them too.
 LIGHT = (
@@ -39,6 +41,9 @@ DARK = (
     "#aaaaaa",
 )
 
+#: Widths, in pixels, of lines that share a hue: the first, the second, all others.
+WEIGHTS = (2.0, 4.0, 1.0)
+
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 36
 MAP = 400  #: side of a map
@@ -58,19 +63,30 @@ class Line:
 
 
 def colours(labels: Iterable[str]) -> dict[str, int]:
-    """A colour number for each label: the one its name hashes to, or the next free one.
+    """A colour number for each label: its hue, plus ten times its place among the labels of that hue.
 
-    The name decides, not the place in a list, so that a label keeps its colour when others come and go.
+    The label alone decides its hue, so that it keeps its colour when others come and go: a variant's own name has
+    the hue of its place in the registry, any other label one that it hashes to among those left. Two labels may
+    so share a hue; their lines then differ in width (`WEIGHTS`), as which place they have says.
 
     >>> colours(["vae", "ae"])["vae"] == colours(["vae"])["vae"]
     True
     """
-    taken: dict[str, int] = {}
+    found: dict[str, int] = {}
+    shared = [0] * len(LIGHT)
     for label in sorted(set(labels)):
-        slot = zlib.crc32(label.encode()) % len(LIGHT)
-        free = [s % len(LIGHT) for s in range(slot, slot + len(LIGHT)) if s % len(LIGHT) not in taken.values()]
-        taken[label] = free[0] if free else slot
-    return taken
+        hue = _hue(label)
+        found[label] = hue + len(LIGHT) * min(shared[hue], len(WEIGHTS) - 1)
+        shared[hue] += 1
+    return found
+
+
+def _hue(label: str) -> int:
+    known, hues = registry.names("variants"), len(LIGHT)
+    if label in known:
+        return known.index(label) % hues
+    left = range(len(known), hues) if len(known) <= hues // 2 else range(hues)
+    return left[zlib.crc32(label.encode()) % len(left)]
 
 
 def line_chart(lines: Sequence[Line], x_label: str, y_label: str, alt: str) -> Markup:

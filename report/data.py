@@ -115,7 +115,7 @@ def load(results: Path, name: str) -> Suite:
         references=tuple(r for r in listed(content, "references") if isinstance(r, dict)),
         groups=_groups(cells),
         stale=stale,
-        overrides=tuple(words(o, 300) for o in listed(content, "overrides")),
+        overrides=tuple(words(o, 2000) for o in listed(content, "overrides")),
         claims=tuple(listed(content, "claims")),
         points=tuple(points(content, records.values())),
     )
@@ -220,6 +220,18 @@ def embeddings(record: Record) -> dict[str, np.ndarray] | None:
         return record.embeddings() or {}
     except ResultError:
         return None
+
+
+def fingerprint(record: Record) -> str:
+    """What the record says its images were, "" if it says nothing."""
+    dataset = mapping(record.about.get("dataset"))
+    return words(record.provenance.get("fingerprint") or dataset.get("fingerprint"))
+
+
+def commit(record: Record) -> str:
+    """The commit a record was made with: "2f6d5a0757", or "2f6d5a0757, modified"; "" if it says none."""
+    found = words(record.provenance.get("git"), 40)[:10]
+    return f"{found}, modified" if found and record.provenance.get("dirty") is True else found
 
 
 def day(record: Record) -> str:

@@ -47,7 +47,8 @@ def _gallery_entry(group: Group, cell: Cell) -> dict[str, Any]:
         "at": group.at, "cell": cell, "caption": caption(cell),
         "restored": {"width": strips.width, "height": strips.height // 2} if strips else None,
         "samples": [{"sampler": p.sampler, "width": p.width, "height": p.height} for p in found if p.sampler],
-        "maps": [{"space": space} for space in spaces(embeddings(cell.record))],
+        "maps": [{"space": space, "title": space_title(space, group.at["latent_size"])}
+                 for space in spaces(embeddings(cell.record))],
         "classes": class_names(cell.record),
     }  # fmt: skip
 
@@ -57,6 +58,13 @@ def spaces(arrays: dict[str, np.ndarray] | None) -> list[str]:
     found = arrays or {}
     shape = (len(found.get("labels", ())), 2)
     return [n for n, a in found.items() if n != "labels" and NAME.fullmatch(n) and a.shape == shape]
+
+
+def space_title(space: str, latent_size: object) -> str:
+    """What a map shows; codes of more than two dimensions are drawn on their first two principal components."""
+    plane = "First two principal components of the codes"
+    latent = plane if isinstance(latent_size, int) and latent_size > 2 else "Codes"
+    return {"latent": latent, "tsne": "t-SNE of the codes", "umap": "UMAP of the codes"}.get(space, space)
 
 
 def class_names(record: Record) -> list[str]:

@@ -1,18 +1,22 @@
 """One configuration's numbers under one metric: a value per seed, and every gap with its reason."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from bench.stats import Summary, summarise
+from bench.store import Record
 
-from .data import Cell, Group, mapping, number, words
+from .data import Cell, Coordinates, Group, fingerprint, mapping, number, whole, words
 
 #: How the absence of a number is called.
 GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "failed", "diverged": "diverged"}
 
 Key = tuple[tuple[str, str], ...]  #: what must agree before two values may be compared
+
+#: Parts of every key that are told only where they clash.
+QUIET = ("version", "sampler_version", "data")
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,22 @@ class Gap:
 class Value:
     """One configuration's numbers under one metric: a value per seed, and the gaps."""
 
+    group: Group
     seeds: dict[int, float]
-    planned: int  #: seeds that were to be trained (all but the skipped)
     gaps: tuple[Gap, ...] = ()
     key: Key = ()
-    counted: str = ""  #: how many images (or points) each value is over
-    ids: dict[int, str] | None = None  #: seed -> cell id
+    images: tuple[int, ...] = ()  #: over how many images (or points) a seed's value is; several if seeds differ
+    at: Coordinates = field(default_factory=dict)  #: the group's coordinates, and the member of a metric family
     best: bool = False
 
     @cached_property
     def summary(self) -> Summary | None:
         return summarise([self.seeds[seed] for seed in sorted(self.seeds)]) if self.seeds else None
+
+    @property
+    def planned(self) -> int:
+        """Seeds that were to be trained (all but the skipped)."""
+        return len(self.group.planned)
 
     @property
     def complete(self) -> bool:
@@ -48,6 +57,16 @@ class Value:
     def state(self) -> str:
         """ "done", or what keeps it from having a number."""
         return "done" if self.seeds else (self.gaps[0].state if self.gaps else "n/a")
+
+    @property
+    def records(self) -> list[Record]:
+        """The records that the numbers are from, in the order of the seeds."""
+        return [cell.record for cell in self.group.cells if cell.record and cell.seed in self.seeds]
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the cells that the numbers are from."""
+        return [record.id for record in self.records]
 
 
 def gap_texts(value: Value | None) -> list[str]:
@@ -61,28 +80,32 @@ def _gap_text(gap: Gap) -> str:
     return reason if gap.state == "missing" else f"{GAPS.get(gap.state, gap.state)}: {reason}"
 
 
-def measure(group: Group, name: str) -> Value:
-    """The values of metric `name` over a group's seeds, with every gap and its reason."""
+def measure(group: Group, name: str, member: str | None = None) -> Value:
+    """The values of metric `name` over a group's seeds, with every gap and its reason.
+
+    member: the sampler or space that the metric is of, for its coordinates.
+
+    There are none at all where seeds were measured under different keys, such as on different images.
+    """
     seeds: dict[int, float] = {}
-    keys: dict[Key, list[int]] = {}
+    keys: dict[Key, None] = {}
     gaps: dict[tuple[str, str], list[int]] = {}
-    counted: set[str] = set()
+    images: set[int] = set()
     for cell in group.cells:
         value, why = _read(cell, name)
-        if value is None:
+        if value is None or cell.record is None:
             gaps.setdefault(why, []).append(cell.seed)
             continue
-        entry = mapping(cell.record.metrics[name]) if cell.record else {}
+        entry = mapping(cell.record.metrics[name])
         seeds[cell.seed] = value
-        keys.setdefault(_key(entry), []).append(cell.seed)
-        counted.add(words(entry.get("n")))
+        keys.setdefault(_key(entry, cell.record))
+        images |= {n for n in [whole(entry.get("n"))] if n is not None}
     if len(keys) > 1:
         gaps["n/a", f"seeds measured differently ({_key_clash(keys)})"] = sorted(seeds)
         seeds = {}
-    ids = {cell.seed: cell.id for cell in group.cells}
     found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
     key = next(iter(keys)) if len(keys) == 1 else ()
-    return Value(seeds, len(group.planned), found, key, ", ".join(sorted(counted)), ids)
+    return Value(group, seeds, found, key, tuple(sorted(images)), {**group.at, "member": member})
 
 
 def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
@@ -96,10 +119,12 @@ def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
     return value, ("n/a", words(entry.get("reason"), 300) or "not a finite number")
 
 
-def _key(entry: dict[str, Any]) -> Key:
-    """What must agree before two values may be compared."""
+def _key(entry: dict[str, Any], record: Record) -> Key:
+    """What must agree before two values may be compared: the metric's own key, its versions, the images."""
     parts = {words(k): words(v) for k, v in mapping(entry.get("key")).items()}
-    return tuple(sorted((parts | {"version": words(entry.get("version", 1))}).items()))
+    parts |= {name: words(entry.get(name, 1)) for name in ("version", "sampler_version")}
+    parts["data"] = fingerprint(record)
+    return tuple(sorted(parts.items()))
 
 
 def _key_clash(keys: Iterable[Key]) -> str:
@@ -109,5 +134,5 @@ def _key_clash(keys: Iterable[Key]) -> str:
 def key_text(key: Iterable[tuple[str, str]], among: Iterable[Key]) -> str:
     """The parts of a key that differ among several, as words: "likelihood bernoulli"."""
     every = [dict(other) for other in among]
-    differing = [(k, v) for k, v in key if len({other.get(k) for other in every}) > 1]
+    differing = [(k, v or "unknown") for k, v in key if len({other.get(k) for other in every}) > 1]
     return ", ".join(f"{k} {v}" for k, v in differing)

@@ -22,7 +22,7 @@ from bench.errors import UsageError, did_you_mean
 from bench.store import CELL_ID, Record, Store
 
 from . import cell_page, index_page, suite_page
-from .charts import DARK, LIGHT, colours
+from .charts import DARK, LIGHT, WEIGHTS, colours
 from .data import Cell, Suite, coordinates, load
 from .words import figure, linked, paragraphs
 
@@ -36,7 +36,8 @@ Files = dict[str, bytes]  #: path below the site -> content
 def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
     """Build the site of all suites under `results`, or of those named, into `out`; returns its index.html.
 
-    Raises `UsageError` for a suite without results and `ResultError` for records that cannot be read.
+    Raises `UsageError` for a suite without results or a folder that has none at all, and `ResultError` for records
+    that cannot be read; then nothing that is in `out` is touched.
     """
     results, out = Path(results), Path(out)
     loaded = [load(results, name) for name in _names(Store(results), suites)]
@@ -78,6 +79,10 @@ def environment() -> Environment:
 
 def _names(store: Store, wanted: list[str] | None) -> list[str]:
     known = store.suites()
+    if not known:
+        lacks = "holds no results of any suite" if store.root.is_dir() else "does not exist"
+        hint = "`bench run SUITE` makes some, --results names another folder"
+        raise UsageError(f"the results folder {store.root} {lacks}; {hint}")
     for name in wanted or []:
         if name not in known:
             raise UsageError(f"no results of suite {name!r} under {store.root}{did_you_mean(name, known, 'suites')}")
@@ -96,10 +101,14 @@ def _static(name: str) -> bytes:
 
 
 def palette() -> str:
-    """The hues of `charts` as custom properties, and a class for each."""
+    """The hues of `charts` as custom properties, and a class for each hue and width of line."""
     light = "".join(f"--k{i}:{c};" for i, c in enumerate(LIGHT))
     dark = "".join(f"--k{i}:{c};" for i, c in enumerate(DARK))
-    classes = "".join(f".k{i}{{--hue:var(--k{i})}}\n" for i in range(len(LIGHT)))
+    classes = "".join(
+        f".k{i + len(LIGHT) * place}{{--hue:var(--k{i});--weight:{weight}px}}\n"
+        for place, weight in enumerate(WEIGHTS)
+        for i in range(len(LIGHT))
+    )
     night = f"@media (prefers-color-scheme: dark) {{:root{{{dark}}}}}"
     return f":root{{{light}}}\n{night}\n@media print {{:root{{{light}}}}}\n{classes}"
 

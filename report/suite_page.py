@@ -7,16 +7,17 @@ from typing import Any
 
 from jinja2 import Environment
 
-from bench.stats import summarise
-from bench.store import Record, csv_text, row
+from bench.store import csv_text, row
 
-from . import claims_section, formats, tables
-from .charts import Line, line_chart, strip
-from .data import Group, Suite, history, mapping, number, whole, words
+from . import claims_section, formats, said, tables
+from .charts import strip
+from .conditions import override_flags
+from .curves import curves
+from .data import Suite, mapping, whole
 from .gallery import galleries
-from .measure import GAPS, Value, gap_texts, measure
+from .measure import GAPS, QUIET, Value
+from .published import published
 from .tables import Place, Table, shown
-from .words import figure
 
 WIDE = 6  #: columns; a wider table is cut by dataset
 COPIES = {"latex": "tex", "markdown": "md", "csv": "csv"}
@@ -33,7 +34,7 @@ def files(env: Environment, suite: Suite, hues: dict[str, int]) -> dict[str, byt
         groups=suite.groups, states=_states(suite), facts=_facts(suite), claims=claims_section.view(suite),
     )  # fmt: skip
     made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
-    made[f"{base}/suite.yaml"] = suite.text.encode()
+    made[f"{base}/suite.yaml"] = _source(suite).encode()
     for table in built:
         for name, content in _copies(table, names[table.id]).items():
             made[f"{base}/tables/{name}"] = content
@@ -67,6 +68,12 @@ def _results(suite: Suite) -> bytes:
     return csv_text([row(record) for record in suite.records]).encode()
 
 
+def _source(suite: Suite) -> str:
+    """The suite's file as it was run: what was overridden stands above it, as comments."""
+    head = [f"# run with --set {override}" for override in suite.overrides]
+    return "\n".join([*head, suite.text])
+
+
 def _states(suite: Suite) -> dict[str, int]:
     counts = {state: suite.count(state) for state in ("done", "failed", "diverged", "skipped", "missing")}
     return {state: n for state, n in counts.items() if n or state == "done"}
@@ -86,6 +93,7 @@ def _facts(suite: Suite) -> dict[str, str]:
     facts["Epochs"] = ", ".join(map(str, epochs))
     facts["Measured"] = suite.created
     facts["Suite digest"] = suite.digest[:12]
+    facts["Run with"] = override_flags(suite.overrides)
     return {name: text for name, text in facts.items() if text}
 
 
@@ -99,7 +107,7 @@ def table_view(table: Table, name: str) -> dict[str, Any]:
     rows = []
     for place in table.rows:
         cells = [_cell_view(table, place, column, ranges[column]) for column in table.columns]
-        rows.append({"heads": formats.names(place), "cells": cells, "label": dict(place).get("label")})
+        rows.append({"heads": said.names(place), "cells": cells, "label": dict(place).get("label")})
     return {"table": table, "name": name, "levels": levels, "rows": rows, "file": f"tables/{name}",
             "headings": [*map(table.axis, table.row_axes)],
             "column_headings": [*map(table.axis, table.column_axes)]}  # fmt: skip
@@ -107,8 +115,8 @@ def table_view(table: Table, name: str) -> dict[str, Any]:
 
 def _heads(table: Table, level: int) -> list[tuple[str, int]]:
     if level < len(table.column_axes) - 1:
-        return formats.column_spans(table, level)
-    return [(formats.names(column)[level], 1) for column in table.columns]
+        return said.column_spans(table, level)
+    return [(said.head_word(column[level]), 1) for column in table.columns]
 
 
 def _range(values: Iterable[Value]) -> tuple[float, float]:
@@ -138,127 +146,10 @@ def _tooltip(value: Value, decimals: int) -> str:
     lines += [
         f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})" for g in value.gaps
     ]
-    lines += [f"{k}: {v}" for k, v in value.key if k != "version"]
-    return "\n".join([*lines, f"over {value.counted} images"] if value.counted else lines)
+    lines += [f"{k}: {v}" for k, v in value.key if k not in QUIET]
+    return "\n".join([*lines, *(f"over {n} images" for n in value.images)])
 
 
 def _first_cell(value: Value) -> str:
     """The page of the first seed with a number."""
-    return value.ids[next(iter(value.seeds))] if value.ids and value.seeds else ""
-
-
-# -- published beside obtained
-
-
-def published(suite: Suite) -> list[dict[str, Any]]:
-    """Each published value with the configurations of this suite that it can be put beside."""
-    return [view for reference in suite.references for view in _published(suite, reference)]
-
-
-def _published(suite: Suite, reference: dict[str, Any]) -> list[dict[str, Any]]:
-    metric, value = words(reference.get("metric")), number(reference.get("value"))
-    if value is None:
-        return []
-    groups = [group for group in suite.groups if _matches(reference, group)]
-    found: list[tuple[Group | None, Value | None]] = [(group, measure(group, metric)) for group in groups]
-    return [_beside(reference, metric, value, group, measured) for group, measured in found or [(None, None)]]
-
-
-def _matches(reference: dict[str, Any], group: Group) -> bool:
-    """True where every coordinate that the reference names is the group's."""
-    cell = group.cells[0].cell
-    names = ("variant", "label", "net", "likelihood", "latent_size", "dataset")
-    for name in (n for n in names if reference.get(n) is not None):
-        here = (cell.get(name), cell.get(f"{name}_label"))
-        if reference[name] not in here:
-            return False
-    return True
-
-
-def _beside(
-    reference: dict[str, Any], metric: str, value: float, group: Group | None, measured: Value | None
-) -> dict[str, Any]:
-    summary = measured.summary if measured else None
-    comparable = reference.get("comparable") is True
-    decimals = tables._decimals([measured]) if measured and summary else 2
-    half = f" ± {shown(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
-    gaps = "; ".join(gap_texts(measured)) if measured else "no such cell in this suite"
-    at = group.at if group else {n: words(reference.get(n)) for n in ("label", "dataset", "latent_size", "net")}
-    return {
-        "label": at.get("label") or words(reference.get("variant")), "net": at.get("net") or "–",
-        "dataset": at.get("dataset"), "latent_size": at.get("latent_size") or "–", "metric": metric,
-        "published": figure(value, 7), "source": words(reference.get("source"), 400),
-        "protocol": words(reference.get("protocol"), 600), "comparable": comparable,
-        "because": words(reference.get("because"), 600),
-        "obtained": f"{shown(summary.mean, decimals)}{half}" if summary else "",
-        "n": f"n = {summary.n}" if summary else "", "gaps": gaps,
-        "difference": _signed(summary.mean - value, decimals) if summary and comparable else "",
-    }  # fmt: skip
-
-
-def _signed(value: float, decimals: int) -> str:
-    return ("+" if value > 0 else "") + shown(value, decimals)
-
-
-# -- curves
-
-
-def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
-    """Panels by dataset, latent size and likelihood: losses of different likelihoods share no axis."""
-    found: dict[str, dict[tuple[Any, ...], list[tuple[Group, list[Record]]]]] = {}
-    for group in suite.groups:
-        settled = [cell.record for cell in group.cells if cell.record and cell.status in ("done", "diverged")]
-        records = [record for record in settled if history(record)]
-        if records:
-            panel = (group.at["latent_size"], group.at["likelihood"])
-            found.setdefault(str(group.at["dataset"]), {}).setdefault(panel, []).append((group, records))
-    return [view for dataset, panels in found.items() if (view := _curves(dataset, panels, hues))["panels"]]
-
-
-def _curves(dataset: str, panels: dict[tuple[Any, ...], list[Any]], hues: dict[str, int]) -> dict[str, Any]:
-    views = []
-    labels: dict[tuple[Any, Any], int] = {}
-    several = len({likelihood for _, likelihood in panels}) > 1
-    for (size, likelihood), members in sorted(panels.items(), key=lambda item: (item[0][0] or 0, str(item[0][1]))):
-        lines = [line for group, records in members for line in _lines(group, records, hues)]
-        caption = f"latent size {size}" + (f", {likelihood}" if several else "")
-        alt = f"Loss per epoch on {dataset}, {caption}: " + ", ".join(line.name for line in lines)
-        chart = line_chart(lines, "epoch", "loss, nats per image", words(alt, 600))
-        if chart:
-            views.append({"caption": caption, "chart": chart})
-            labels |= {(g.at["label"], g.at["net"]): hues.get(str(g.at["label"]), 0) for g, _ in members}
-    legend = [{"label": label, "net": net, "hue": hue, "dashed": _dashed(net)} for (label, net), hue in labels.items()]
-    return {"dataset": dataset, "panels": views, "legend": legend}
-
-
-def _dashed(net: object) -> bool:
-    return net not in (None, "mlp")
-
-
-def _lines(group: Group, records: list[Record], hues: dict[str, int]) -> list[Line]:
-    name = f"{group.at['label']} {group.at['net'] or ''}".strip()
-    colour = hues.get(str(group.at["label"]), 0)
-    histories = [rows for record in records if (rows := history(record))]
-    lines = []
-    for split, style in (("train", "train"), ("test", "dashed" if _dashed(group.at["net"]) else "")):
-        epochs, mean, half = _mean_curve(histories, f"{split}_loss")
-        low = [m - h for m, h in zip(mean, half, strict=True)] if split == "test" and any(half) else []
-        high = [m + h for m, h in zip(mean, half, strict=True)] if low else []
-        lines.append(Line(f"{name}, {split}, {len(histories)} seeds", colour, epochs, mean, low, high, style))
-    return lines
-
-
-def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[list[float], list[float], list[float]]:
-    """Epochs, mean and t half-width over the seeds that reached each epoch."""
-    values: dict[float, list[float]] = {}
-    for rows in histories:
-        for entry in rows:
-            value = number(entry.get(column))
-            if value is not None:
-                values.setdefault(entry["epoch"], []).append(value)
-    summaries = [(epoch, summarise(values[epoch])) for epoch in sorted(values)]
-    return (
-        [e for e, _ in summaries],
-        [s.mean for _, s in summaries],
-        [s.half_width or 0.0 for _, s in summaries],
-    )
+    return value.ids[0] if value.seeds else ""

@@ -6,7 +6,6 @@ one configuration; seeds are all that is ever averaged. Where values were measur
 measured under different keys has no mean at all. What is not there is named, with its reason.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -17,9 +16,9 @@ from typing import Any
 
 from bench.errors import UsageError, did_you_mean
 from bench.stats import best, summarise
-from bench.store import Record
 
-from .data import AXES, EXTRA_AXES, Coordinates, Group, Suite, day, load, mapping, number, words
+from . import conditions
+from .data import AXES, EXTRA_AXES, Coordinates, Group, Suite, load, mapping, words
 from .measure import Key, Value, gap_texts, key_text, measure
 
 ROWS = ("label", "net")
@@ -48,7 +47,9 @@ class Table:
     rows: tuple[Place, ...]
     columns: tuple[Place, ...]
     cells: dict[tuple[Place, Place], Value]
-    note: str
+    notes: tuple[str, ...]  #: sentences: see `conditions`
+    digest: str = ""  #: of the suite
+    overrides: str = ""  #: the `--set` it was run with
     dataset: str = ""  #: where the table is of one dataset only
 
     @property
@@ -58,10 +59,14 @@ class Table:
 
     def axis(self, name: str) -> str:
         """The heading of an axis."""
-        members = {dict(column).get("member") for column in (*self.columns, *self.rows)} - {None}
         if name == "member":
-            return "Space" if members <= {"latent", "tsne", "umap"} else "Sampler"
+            return conditions.member_word(self.cells.values()).capitalize()
         return HEADINGS.get(name, name)
+
+    @property
+    def note(self) -> str:
+        """The footnote that goes with the numbers wherever they are pasted."""
+        return " ".join(self.notes)
 
     @property
     def empty(self) -> bool:
@@ -71,7 +76,7 @@ class Table:
     @cached_property
     def decimals(self) -> dict[Place, int]:
         """Decimals of each column: two digits of the median half-width; without one, four of the mean."""
-        return {column: _decimals(self.column(column)) for column in self.columns}
+        return {column: decimals_of(self.column(column)) for column in self.columns}
 
     @cached_property
     def marks(self) -> dict[str, str]:
@@ -148,14 +153,13 @@ def _table(
     columns: tuple[str, ...],
 ) -> Table:
     entries = [mapping(r.metrics.get(name)) for r in suite.records for name in names if name in r.metrics]
-    values = [(_at(group, family, name, entries), measure(group, name)) for group in groups for name in names]
-    rows, columns = _arranged([at for at, _ in values], rows, columns)
-    cells = {}
-    for at, value in values:
-        cells[_place(at, rows), _place(at, columns)] = value
-    cells = _split_by_key(cells)
+    members = {name: _member(suite, family, name) for name in names}
+    values = [measure(group, name, member) for group in groups for name, member in members.items()]
+    rows, columns = _arranged([value.at for value in values], rows, columns)
+    cells = _split_by_key({(_place(v.at, rows), _place(v.at, columns)): v for v in values})
     columns = (*columns, "key") if any(place[-1][0] == "key" for _, place in cells) else columns
     better = words(_first(entry.get("better") for entry in entries))
+    cells = _with_best(cells, better)
     return Table(
         id=f"{suite.name}-{family}",
         suite=suite.name,
@@ -167,14 +171,18 @@ def _table(
         column_axes=columns,
         rows=tuple(dict.fromkeys(row for row, _ in cells)),
         columns=_sorted({column: None for _, column in cells}, columns),
-        cells=_with_best(cells, better),
-        note=_note(suite, groups),
+        cells=cells,
+        notes=conditions.notes(suite, list(cells.values()), (*rows, *columns)),
+        digest=suite.digest,
+        overrides=conditions.override_flags(suite.overrides),
     )
 
 
-def _at(group: Group, family: str, name: str, entries: list[dict[str, Any]]) -> Coordinates:
-    member = name.removeprefix(f"{family}_") if name != family and name.startswith(f"{family}_") else None
-    return {**group.at, "member": member}
+def _member(suite: Suite, family: str, name: str) -> str | None:
+    """The sampler or space of a metric's name; None for a metric that is no member of a family."""
+    if name != family and name.startswith(f"{family}_"):
+        return name.removeprefix(f"{family}_")
+    return words(_first(mapping(record.metrics.get(name)).get("member") for record in suite.records)) or None
 
 
 def _arranged(
@@ -198,18 +206,22 @@ def _place(at: Coordinates, axes: Iterable[str]) -> Place:
 
 
 def _split_by_key(cells: dict[tuple[Place, Place], Value]) -> dict[tuple[Place, Place], Value]:
-    """One column a key, wherever the values of a column were measured under different keys."""
-    keys: dict[Place, dict[Key, None]] = {}
+    """One column a key, wherever values of one dataset in one column were measured under different keys.
+
+    Of different datasets it is no clash that images and classifiers differ: they are not compared anyway.
+    """
+    keys: dict[Any, dict[Key, None]] = {}
     for (_, column), value in cells.items():
-        found = keys.setdefault(column, {})
+        found = keys.setdefault((column, value.at.get("dataset")), {})
         if value.seeds:
             found.setdefault(value.key)
     if all(len(found) < 2 for found in keys.values()):
         return cells
     split = {}
     for (row, column), value in cells.items():
-        key = value.key if value.seeds else next(iter(keys[column]), ())
-        split[row, (*column, ("key", key_text(key, keys[column]) or "–"))] = value
+        among = keys[column, value.at.get("dataset")]
+        key = value.key if value.seeds else next(iter(among), ())
+        split[row, (*column, ("key", key_text(key, among) or "–"))] = value
     return split
 
 
@@ -225,16 +237,16 @@ def _sorted(columns: dict[Place, None], axes: tuple[str, ...]) -> tuple[Place, .
 
 
 def _with_best(cells: dict[tuple[Place, Place], Value], better: str) -> dict[tuple[Place, Place], Value]:
-    """Mark the best of each column.
+    """Mark the best of each column, dataset by dataset.
 
     Rows with a seed missing take no part, since what is missing may be the worst; and where such a row, or
     one of too few seeds, has the better mean, nothing is marked.
     """
-    columns: dict[Place, dict[Place, Value]] = {}
+    compared: dict[tuple[Place, Any], dict[Place, Value]] = {}
     for (row, column), value in cells.items():
         if value.seeds:
-            columns.setdefault(column, {})[row] = value
-    winners = {(row, column) for column, values in columns.items() for row in _winners(values, better)}
+            compared.setdefault((column, value.at.get("dataset")), {})[row] = value
+    winners = {(row, column) for (column, _), values in compared.items() for row in _winners(values, better)}
     return {place: replace(value, best=place in winners) for place, value in cells.items()}
 
 
@@ -256,38 +268,8 @@ def _summary(suite: Suite, names: list[str]) -> str:
     return ""
 
 
-def _note(suite: Suite, groups: list[Group]) -> str:
-    """The footnote that goes with the numbers wherever they are pasted."""
-    records = [cell.record for group in groups for cell in group.done if cell.record]
-    seeds = sorted({len(group.planned) for group in groups if group.planned})
-    parts = ["Mean ± half-width of the 95 % t-interval over training seeds"]
-    if seeds:
-        parts[0] += f" (n = {_span(seeds)})"
-    parts.append(
-        "bold: the best and all that cannot be told from it (paired t-test over shared seeds, Welch "
-        "elsewhere, Holm-corrected, 5 %); only complete rows with at least 3 seeds can be, and none is where "
-        "another has the better mean"
-    )
-    parts.append(_protocol(records))
-    parts.append(f"suite {suite.name}" + (f" ({suite.digest[:12]})" if suite.digest else ""))
-    return "; ".join(part for part in parts if part) + "."
-
-
-def _protocol(records: list[Record]) -> str:
-    epochs = sorted({e for r in records if (e := mapping(r.cell.get("train")).get("epochs")) and number(e)})
-    commits = sorted({words(r.provenance.get("git"), 40)[:10] for r in records} - {""})
-    dates = sorted({day(r) for r in records} - {""})
-    parts = [f"{_span(epochs)} epochs"] if epochs else []
-    parts += [f"commit {', '.join(commits[:3])}"] if commits else []
-    parts += [dates[-1]] if dates else []
-    return ", ".join(parts)
-
-
-def _span(numbers: list[Any]) -> str:
-    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-
-
-def _decimals(values: list[Value]) -> int:
+def decimals_of(values: list[Value]) -> int:
+    """How many decimals to show: two digits of the median half-width; without one, four of the largest mean."""
     summaries = [value.summary for value in values if value.summary]
     halves = [_magnitude(s.half_width) for s in summaries if s.half_width]
     means = [_magnitude(s.mean) for s in summaries if s.mean]
@@ -361,37 +343,3 @@ def _rows_and_columns(rows: list[str], columns: list[str]) -> tuple[Sequence[str
         rows or tuple(axis for axis in ROWS if axis not in columns),
         columns or tuple(axis for axis in COLUMNS if axis not in rows),
     )
-
-
-def as_json(table: Table) -> dict[str, Any]:
-    """A table as plain values: rows of cells."""
-    return {
-        "id": table.id, "suite": table.suite, "metric": table.metric, "unit": table.unit,
-        "better": table.better,
-        "row_axes": table.row_axes, "column_axes": table.column_axes, "note": table.note,
-        "rows": [_row_json(table, row) for row in table.rows],
-    }  # fmt: skip
-
-
-def _row_json(table: Table, row: Place) -> dict[str, Any]:
-    pairs = [(column, table.cells[row, column]) for column in table.columns if (row, column) in table.cells]
-    return {"at": dict(row), "cells": [_value_json(column, value) for column, value in pairs]}
-
-
-def _value_json(column: Place, value: Value) -> dict[str, Any]:
-    summary = value.summary
-    return {
-        "at": dict(column),
-        "mean": summary.mean if summary else None,
-        "half_width": summary.half_width if summary else None,
-        "std": summary.std if summary else None,
-        "n": len(value.seeds), "planned": value.planned, "best": value.best, "state": value.state,
-        "reason": "; ".join(gap_texts(value)), "key": dict(value.key),
-        "seeds": {str(seed): number for seed, number in value.seeds.items()},
-        "cells": [value.ids[seed] for seed in sorted(value.seeds)] if value.ids else [],
-    }  # fmt: skip
-
-
-def dumps(tables: list[Table]) -> str:
-    """The JSON form of several tables."""
-    return json.dumps({"tables": [as_json(table) for table in tables]}, indent=1, ensure_ascii=False) + "\n"

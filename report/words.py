@@ -54,10 +54,10 @@ def figure(value: Any, digits: int = 5) -> str:
 
 
 def command(suite: str, cell: dict[str, Any], overrides: Sequence[str] = ()) -> str:
-    """The shell command that computes one cell again, every word of it quoted.
+    """The shell command that computes one cell anew (`--force`: also where it is done), every word of it quoted.
 
     >>> command("demo", {"label": "a b", "net": None, "latent_size": 2, "seed": 0})
-    "python -m bench run suites/demo.yaml --only 'label=a b' --only latent_size=2 --only seed=0"
+    "python -m bench run suites/demo.yaml --only 'label=a b' --only latent_size=2 --only seed=0 --force"
     """
     names = {
         "dataset": "dataset_label",
@@ -71,4 +71,4 @@ def command(suite: str, cell: dict[str, Any], overrides: Sequence[str] = ()) -> 
     for name, field in names.items():
         if cell.get(field) is not None:
             parts += ["--only", f"{name}={words(cell[field], 300)}"]
-    return shlex.join(parts)
+    return shlex.join([*parts, "--force"])

@@ -37,7 +37,9 @@ def make_cell(dataset="mnist", label="vae", net="mlp", latent_size=2, seed=0, li
         "label": label, "net": net, "net_label": net, "net_options": {"hidden": [512]} if net == "mlp" else {},
         "likelihood": likelihood, "likelihood_options": {}, "latent_size": latent_size, "seed": seed,
         "train": {"epochs": epochs, "batch_size": 128, "optimizer": "adam", "lr": 0.001, "precision": "fp32"},
-        "evaluate": {"samplers": ["prior", "gmm"], "n_samples": 10000, "knn_k": 5},
+        "evaluate": {"samplers": ["prior", "gmm"], "n_samples": 10000, "knn_k": 5,
+                     "embed": {"methods": ["tsne", "umap"], "points": 2000, "perplexity": 30.0, "n_neighbors": 15,
+                               "min_dist": 0.1, "seed": 0}},
     }  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def make_metrics(cell, rng):
     }
     if label in ("ae", "pca"):
         values["elbo"] = entry("elbo", None, reason="a deterministic code has no ELBO")
-    classifier = {"classifier": hashlib.sha256(cell["dataset"].encode()).hexdigest()[:8]}
+    classifier = {"classifier": classifier_name(cell["dataset"])}
     for sampler in cell["evaluate"]["samplers"]:
         far = 40 if sampler == "prior" and label == "ae" else 12
         fcd = entry("fcd", far + 300 * mse + rng.normal(0, 0.6), key=classifier)
@@ -65,6 +67,14 @@ def make_metrics(cell, rng):
         found = entry("silhouette", 0.3 - 3 * mse + rng.normal(0, 0.01))
         values[f"silhouette_{space}"] = found | {"family": "silhouette", "member": space}
     return values
+
+
+def classifier_name(dataset):
+    return f"{dataset}-{fingerprint(dataset)[:8]}"
+
+
+def fingerprint(dataset):
+    return hashlib.sha256(dataset.encode()).hexdigest()[:16]
 
 
 def entry(name, value, key=None, reason=None):
@@ -81,7 +91,8 @@ def make_record(cell, suite, status="done", reason=None):
         "schema": 1, "id": cell_id(cell), "suite": suite, "status": status, "reason": reason, "cell": cell,
         "metrics": make_metrics(cell, rng) if status == "done" else {},
         "timings": {"train": 12.3, "evaluate": 8.1},
-        "training": {"parameters": 407050, "epochs": cell["train"]["epochs"], "steps": 4690,
+        "training": {"parameters": 407050, "epochs": 0 if cell["variant"] == "pca" else cell["train"]["epochs"],
+                     "steps": 4690,
                      "images_per_s": 28000.0, "threads": 1, "device": "cpu"},
         "about": {
             "variant": {"summary": f"The method {cell['label']}.",
@@ -89,13 +100,14 @@ def make_record(cell, suite, status="done", reason=None):
                         "reference": "Kingma & Welling 2014, https://arxiv.org/abs/1312.6114"},
             "net": {"summary": "A net.", "doc": "A net.", "reference": ""},
             "likelihood": {"summary": "Pixels.", "doc": "Pixels.", "reference": ""},
-            "dataset": {"source": "made up", "fingerprint": "sha256:0",
+            "dataset": {"source": "made up", "fingerprint": fingerprint(cell["dataset"]),
                         "classes": [str(k) for k in range(10)],
                         "shape": [1, 28, 28], "train": 60000, "test": 10000},
             "metrics": about,
         },
         "provenance": {"git": "0123456789abcdef", "dirty": False, "versions": {"torch": "2.11.0"},
-                       "device": "cpu", "threads": 1, "precision": "fp32", "fingerprint": "sha256:0",
+                       "device": "cpu", "threads": 1, "precision": "fp32", "fingerprint": fingerprint(cell["dataset"]),
+                       "rulers": {"classifier": {"name": classifier_name(cell["dataset"]), "accuracy": 0.9874}},
                        "seconds": 20.4, "peak_memory_mb": 512.0, "created": "2026-03-01T12:00:00+00:00"},
     }  # fmt: skip
 
@@ -164,11 +176,10 @@ def write_suite(results, name, cells, **fields):
     (folder / "suite.json").write_text(json.dumps(suite | fields), encoding="utf-8")
 
 
-def grid(datasets=("mnist",), labels=("ae", "vae"), nets=("mlp", "conv"), sizes=(2, 16), seeds=3, **fields):
+def grid(datasets=("mnist",), labels=("ae", "vae"), nets=("mlp", "conv"), sizes=(2, 16), seeds=3, pca=True, **fields):
     cells = [make_cell(d, label, net, size, seed, **fields) for d in datasets for label in labels
              for net in nets for size in sizes for seed in range(seeds)]  # fmt: skip
-    pca = [make_cell(d, "pca", None, size, 0, **fields) for d in datasets for size in sizes]
-    return cells + pca
+    return cells + [make_cell(d, "pca", None, size, 0, **fields) for d in datasets for size in sizes if pca]
 
 
 def write(results, name="demo", status=None, points=500, fields=None, artefacts=True, **axes):

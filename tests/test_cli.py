@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def test_a_killed_run_goes_on_where_it_was(bench, suite, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=environment)
     while not records(tmp_path):
+        assert process.poll() is None, "it ended before its first record"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -126,6 +128,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_130(suite, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
     while not records(tmp_path):
+        assert process.poll() is None, "it ended before its first record"
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=60)
@@ -166,20 +169,84 @@ def test_evaluate_trains_nothing(bench, suite, tmp_path):
     assert records(tmp_path) == {}
 
 
-def test_a_failed_cell_is_recorded_the_others_go_on_and_it_can_be_retried(bench, suite, tmp_path):
+def test_a_damaged_checkpoint_is_trained_again_to_the_same_numbers(bench, suite, tmp_path):
     bench("run", suite, "--workers", 1, "--limit", 1)
-    [cell_id] = records(tmp_path)
+    [(cell_id, before)] = records(tmp_path).items()
     folder = tmp_path / "results/small" / cell_id
     (folder / "record.json").unlink()
     (folder / "checkpoint.safetensors").write_bytes(b"damaged")
-    failed = bench("run", suite, "--workers", 1)
-    assert failed.returncode == 1
-    assert "5 done" in failed.stdout
-    assert "1 failed" in failed.stdout
-    assert "not a readable checkpoint" in records(tmp_path)[cell_id]["reason"]
-    assert bench("run", suite).returncode == 1
-    (folder / "checkpoint.safetensors").unlink()
-    assert bench("run", suite, "--workers", 1, "--retry-failed").returncode == 0
+    assert bench("run", suite, "--workers", 1, "--limit", 1).returncode == 0
+    assert records(tmp_path)[cell_id]["metrics"]["mse"]["value"] == before["metrics"]["mse"]["value"]
+
+
+BROKEN = """\
+from pathlib import Path
+
+from .ae import AE
+
+
+class Broken(AE):
+    def encode(self, x, y=None):
+        if Path("broken").exists():
+            raise ValueError("broken on purpose")
+        return super().encode(x)
+"""
+
+
+@pytest.fixture
+def own_package(tmp_path):
+    """A copy of the package in the working directory, with a variant that breaks while a file `broken` exists."""
+    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "bench/variants/broken.py").write_text(BROKEN)
+    (tmp_path / "small.yaml").write_text(SUITE.replace("[ae, vae, pca]", "[broken, pca]"))
+
+    def call(*arguments):
+        return run_bench(*arguments, "small.yaml", "--workers", "1", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+
+    return call
+
+
+def test_a_failed_cell_is_recorded_the_others_go_on_and_it_can_be_retried(own_package, tmp_path):
+    (tmp_path / "broken").touch()
+    failed = own_package("run")
+    assert failed.returncode == 1, failed.stderr
+    assert "2 failed, 2 done" in failed.stdout
+    broken = [r for r in records(tmp_path).values() if r["status"] == "failed"]
+    assert {r["reason"] for r in broken} == {"ValueError: broken on purpose"}
+    assert "Traceback" in (tmp_path / "results/small" / broken[0]["id"] / "error.txt").read_text()
+    (tmp_path / "broken").unlink()
+    assert own_package("run").returncode == 1  # a failure is not tried again unasked
+    assert own_package("run", "--retry-failed").returncode == 0
+    assert not list((tmp_path / "results/small").glob("*/error.txt"))
+
+
+def test_a_failure_never_replaces_results_that_are_there(own_package, tmp_path):
+    own_package("run")
+    before = numbers(tmp_path)
+    (tmp_path / "broken").touch()
+    suite = tmp_path / "small.yaml"
+    suite.write_text(suite.read_text().replace("[mse,", "[psnr, mse,"))
+    assert own_package("run").returncode == 3
+    for cell_id, values in numbers(tmp_path).items():
+        assert before[cell_id].items() <= values.items()
+
+
+def test_force_keeps_no_number_of_other_weights(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1, "--only", "variant=pca", "--limit", 1)
+    [cell_id] = records(tmp_path)
+    suite.write_text(SUITE.replace("[mse, elbo, knn_accuracy]", "[mse]"))
+    bench("run", suite, "--workers", 1, "--only", "variant=pca", "--force", "--limit", 1)
+    assert set(records(tmp_path)[cell_id]["metrics"]) == {"mse"}
+
+
+def test_a_trial_with_set_does_not_take_the_place_of_the_suite(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1, "--only", "variant=pca")
+    before = (tmp_path / "results/small/suite.json").read_bytes()
+    trial = bench("run", suite, "--workers", 1, "--only", "variant=pca", "--set", "train.batch_size=32")
+    assert trial.returncode == 0
+    assert "suite without --set" in trial.stderr
+    assert (tmp_path / "results/small/suite.json").read_bytes() == before
+    assert len(records(tmp_path)) == 4
 
 
 def test_limit_and_only_choose_cells_and_the_rest_stays_open(bench, suite, tmp_path):
@@ -315,7 +382,6 @@ def test_a_model_comes_back_in_two_lines(bench, suite, tmp_path):
 def test_a_variant_is_one_file(tmp_path):
     """The example in the README, in a copy of the package: one new file and no other edit."""
     import re
-    import shutil
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     [(name, code)] = re.findall(r"`bench/variants/(\w+)\.py`.*?```python\n(.*?)```", text, flags=re.DOTALL)

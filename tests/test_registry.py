@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,9 @@ def test_options_read_statically_are_the_keyword_only_parameters(kind, name):
     for option in component.options.values():
         default = actual[option.name].default
         assert option.default == (REQUIRED if default is inspect.Parameter.empty else default)
-        annotation = eval(option.annotation, vars(sys.modules[cls.__module__]))  # noqa: S307  (our own source)
+        # an inherited option is annotated in the words of the contract's file
+        where = vars(import_module(f"bench.{kind}")) | vars(sys.modules[cls.__module__])
+        annotation = eval(option.annotation, where)  # noqa: S307  (our own source)
         assert annotation == actual[option.name].annotation
 
 

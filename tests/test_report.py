@@ -12,8 +12,12 @@ import pytest
 import synthetic
 
 import report
+from bench import registry
 from bench.errors import UsageError
-from report.charts import colours, scatter, ticks
+from report.charts import LIGHT, colours, scatter, ticks
+from report.curves import curves
+from report.data import load
+from report.published import published
 
 REFERENCES = [
     {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.6, "latent_size": 2, "net": "mlp",
@@ -128,7 +132,19 @@ def test_a_caption_says_variant_net_dataset_latent_size_and_seed(site):
     captions = [a["data-caption"] for t, a in page.tags if t == "a" and "data-caption" in a]
     assert "Reconstructions: vae, conv, mnist, latent size 2, seed 0" in captions
     assert "Samples, gmm: ae, mlp, mnist, latent size 2, seed 0" in captions
-    assert "tsne: pca, mnist, latent size 2, seed 0" in captions
+    assert "t-SNE of the codes: pca, mnist, latent size 2, seed 0" in captions
+    assert "Codes: pca, mnist, latent size 2, seed 0" in captions
+
+
+def test_a_map_of_more_than_two_dimensions_is_called_what_it_is(tmp_path):
+    synthetic.write(tmp_path / "results", "demo", points=20, sizes=(1, 16), labels=("vae",), nets=("mlp",), seeds=1,
+                    pca=False)  # fmt: skip
+    site = report.build(tmp_path / "results", tmp_path / "site").parent
+    captions = [a["data-caption"] for _, page in pages(site) for t, a in page.tags if t == "a" and "data-caption" in a]
+    of_codes = [c.partition(":") for c in captions if c.startswith(("Codes", "First two"))]
+    assert {(what, where.split(", ")[3]) for what, _, where in of_codes} == {
+        ("Codes", "latent size 1"), ("First two principal components of the codes", "latent size 16"),
+    }  # fmt: skip
 
 
 def test_what_is_not_there_is_shown_with_its_reason(site):
@@ -147,11 +163,60 @@ def test_published_values_stand_beside_the_obtained_and_say_if_they_compare(site
     assert "ten epochs" in section
 
 
+def beside(root, value, status=None, overrides=(), **reference):
+    """The one published value of a small suite, beside what was obtained."""
+    entry = REFERENCES[0] | {"value": value, "because": None} | reference
+    fields = {"references": [entry], "overrides": list(overrides)}
+    synthetic.write(root, "demo", status, labels=("vae",), nets=("mlp",), sizes=(2,), pca=False, artefacts=False,
+                    fields=fields)  # fmt: skip
+    [view] = published(load(root, "demo"))
+    return view
+
+
+def obtained(root):
+    """The mean that a small suite obtains."""
+    beside(root, 0.0)
+    found = json.loads(report.table(root, "demo", "json", "elbo"))
+    return found["tables"][0]["rows"][0]["cells"][0]["mean"]
+
+
+def test_within_the_tolerance_it_agrees_and_beyond_it_differs(tmp_path):
+    mean = obtained(tmp_path)
+    inside = beside(tmp_path, mean - 0.4, tolerance=0.5)
+    assert (inside["verdict"], inside["tolerance"], inside["difference"]) == ("agrees", "≤ 0.5", "+0.4")
+    outside = beside(tmp_path, mean + 0.6, tolerance=0.5)
+    assert (outside["verdict"], outside["tolerance"], outside["difference"]) == ("differs", "> 0.5", "−0.6")
+
+
+def test_without_a_tolerance_nothing_is_said_to_agree(tmp_path):
+    view = beside(tmp_path, -105.6)
+    assert (view["comparable"], view["verdict"]) == (True, "")
+    assert view["difference"]
+
+
+@pytest.mark.parametrize("override", ["train.epochs=1", "evaluate.n_samples=10", "grid[0].seeds=3", "grid.seeds=3"])
+def test_a_suite_run_otherwise_than_written_is_not_comparable(tmp_path, override):
+    view = beside(tmp_path, -105.6, overrides=[override], tolerance=1000.0)
+    assert (view["comparable"], view["because"]) == (False, f"run with --set {override}")
+    assert (view["verdict"], view["difference"]) == ("", "")
+
+
+def test_an_override_that_changes_no_number_leaves_it_comparable(tmp_path):
+    assert beside(tmp_path, -105.6, overrides=["title=Train and evaluate"])["comparable"]
+
+
+def test_with_a_seed_missing_it_is_not_comparable(tmp_path):
+    view = beside(tmp_path, -105.6, lambda cell: (None, None) if cell["seed"] == 2 else ("done", None))
+    assert (view["comparable"], view["because"]) == (False, "2 of 3 seeds")
+
+
 def test_a_cell_page_says_everything_and_how_to_make_it_again(site):
     path = sorted((site / "suites" / "demo").glob("*/index.html"))[0]
     page = Page(path)
     text = " ".join(page.text.split())
-    assert "python -m bench run suites/demo.yaml --only dataset=mnist" in text
+    command = re.search(r"python -m bench run suites/demo.yaml --only dataset=mnist.*? --force", text)
+    assert command
+    assert "--only seed=" in command.group()
     for words in ("train.lr 0.001", "git 0123456789abcdef", "versions.torch 2.11.0", "created 2026-03-01"):
         assert words in text
 
@@ -161,6 +226,15 @@ def test_results_and_suite_can_be_downloaded(site):
     assert len(lines) == 1 + 11
     assert "mse" in lines[0].split(",")
     assert (site / "suites" / "demo" / "suite.yaml").read_text() == "title: demo\n"
+
+
+def test_what_was_overridden_stands_on_the_page_and_above_the_suite(tmp_path):
+    synthetic.write(tmp_path / "results", "demo", points=20, sizes=(2,), labels=("vae",), nets=("mlp",), seeds=1,
+                    fields={"overrides": ["train.epochs=1", "title=a\nb: c"]})  # fmt: skip
+    folder = report.build(tmp_path / "results", tmp_path / "site").parent / "suites" / "demo"
+    assert "Run with --set train.epochs=1 --set title=a b: c" in " ".join(Page(folder / "index.html").text.split())
+    head = "# run with --set train.epochs=1\n# run with --set title=a b: c\n"
+    assert (folder / "suite.yaml").read_text() == head + "title: demo\n"
 
 
 def test_the_tables_to_copy_are_what_the_command_prints(site, results):
@@ -280,9 +354,15 @@ def test_an_unknown_suite_is_told_with_the_nearest_name(results, tmp_path):
         report.build(results, tmp_path, ["demoo"])
 
 
-def test_a_folder_without_results_gives_a_page_that_says_so(tmp_path):
-    index = report.build(tmp_path / "none", tmp_path / "site")
-    assert "There are no results yet" in Page(index).text
+def test_a_wrong_results_folder_is_told_and_leaves_the_site_as_it_was(results, tmp_path):
+    out, empty = tmp_path / "site", tmp_path / "empty"
+    report.build(results, out, ["other"])
+    before = contents(out)
+    empty.mkdir()
+    for folder, message in ((tmp_path / "resluts", "does not exist"), (empty, "holds no results of any suite")):
+        with pytest.raises(UsageError, match=message):
+            report.build(folder, out)
+    assert contents(out) == before
 
 
 def test_one_suite_can_be_built_alone(results, tmp_path):
@@ -297,11 +377,76 @@ def test_the_report_imports_no_torch_and_no_plotting_library():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_label_keeps_its_colour_when_others_come():
-    alone = colours(["vae"])
-    assert colours(["vae", "ae"])["vae"] == alone["vae"]
-    many = colours([f"label {k}" for k in range(10)])
-    assert len(set(many.values())) == 10
+def test_a_label_keeps_its_colour_when_others_come_and_go():
+    labels = [*registry.names("variants"), *(f"label {k}" for k in range(60))]
+    every = colours(labels)
+    for k, label in enumerate(labels):
+        some = colours([label, *labels[::k + 2], "another"])
+        assert some[label] % len(LIGHT) == every[label] % len(LIGHT) == colours([label])[label]
+
+
+def test_variants_of_their_own_name_have_colours_of_their_own():
+    known = registry.names("variants")[: len(LIGHT)]
+    found = colours([*known, *(f"label {k}" for k in range(60))])
+    assert len({found[name] % len(LIGHT) for name in known}) == len(known)
+
+
+def test_labels_that_share_a_colour_differ_in_the_width_of_their_lines(site):
+    found = colours([f"label {k}" for k in range(12)])
+    twins = [sorted(n for n in found.values() if n % len(LIGHT) == hue) for hue in range(len(LIGHT))]
+    assert [numbers[:2] for numbers in twins if len(numbers) > 1]
+    for numbers in twins:
+        assert len(set(numbers)) == min(len(numbers), 3)
+    style = (site / "static" / "report.css").read_text()
+    assert len({re.search(rf"\.k{n}{{--hue:var\(--k2\);--weight:(.+?)px}}", style)[1] for n in (2, 12, 22)}) == 3
+
+
+def charts_of(root):
+    """Row title -> the charts' descriptions, of the one dataset of a suite."""
+    loaded = load(root, "demo")
+    [view] = curves(loaded, {})
+    return {row["title"]: [re.search('aria-label="(.*?)"', panel["chart"])[1] for panel in row["panels"]]
+            for row in view["rows"]}  # fmt: skip
+
+
+def with_history(root, columns):
+    """A suite whose labels have these terms in their curves."""
+    cells = [synthetic.make_cell(label=label, seed=s) for label in columns for s in range(2)]
+    for cell in cells:
+        folder = synthetic.write_record(root, "demo", synthetic.make_record(cell, "demo"), artefacts=False)
+        names = [f"{split}_{term}" for split in ("train", "test") for term in ("loss", *columns[cell["label"]])]
+        rows = [",".join(["epoch", *names]), *(",".join([str(e), *["3.5"] * len(names)]) for e in (1, 2))]
+        (folder / "history.csv").write_text("\n".join(rows) + "\n")
+    synthetic.write_suite(root, "demo", [(cell, None) for cell in cells])
+
+
+def test_all_variants_share_the_axis_of_the_reconstruction_term_only(tmp_path):
+    with_history(tmp_path, {"ae": ["rec"], "vae": ["rec", "kl"], "beta_vae": ["rec", "kl"], "wae": ["rec", "mmd"]})
+    found = charts_of(tmp_path)
+    [rec] = found["Reconstruction term"]
+    assert rec.startswith("reconstruction, nats per image per epoch on mnist, latent size 2: ae mlp, train")
+    assert all(f"{label} mlp, test" in rec for label in ("ae", "vae", "beta_vae", "wae"))
+    one, two = found["Total loss"]
+    assert one.startswith("loss = rec + kl, nats per image")
+    assert "beta_vae mlp, test" in one
+    assert "wae" not in one
+    assert two.startswith("loss = rec + mmd, nats per image")
+    assert " ae mlp" not in one + two
+
+
+def test_a_total_that_is_the_reconstruction_alone_is_not_drawn_twice(tmp_path):
+    with_history(tmp_path, {"ae": ["rec"]})
+    assert list(charts_of(tmp_path)) == ["Reconstruction term"]
+
+
+def test_curves_on_different_images_are_not_averaged(tmp_path):
+    with_history(tmp_path, {"vae": ["rec"]})
+    assert charts_of(tmp_path)["Reconstruction term"][0].count("2 seeds") == 2
+    path = next(tmp_path.glob("demo/*/record.json"))
+    record = json.loads(path.read_text())
+    record["provenance"]["fingerprint"] = "other images"
+    path.write_text(json.dumps(record))
+    assert charts_of(tmp_path)["Reconstruction term"][0].count("vae mlp, test") == 2
 
 
 def test_ticks_are_round_and_within_the_range():

@@ -16,6 +16,15 @@ pytestmark = [
 ]
 
 
+REFERENCES = [
+    {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.589, "latent_size": size, "net": "mlp",
+     "source": "README of github.com/example/examples, vae (test loss 105.589 after 10 epochs)",
+     "protocol": "cross-entropy summed over pixels in [0, 1], not binarised, plus the analytic KL; one sample an image",
+     "comparable": True, "tolerance": 0.5, "because": "the same protocol, net, budget and images, word for word"}
+    for size in (2, 16)
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -28,7 +37,8 @@ def browser():
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
-    synthetic.write(root, "demo", points=60, sizes=(2, 16), labels=("ae", "vae"), nets=("mlp",))
+    synthetic.write(root, "demo", points=60, sizes=(2, 16), labels=("ae", "vae"), nets=("mlp",),
+                    fields={"references": REFERENCES})  # fmt: skip
     synthetic.write(root, "words", points=20, sizes=(2,), labels=("vae",), nets=("conv",), seeds=1,
                     fields={"title": "Something else entirely"})  # fmt: skip
     test_report.hostile_site(root)
@@ -95,6 +105,65 @@ def test_copying_twice_works_twice(page, site, results):
         section.get_by_text("Copied").wait_for()
         assert page.evaluate("navigator.clipboard.readText()") == report.table(results, "demo", kind, "mse")
         section.get_by_role("link", name=word).wait_for()
+
+
+@pytest.fixture
+def plain_page(browser):
+    """A page in a browser that runs no scripts."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, java_script_enabled=False)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize(("word", "kind"), [("LaTeX", "latex"), ("Markdown", "markdown"), ("CSV", "csv")])
+def test_without_scripts_a_table_opens_as_a_text_file(plain_page, site, results, word, kind):
+    visit(plain_page, site / "suites" / "demo" / "index.html")
+    section = plain_page.locator("section.metric", has=plain_page.get_by_role("heading", name="mse"))
+    assert section.locator(".copies").inner_text().split() == ["Open", "LaTeX", "Markdown", "CSV"]
+    link = section.get_by_role("link", name=word)
+    target = site / "suites" / "demo" / link.get_attribute("href")
+    assert target.read_text(encoding="utf-8") == report.table(results, "demo", kind, "mse")
+
+
+def test_without_scripts_nothing_is_offered_that_needs_them(plain_page, site):
+    visit(plain_page, site / "index.html")
+    assert not plain_page.get_by_label("Search suites").is_visible()
+    cell = next(p for p in sorted((site / "suites" / "demo").iterdir()) if (p / "map_tsne.svg").exists())
+    visit(plain_page, cell / "index.html")
+    assert plain_page.get_by_text("python -m bench run").is_visible()
+    assert plain_page.locator("button:visible").count() == 0
+
+
+def test_a_table_whose_script_is_gone_is_opened_instead(browser, results, tmp_path):
+    site = report.build(results, tmp_path).parent
+    for script in (site / "suites" / "demo" / "tables").glob("*-mse.js"):
+        script.unlink()
+    page = browser.new_page()
+    visit(page, site / "suites" / "demo" / "index.html")
+    section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
+    with page.expect_event("request", lambda r: r.url.endswith("-mse.md")):
+        section.get_by_role("link", name="Markdown").click()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1184, 1200])
+def test_published_values_fit_a_desktop_page(page, site, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, site / "suites" / "demo" / "index.html")
+    inner, outer = page.evaluate("""() => {
+      const area = document.querySelector('#published .scroll');
+      return [area.scrollWidth, area.clientWidth]; }""")
+    assert inner <= outer
+
+
+def test_on_paper_no_table_is_cut_off_and_nothing_that_is_clicked_is_left(page, site):
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 less its margins, at 96 dpi
+    visit(page, site / "suites" / "demo" / "index.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    assert page.locator("button:visible, .copies:visible, .contents:visible").count() == 0
+    assert page.locator(".conditions").first.is_visible()
+    assert page.locator("table.numbers").first.is_visible()
 
 
 def test_a_picture_is_enlarged_and_the_keys_go_on_and_back_and_close(page, site):

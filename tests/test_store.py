@@ -147,6 +147,9 @@ def test_arrays_and_history_come_back(store):
 def test_results_csv_has_a_row_a_record_with_every_column(store):
     store.write(record())
     store.write(record("ffffffffffff", metrics={"psnr": {"value": 9.0}}, status="failed", reason="a, b\nc"))
+    store.write(record("eeeeeeeeeeee"))  # left by an earlier version of the suite
+    cells = [{"id": ID}, {"id": "ffffffffffff"}]
+    store.write_suite("s", {"name": "s", "cells": cells})
     import csv
 
     with store.write_csv("s").open(newline="") as file:

@@ -5,12 +5,14 @@ import io
 import json
 import re
 
+import latex_check
 import pytest
 import synthetic
 
 from bench.errors import UsageError
 from report import table as print_table
 from report.data import load
+from report.latex import escape_latex
 from report.tables import build
 
 
@@ -174,21 +176,35 @@ def test_csv_holds_the_full_precision_and_every_seed(tmp_path):
     assert (row["n"], row["planned"], row["state"]) == ("3", "3", "done")
 
 
-def columns_of(line):
-    """How many columns a LaTeX row fills."""
-    spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
-    return len(re.split(r"(?<!\\)&", line)) + sum(spans) - len(spans)
-
-
 def test_latex_rows_fill_exactly_the_declared_columns(tmp_path):
     synthetic.write(tmp_path, "s", artefacts=False, datasets=("mnist", "fashion_mnist"), nets=("mlp",))
-    for block in print_table(tmp_path, "s", "latex").split(r"\begin{table}")[1:]:
-        declared = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", block).group(1))
-        body = block.split(r"\toprule")[1].split(r"\bottomrule")[0]
-        rows = [line for line in body.splitlines() if line.rstrip().endswith(r"\\")]
-        assert rows
-        assert {columns_of(line) for line in rows} == {declared}
-        assert block.count("{") - block.count(r"\{") == block.count("}") - block.count(r"\}")
+    assert latex_check.complaints(print_table(tmp_path, "s", "latex")) == []
+
+
+GREEK = "αβγδεζηθικλμνξοπρστυφχψωςΓΔΘΛΞΠΣΥΦΨΩΑΒ µ"
+SIGNS = ["σ² ± 1 × 2 − 3 – 4 … ≤ ‖x‖", "naïve Fréchet Łódź", "かな ½ ﬁ", "`~^\\"]
+AWKWARD = ["[a]", "*", '"quoted"', "--set x", GREEK, *SIGNS]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_latex_of_any_text_is_sound(tmp_path, text):
+    suite(tmp_path, runs(text, [1.0, 2.0, 3.0], dataset=text, net=text) + runs("b", [1.0, 2.0, 3.0]), title=text)
+    assert latex_check.complaints(print_table(tmp_path, "s", "latex")) == []
+
+
+def test_the_latex_checker_sees_what_is_wrong():
+    for fault in ("{", "}", "é", r"\input{x}", "a_b", "$x", "50 % off }", '"'):
+        assert latex_check.complaints(f"before {fault} after\n")
+    bad = "\\begin{tabular}{lr}\n\\toprule\na & b & c \\\\\n\\midrule\n[a] & b \\\\\n\\bottomrule\n\\end{tabular}\n"
+    found = " ".join(latex_check.complaints(bad))
+    assert "3 columns of 2" in found
+    assert "argument" in found
+
+
+def test_latex_prints_signs_as_what_they_are():
+    assert escape_latex("λ = 2 ± 1") == r"$\lambda$ = 2 $\pm$ 1"
+    assert escape_latex('"a" --b') == "''a'' -{}-b"
+    assert escape_latex("x² é か") == r"x\textsuperscript{2} \'{e} (U+304B)"
 
 
 HOSTILE = r"<script>&|_%$#{}~^\input{/etc/passwd}"
@@ -208,13 +224,150 @@ def test_markdown_shows_hostile_text_and_keeps_its_columns(tmp_path):
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
 
 
-def test_the_note_says_seeds_epochs_commit_date_and_digest(tmp_path):
-    loaded = suite(tmp_path, runs("vae", [1.0, 2.0, 3.0]))
-    note = build(loaded, "mse")[0].note
-    for part in ("n = 3", "8 epochs", "0123456789", "2026-03-01", loaded.digest[:12]):
-        assert part in note
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])
+def test_every_format_says_all_that_its_numbers_were_obtained_under(tmp_path, form):
+    synthetic.write(tmp_path, "s", artefacts=False, labels=("vae",), nets=("mlp",), sizes=(2,), pca=False,
+                    fields={"overrides": ["train.epochs=8"]})  # fmt: skip
+    printed = " ".join(print_table(tmp_path, "s", form, "fcd_gmm").replace(r"\_", "_").replace("-{}-", "--").split())
+    conditions = ["mnist", "mlp", "bernoulli", "gmm", synthetic.classifier_name("mnist"), "0.9874", "10000", "128",
+                  "adam", "0.001", "fp32", "0123456789", "2026-03-01", load(tmp_path, "s").digest[:12],
+                  "--set train.epochs=8"]  # fmt: skip
+    assert [word for word in conditions if word not in printed] == []
+
+
+def test_the_note_names_what_neither_rows_nor_columns_show(tmp_path):
+    synthetic.write(tmp_path, "s", artefacts=False, labels=("vae",), nets=("mlp",), sizes=(2,), pca=False)
+    loaded = load(tmp_path, "s")
+    assert build(loaded, "elbo")[0].notes == (
+        "Mean ± half-width of the 95 % t-interval over training seeds (n = 3; seeds 0 to 2).",
+        "Net mlp; likelihood bernoulli; latent size 2.",
+        "Measured with binarisation none, likelihood bernoulli.",
+        "Each seed's value is over 10000 images.",
+        "Training: epochs 8, batch size 128, optimizer adam, lr 0.001, precision fp32.",
+        f"Suite s ({loaded.digest[:12]}); code 0123456789; measured 2026-03-01.",
+    )
+    assert "t-SNE and UMAP with perplexity 30.0, n_neighbors 15" in build(loaded, "silhouette")[0].note
+    assert "latent size 2; space t-SNE." in build(loaded, "silhouette_tsne")[0].note
+
+
+def test_a_condition_that_differs_is_told_by_the_axis_that_decides_it(tmp_path):
+    images = {"mnist": 500, "kmnist": 360}
+    records = [(synthetic.make_cell(dataset=d, seed=s), mse(1.0, n=n)) for d, n in images.items() for s in range(3)]
+    records += [(synthetic.make_cell(label="slow", seed=s, epochs=99), mse(3.0, n=500)) for s in range(3)]
+    note = build(suite(tmp_path, records), "mse")[0].note
+    assert "over 500 (mnist), 360 (kmnist) images" in note
+    assert "epochs 8 (vae), 99 (slow)" in note
+
+
+def test_a_condition_that_no_axis_decides_is_told_with_all_that_occur(tmp_path):
+    places = [("vae", "mnist", 1), ("vae", "kmnist", 2), ("ae", "mnist", 2), ("ae", "kmnist", 1)]
+    records = [(synthetic.make_cell(dataset=d, label=label), mse(1.0, n=n)) for label, d, n in places]
+    assert "over 1 or 2 images" in build(suite(tmp_path, records), "mse")[0].note
+
+
+def test_settings_other_than_the_default_are_named(tmp_path):
+    cells = [synthetic.make_cell(seed=s) for s in range(3)]
+    for cell in cells:
+        cell["train"] |= {"schedule": "cosine", "train_images": 5000, "grad_clip": None, "weight_decay": 0.0}
+    note = build(suite(tmp_path, [(cell, mse(1.0)) for cell in cells]), "mse")[0].note
+    assert "schedule cosine, train images 5000." in note
+    assert "weight decay" not in note
+
+
+def test_a_label_of_ones_own_is_said_to_be_which_variant_with_which_options(tmp_path):
+    strong = [synthetic.make_cell(label="beta_vae", seed=s) | {"label": "Strong"} for s in range(3)]
+    note = build(suite(tmp_path, [(cell, mse(1.0)) for cell in strong]), "mse")[0].note
+    assert "Strong is beta_vae (beta=4)." in note
+
+
+def test_what_was_not_trained_is_said(tmp_path):
+    loaded = suite(tmp_path, runs("vae", [1.0] * 3) + runs("pca", [2.0], net=None))
+    assert "precision fp32. In closed form, not trained: pca." in build(loaded, "mse")[0].note
+
+
+def test_a_modified_checkout_is_named_and_three_commits_at_most(tmp_path):
+    for index, modified in enumerate([False, True, True, False, True]):
+        record = synthetic.make_record(synthetic.make_cell(seed=index), "s")
+        record["provenance"] |= {"git": f"{index}abcdef0123456", "dirty": modified}
+        synthetic.write_record(tmp_path, "s", record, artefacts=False)
+    synthetic.write_suite(tmp_path, "s", [(synthetic.make_cell(seed=s), None) for s in range(5)])
+    note = build(load(tmp_path, "s"), "mse")[0].note
+    assert "code 0abcdef012; 1abcdef012, modified; 2abcdef012, modified; and 2 more;" in note
+
+
+def fingerprinted(root, prints):
+    """A suite of one-label rows, label -> the fingerprint of each seed's images."""
+    cells = [synthetic.make_cell(label=label, seed=s) for label, found in prints.items() for s in range(len(found))]
+    for cell in cells:
+        record = synthetic.make_record(cell, "s")
+        record["provenance"]["fingerprint"] = prints[cell["label"]][cell["seed"]]
+        synthetic.write_record(root, "s", record, artefacts=False)
+    synthetic.write_suite(root, "s", [(cell, None) for cell in cells])
+    return build(load(root, "s"), "mse")[0]
+
+
+def test_seeds_on_different_images_are_not_averaged(tmp_path):
+    value = values(fingerprinted(tmp_path, {"vae": ["abc", "abc", "def"]}))["vae"]
+    assert value.summary is None
+    assert value.gaps[0].reason == "seeds measured differently (data abc or data def)"
+
+
+def test_rows_on_different_images_stand_in_different_columns_and_none_is_best(tmp_path):
+    table = fingerprinted(tmp_path, {"vae": ["abc"] * 3, "ae": ["def"] * 3})
+    assert [dict(column)["key"] for column in table.columns] == ["data abc", "data def"]
+    assert not any(value.best for value in table.cells.values())
+
+
+def test_the_images_are_not_told_where_they_are_the_same(tmp_path):
+    table = fingerprinted(tmp_path, {"vae": ["abc"] * 3, "ae": ["abc"] * 3})
+    assert table.column_axes == ("dataset",)
+    assert "abc" not in table.note
+
+
+def test_rows_of_different_datasets_are_not_compared(tmp_path):
+    records = runs("vae", [1.0, 1.1, 0.9]) + runs("ae", [2.0, 2.1, 1.9])
+    records += runs("vae", [8.0, 8.1, 7.9], dataset="kmnist") + runs("ae", [9.0, 9.1, 8.9], dataset="kmnist")
+    table = build(suite(tmp_path, records), "mse", ("dataset", "label"), ("latent_size",))[0]
+    assert len(table.columns) == 1
+    best = [dict(row) for (row, _), value in table.cells.items() if value.best]
+    assert best == [{"dataset": "mnist", "label": "vae"}, {"dataset": "kmnist", "label": "vae"}]
+
+
+def test_csv_and_json_hold_every_axis_and_the_number_of_images(tmp_path):
+    suite(tmp_path, runs("vae", [0.1, 0.2, 0.3]))
+    row = next(csv.DictReader(io.StringIO(print_table(tmp_path, "s", "csv"))))
+    found = json.loads(print_table(tmp_path, "s", "json"))["tables"][0]["rows"][0]["cells"][0]
+    wanted = {"dataset": "mnist", "label": "vae", "variant": "vae", "net": "mlp", "likelihood": "bernoulli"}
+    assert {name: row[name] for name in wanted} == wanted
+    assert {name: found["coordinates"][name] for name in wanted} == wanted
+    assert (row["latent_size"], row["n_images"], row["train.epochs"], row["key.version"]) == ("2", "10", "8", "1")
+    assert (found["coordinates"]["latent_size"], found["n_images"], found["train"]["epochs"]) == (2, 10, "8")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex"])
+def test_a_column_of_a_latent_size_is_headed_with_words(tmp_path, form):
+    suite(tmp_path, runs("vae", [1.0] * 3) + runs("vae", [2.0] * 3, latent_size=16))
+    printed = print_table(tmp_path, "s", form)
+    assert "latent 2" in printed
+    assert "latent 16" in printed
 
 
 def test_a_column_shows_two_digits_of_the_uncertainty(tmp_path):
     suite(tmp_path, runs("vae", [-105.1, -105.3, -105.5]))
     assert "−105.30 ± 0.50" in print_table(tmp_path, "s", "text")
+
+
+def test_a_member_of_a_family_keeps_one_column_where_rows_have_no_number(tmp_path):
+    synthetic.write(tmp_path, "s", lambda cell: ("failed", "x") if cell["label"] == "ae" else ("done", None),
+                    artefacts=False, nets=("mlp",), sizes=(2,))  # fmt: skip
+    table = build(load(tmp_path, "s"), "fcd_gmm")[0]
+    assert (len(table.rows), len(table.columns)) == (3, 1)
+    assert "sampler gmm" in table.note
+
+
+def test_each_format_says_what_its_mark_of_the_best_means(tmp_path):
+    suite(tmp_path, runs("good", [1.0, 1.1, 0.9]) + runs("bad", [5.0, 5.1, 4.9]))
+    text = " ".join(print_table(tmp_path, "s", "text").split())
+    assert "*1.00 ± 0.25*" in text
+    assert "Between asterisks: the best of a column" in text
+    assert "Bold: the best of a column" in print_table(tmp_path, "s", "markdown")

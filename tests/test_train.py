@@ -8,6 +8,7 @@ from conftest import colour, cut
 
 from bench import checkpoint, registry
 from bench.datasets import Data
+from bench.streams import initialising
 from bench.suite import Choice, Train
 from bench.train import fit, hide_labels, subset, to_float
 
@@ -17,8 +18,8 @@ MLP, CONV = ("mlp", {"hidden": (32,), "activation": "relu"}), ("conv", {"channel
 TRAINED = [n for n in registry.names("variants") if not registry.describe("variants", n).constants["closed_form"]]
 
 
-def build(variant="vae", net=MLP, shape=(1, 8, 8), latent_size=2, **options):
-    choices = Choice(variant, options), Choice(*net), Choice("bernoulli", {})
+def build(variant="vae", net=MLP, shape=(1, 8, 8), latent_size=2, likelihood="bernoulli", **options):
+    choices = Choice(variant, options), Choice(*net), Choice(likelihood, {})
     return lambda: checkpoint.build(shape, *choices, latent_size, 10)
 
 
@@ -46,8 +47,9 @@ def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_d
 @pytest.mark.parametrize("clip", [None, 0.5])
 def test_every_optimiser_and_the_clipping_treat_each_seed_alone(optimizer, clip, few_digits):
     budget = Train(epochs=1, batch_size=32, optimizer=optimizer, lr=1e-4, grad_clip=clip, schedule="cosine")
-    stacked = fit(build(), few_digits, budget, [0, 1], group_size=2)
-    [alone] = fit(build(), few_digits, budget, [1], group_size=1)
+    make = build(likelihood="learned_gaussian")  # has a parameter without any axis of its own
+    stacked = fit(make, few_digits, budget, [0, 1], group_size=2)
+    [alone] = fit(make, few_digits, budget, [1], group_size=1)
     assert largest_difference(stacked[1], alone) < 1e-4
 
 
@@ -145,6 +147,24 @@ def test_a_single_diverged_seed_stops_at_its_epoch():
     [fitted] = fit(exploding([float("inf"), 0.12]), colour(64, 4, 1), Train(epochs=9, batch_size=16, lr=0.05), [0])
     assert fitted.diverged_at == 4
     assert len(fitted.history) == 1
+
+
+def test_divergence_at_the_very_last_update_is_seen(few_digits):
+    budget = Train(epochs=1, batch_size=200, optimizer="sgd", lr=1e30)
+    [fitted] = fit(build("ae"), few_digits, budget, [0])
+    assert fitted.diverged_at == 1
+
+
+def test_variants_of_one_seed_start_from_the_same_decoder():
+    """So their differences are paired, though the encoder of one has more heads than the other's."""
+    models = {}
+    for variant in ("ae", "vae"):
+        with initialising(3):
+            models[variant] = build(variant, CONV)()
+    ae, vae = (models[v].net.decoder.state_dict() for v in ("ae", "vae"))
+    assert all(torch.equal(ae[name], vae[name]) for name in ae)
+    hidden = "net.encoder.0.weight"
+    assert torch.equal(models["ae"].state_dict()[hidden], models["vae"].state_dict()[hidden])
 
 
 def test_train_images_is_one_fixed_subset_for_every_seed(few_digits):

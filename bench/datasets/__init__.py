@@ -11,7 +11,7 @@ come with the base. Files whose names begin with an underscore hold what several
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ class Dataset:
     embedded: ClassVar[bool] = False  #: True: comes with an installed package, needs no data root
     source: ClassVar[str] = ""  #: who made the data and where it is published
 
-    def __init__(self, *, binarise: str = "none") -> None:
+    def __init__(self, *, binarise: Literal["none", "threshold", "static"] = "none") -> None:
         """Raises `UsageError` for an unknown `binarise`."""
         if binarise not in BINARISE:
             raise UsageError(f"{self.name}: binarise is {binarise!r}{did_you_mean(binarise, BINARISE)}")

@@ -1,7 +1,7 @@
 """CelebA: photographs of faces, cropped and resized, colour, 162,770 train and 19,962 test images."""
 
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -47,7 +47,12 @@ class CelebA(TorchvisionDataset):
     }
 
     def __init__(
-        self, *, size: int = 64, crop: int = 148, attribute: str = "Smiling", binarise: str = "none"
+        self,
+        *,
+        size: int = 64,
+        crop: int = 148,
+        attribute: str = "Smiling",
+        binarise: Literal["none", "threshold", "static"] = "none",
     ) -> None:
         """Raises `UsageError` for a size or crop that the 178×218 images do not have."""
         super().__init__(binarise=binarise)

@@ -1,7 +1,7 @@
 """Your own images: `train/<class>/*` and `test/<class>/*` of png or jpg, any size, in a folder or a zip."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -22,7 +22,14 @@ class Folder(Dataset):
 
     source: ClassVar[str] = "a folder of the user"
 
-    def __init__(self, *, path: str, size: int, channels: int = 3, binarise: str = "none") -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        size: int,
+        channels: int = 3,
+        binarise: Literal["none", "threshold", "static"] = "none",
+    ) -> None:
         """Raises `UsageError` for values that no image can have."""
         super().__init__(binarise=binarise)
         if size < 1:

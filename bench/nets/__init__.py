@@ -2,7 +2,8 @@
 
 One file per architecture, one class deriving from `Net`, whose `__init__` takes a `Size` and the architecture's own
 options keyword-only. No BatchNorm: its running statistics couple the images of a batch and cannot be stacked over
-seeds; use GroupNorm, LayerNorm or none.
+seeds; use GroupNorm, LayerNorm or none. Make each half under `bench.streams.part`, so that variants of one seed start
+from the same decoder.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from math import prod
 from torch import Tensor, nn
 
 from bench.nets import Net, Size
+from bench.streams import part
 
 LARGEST_MAP = 7  #: the last map is at most this wide, pixels
 
@@ -24,8 +25,10 @@ class Conv(Net):
 
     def __init__(self, size: Size, *, channels: int = 32) -> None:
         super().__init__(size)
-        self.encoder = ConvEncoder(size.encoder_shape, size.heads * size.latent_size, channels)
-        self.decoder = ConvDecoder(size.shape, size.code_size, channels)
+        with part("encoder"):
+            self.encoder = ConvEncoder(size.encoder_shape, size.heads * size.latent_size, channels)
+        with part("decoder"):
+            self.decoder = ConvDecoder(size.shape, size.code_size, channels)
 
 
 class ConvEncoder(nn.Sequential):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.nets import Net, Size
+from bench.streams import part
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "softplus": nn.Softplus, "leaky_relu": nn.LeakyReLU}
 
@@ -31,12 +32,14 @@ class MLP(Net):
         super().__init__(size)
         inwards = [size.pixels + size.encoder_given, *hidden]
         outwards = [size.code_size, *reversed(hidden)]
-        self.encoder = nn.Sequential(
-            nn.Flatten(), *_layers(inwards, activation), nn.Linear(inwards[-1], size.heads * size.latent_size)
-        )
-        self.decoder = nn.Sequential(
-            *_layers(outwards, activation), nn.Linear(outwards[-1], size.pixels), nn.Unflatten(1, size.shape)
-        )
+        with part("encoder"):
+            self.encoder = nn.Sequential(
+                nn.Flatten(), *_layers(inwards, activation), nn.Linear(inwards[-1], size.heads * size.latent_size)
+            )
+        with part("decoder"):
+            self.decoder = nn.Sequential(
+                *_layers(outwards, activation), nn.Linear(outwards[-1], size.pixels), nn.Unflatten(1, size.shape)
+            )
 
     def encode(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         """As `Net.encode`; what is given stands behind the pixels once, and not on every one of them."""

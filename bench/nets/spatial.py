@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.errors import UsageError
 from bench.nets import Net, Size, with_planes
+from bench.streams import part
 
 
 class Spatial(Net):
@@ -32,8 +33,10 @@ class Spatial(Net):
         inwards = [size.encoder_shape[0], *widths, size.heads * depth]
         outwards = [depth + size.decoder_given, *reversed(widths), size.shape[0]]
         self.side, self.depth = side, depth
-        self.encoder = nn.Sequential(*_down(inwards), nn.Flatten())
-        self.decoder = nn.Sequential(*_up(outwards, sides[::-1]))
+        with part("encoder"):
+            self.encoder = nn.Sequential(*_down(inwards), nn.Flatten())
+        with part("decoder"):
+            self.decoder = nn.Sequential(*_up(outwards, sides[::-1]))
 
     def decode(self, z: Tensor, given: Tensor | None = None) -> Tensor:
         """As `Net.decode`; what is given becomes constant planes of the code's map."""
@@ -57,7 +60,7 @@ def halvings(pixels: int, side: int) -> list[int]:
 
 
 def _down(widths: list[int]) -> list[nn.Module]:
-    layers = [m for a, b in pairwise(widths) for m in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())]
+    layers: list[nn.Module] = [m for a, b in pairwise(widths) for m in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())]
     return layers[:-1]  # the code is not rectified
 
 

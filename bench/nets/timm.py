@@ -13,6 +13,7 @@ from torch import nn
 from bench.errors import UsageError, did_you_mean
 from bench.nets import Net, Size
 from bench.nets.conv import ConvDecoder
+from bench.streams import part
 
 GROUPS = 8  #: per group normalisation, or fewer where the channels do not divide
 
@@ -29,8 +30,10 @@ class Timm(Net):
         super().__init__(size)
         if not timm.is_model(model):
             raise UsageError(f"unknown timm model {model!r}{did_you_mean(model, timm.list_models(), 'models')}")
-        self.encoder = _without_batch_norm(_create(model, size.encoder_shape, size.heads * size.latent_size))
-        self.decoder = ConvDecoder(size.shape, size.code_size, channels)
+        with part("encoder"):
+            self.encoder = _without_batch_norm(_create(model, size.encoder_shape, size.heads * size.latent_size))
+        with part("decoder"):
+            self.decoder = ConvDecoder(size.shape, size.code_size, channels)
 
 
 def _create(model: str, shape: tuple[int, int, int], out: int) -> nn.Module:

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from bench.errors import NotApplicable
 from bench.samplers import Sampler
 
 
@@ -21,6 +22,8 @@ class GMM(Sampler):
         self.components = components
 
     def fit(self, codes: np.ndarray, seed: int) -> None:
+        if len(codes) < self.components:
+            raise NotApplicable(f"{len(codes)} train codes are fewer than {self.components} components")
         self.scale = max(float(np.sqrt(codes.var(0).mean())), 1e-12)
         mixture = GaussianMixture(self.components, max_iter=100, random_state=seed)
         with warnings.catch_warnings():  # 100 iterations are the protocol, converged or not

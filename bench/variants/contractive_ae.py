@@ -40,7 +40,7 @@ class ContractiveAE(AE):
         return 2.0 * signs - 1  # (1, B, D)
 
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        z, pull = vjp(self.encode, x)
+        z, pull, *_ = vjp(self.encode, x)
         directions = noise if isinstance(noise, Tensor) else _units(z)
         jacobian = vmap(pull)(directions)[0].flatten(2).square().sum((0, 2)).mean()
         rec = self.likelihood.nll(self.decode(z), x).mean()

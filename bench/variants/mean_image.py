@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.likelihoods import Likelihood
 from bench.nets import Net
+from bench.precision import double
 from bench.variants import Variant
 
 
@@ -28,9 +29,9 @@ class MeanImage(Variant):
         self.register_buffer("mean", torch.zeros(net.size.shape))
 
     def fit(self, batches: Callable[[], Any]) -> None:
-        total, n = torch.zeros_like(self.mean, dtype=torch.float64), 0
+        total, n = double(torch.zeros_like(self.mean)), 0
         for x in batches():
-            total, n = total + x.double().sum(0), n + len(x)
+            total, n = total + double(x).sum(0), n + len(x)
         self.mean.copy_(total / n)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:

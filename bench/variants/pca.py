@@ -14,10 +14,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.likelihoods import Likelihood
 from bench.nets import Net
+from bench.precision import double
 from bench.variants import Variant
 
 EXACT_PIXELS = 4096
@@ -49,7 +51,7 @@ class PCA(Variant):
             values, vectors = torch.linalg.eigh(_covariance(batches, mean, n))
         else:
             values, vectors = _randomised(batches, mean, n, self.net.size.latent_size)
-        values, vectors = values.flip(0)[: self.net.size.latent_size], vectors.flip(1)[:, : self.net.size.latent_size]
+        values, vectors = _leading(values, vectors, self.net.size.latent_size)
         vectors = vectors * vectors.sum(0).sign().where(vectors.sum(0) != 0, torch.ones_like(values))  # fix the signs
         self.mean.copy_(mean)
         self.components.copy_(vectors)
@@ -65,8 +67,15 @@ class PCA(Variant):
         return flat.reshape(len(z), *self.net.size.shape)
 
 
+def _leading(values: Tensor, vectors: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The largest `size` of ascending eigenpairs; what fewer images than `size` cannot give is zero."""
+    lack = max(0, size - len(values))
+    values, vectors = values.flip(0)[:size], vectors.flip(1)[:, :size]
+    return F.pad(values, (0, lack)), F.pad(vectors, (0, lack))
+
+
 def _mean(batches: Callable[[], Any]) -> tuple[Tensor, int]:
-    sums = [(x.flatten(1).double().sum(0), len(x)) for x in batches()]
+    sums = [(double(x.flatten(1)).sum(0), len(x)) for x in batches()]
     n = sum(count for _, count in sums)
     return torch.stack([s for s, _ in sums]).sum(0) / n, n
 
@@ -74,7 +83,7 @@ def _mean(batches: Callable[[], Any]) -> tuple[Tensor, int]:
 def _covariance(batches: Callable[[], Any], mean: Tensor, n: int) -> Tensor:
     covariance = mean.new_zeros(len(mean), len(mean))
     for x in batches():
-        centred = x.flatten(1).double() - mean
+        centred = double(x.flatten(1)) - mean
         covariance.addmm_(centred.T, centred)
     return covariance / n
 
@@ -94,6 +103,6 @@ def _apply(batches: Callable[[], Any], mean: Tensor, n: int, basis: Tensor) -> T
     """Covariance times basis, (P, W), streamed."""
     product = torch.zeros_like(basis)
     for x in batches():
-        centred = x.flatten(1).double() - mean
+        centred = double(x.flatten(1)) - mean
         product.addmm_(centred.T, centred @ basis)
     return product / n

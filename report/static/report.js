@@ -1,6 +1,9 @@
 // The pages read without this script; it adds search, copying and enlarged pictures.
 "use strict";
 
+for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+for (const element of document.querySelectorAll("[data-script]")) element.textContent = element.dataset.script;
+
 // -- copy a table: its text lies in a script beside the page, since a page opened from a file may fetch nothing else
 const copies = new Map();
 
@@ -43,9 +46,13 @@ document.addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-copy]");
   if (link) {
     event.preventDefault();
-    const texts = await load(link.dataset.copy);
-    await write(texts[link.dataset.kind]);
-    say(link, "Copied");
+    try {
+      const texts = await load(link.dataset.copy);
+      await write(texts[link.dataset.kind]);
+      say(link, "Copied");
+    } catch {
+      location.href = link.href;
+    }
   }
   const button = event.target.closest("button[data-copies]");
   if (button) {

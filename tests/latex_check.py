@@ -1,0 +1,69 @@
+r"""A strict reader of the LaTeX that the report prints: what it would stumble over, in words. No LaTeX is needed.
+
+Far narrower than LaTeX: it knows the commands that the report uses and complains of every other one, of bytes beyond
+ASCII, of special characters outside their place, of unbalanced braces, and of rows that do not fill their columns.
+"""
+
+import re
+
+GREEK = """alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho varsigma sigma tau upsilon
+varphi chi psi omega vartheta phi epsilon varrho Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"""
+MATHS = {*GREEK.split(), "pm", "times", "cdot", "leq", "geq", "approx", "neq", "downarrow", "uparrow", "|", "infty"}
+WORDS = {
+    "begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn",
+    "textbf", "textsuperscript", "textsubscript", "par", "smallskip", "footnotesize", "ldots", "textbackslash",
+    "textasciitilde", "textasciicircum", "textasciigrave", "textless", "textgreater", "textbar", "L", "i", "c", "k",
+}  # fmt: skip
+SYMBOLS = set("&%$#_{}\\,'`\"~^=.")
+TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.)|(.)", re.DOTALL)
+
+
+def complaints(text):
+    """Everything that is wrong with some LaTeX, one sentence each; [] for sound text."""
+    lines = [line for line in text.splitlines() if not line.startswith("%")]
+    return [*_tokens("\n".join(lines)), *_tables("\n".join(lines)), *_arguments("\n".join(lines))]
+
+
+def _tokens(text):
+    depth, maths, found = 0, False, []
+    for word, symbol, character in TOKEN.findall(_without_names(text)):
+        if word and word not in (MATHS if maths else WORDS):
+            found.append(f"unknown command \\{word}")
+        elif symbol and symbol not in SYMBOLS | MATHS:
+            found.append(f"unknown command \\{symbol}")
+        elif character == "$":
+            maths = not maths
+        elif character in ("{", "}"):
+            depth += 1 if character == "{" else -1
+            found += ["a brace too many"] if depth < 0 else []
+        elif character and (character in '_^#%"' or not character.isascii()):
+            found.append(f"raw {character!r}")
+    return found + (["a brace is left open"] if depth > 0 else []) + (["a $ is left open"] if maths else [])
+
+
+def _without_names(text):
+    """Labels and column specifications hold names, not text."""
+    return re.sub(r"\\(label|begin|end)\{([\w:*-]+)\}(\{[lr]+\})?", r"\\\1{}", text)
+
+
+def _tables(text):
+    found = []
+    for spec, body in re.findall(r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+        widths = [_columns(row) for row in rows]
+        found += [f"{width} columns of {len(spec)}: {row}" for row, width in zip(rows, widths, strict=True)
+                  if width != len(spec)]  # fmt: skip
+        found += [] if rows else ["a table without rows"]
+    return found
+
+
+def _columns(row):
+    """How many columns a row fills."""
+    spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", row)]
+    return len(re.split(r"(?<!\\)&", row)) + sum(spans) - len(spans)
+
+
+def _arguments(text):
+    r"""A `[` or `*` that follows `\\` or a rule is read as its argument."""
+    return [f"read as an argument: {match!r}" for match in
+            re.findall(r"(?:\\\\|\\(?:top|mid|bottom)rule|\\cmidrule\(lr\)\{[\d-]+\})\s*[\[*].*", text)]  # fmt: skip
