@@ -4,6 +4,7 @@ A note is a list of short sentences: seeds, what bold means, the fixed coordinat
 with, on how many images, how the models were trained, and which suite, code and day they are of.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -145,9 +146,11 @@ def _coordinate(value: Value, axis: str) -> str:
 
 
 def member_word(values: Iterable[Value]) -> str:
-    """What the members of a family are: spaces of a map, or samplers."""
-    members = {value.at.get("member") for value in values} - {None}
-    return "space" if members and members <= SPACES.keys() else "sampler"
+    """What the members of a family are: spaces of a map, corruptions, or samplers."""
+    members = {str(value.at["member"]) for value in values if value.at.get("member")}
+    if members and members <= SPACES.keys():
+        return "space"
+    return "corruption" if members and all(re.fullmatch(r"[a-z]+_\d+", m) for m in members) else "sampler"
 
 
 def _key(values: list[Value]) -> str:
