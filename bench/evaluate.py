@@ -5,6 +5,8 @@ Metrics are pure functions whose parameter names say what they need; `bench/arte
 
 import math
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,18 +48,26 @@ def evaluate(
     metrics: tuple[str, ...],
     rulers: Rulers,
     device: torch.device | str = "cpu",
+    present: Collection[str] = (),
 ) -> Evaluation:
     """Compute `metrics` (names of files in bench/metrics) and the arrays and pictures of a cell.
 
     model: trained, on `device`, in evaluation mode. data: its tensors are moved to `device`.
+    present: arrays (`codes`, `embeddings`) and pictures that are there already and need not be made again.
     Raises `RunFailed` naming the metric when one breaks for any other reason than `NotApplicable`.
     """
     with matmul_precision(cell.train.precision):
-        return _evaluate(model, data, cell, metrics, rulers, torch.device(device))
+        return _evaluate(model, data, cell, metrics, rulers, torch.device(device), present)
 
 
 def _evaluate(
-    model: Any, data: Data, cell: Cell, metrics: tuple[str, ...], rulers: Rulers, device: torch.device
+    model: Any,
+    data: Data,
+    cell: Cell,
+    metrics: tuple[str, ...],
+    rulers: Rulers,
+    device: torch.device,
+    present: Collection[str],
 ) -> Evaluation:
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
     data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
@@ -70,9 +80,9 @@ def _evaluate(
             values[key] = _entry(declared, artefacts, member)
     return Evaluation(
         values,
-        _array(artefacts, "codes"),
-        _maps(artefacts),
-        _pictures(artefacts),
+        None if "codes" in present else _array(artefacts, "codes"),
+        None if "embeddings" in present else _maps(artefacts),
+        _pictures(artefacts, present),
         {name: round(s, 4) for name, s in artefacts.seconds.items()},
     )
 
@@ -125,16 +135,17 @@ def _points(artefacts: Artefacts, method: str) -> np.ndarray | None:
         return None
 
 
-def _pictures(artefacts: Artefacts) -> dict[str, np.ndarray]:
-    shown = torch.as_tensor(_shown(artefacts.data), device=artefacts.device)
-    originals = artefacts.get("test_uint8")[shown]
-    made = {"reconstructions": pictures.rows(originals, quantise(artefacts.get("reconstructions")[shown]))}
+def _pictures(artefacts: Artefacts, present: Collection[str]) -> dict[str, np.ndarray]:
+    made = {}
+    if "reconstructions" not in present:
+        shown = torch.as_tensor(_shown(artefacts.data), device=artefacts.device)
+        originals = artefacts.get("test_uint8")[shown]
+        made["reconstructions"] = pictures.rows(originals, quantise(artefacts.get("reconstructions")[shown]))
     for sampler in artefacts.cell.evaluate.samplers:
-        try:
-            samples = artefacts.get("samples", sampler)
-        except NotApplicable:
-            continue
-        made[f"samples_{sampler}"] = pictures.grid(samples[:SHOWN_SAMPLES], 8)
+        if f"samples_{sampler}" not in present:
+            with suppress(NotApplicable):
+                samples = artefacts.get("samples", sampler)[:SHOWN_SAMPLES]
+                made[f"samples_{sampler}"] = pictures.grid(samples, 8)
     return made
 
 

@@ -25,7 +25,7 @@ from .artefacts import Rulers
 from .datasets import Data
 from .errors import BenchError, DataError, ResultError, UsageError
 from .memory import keep_freed_memory
-from .plan import lacking
+from .plan import expected_metrics, lacking
 from .provenance import provenance
 from .registry import describe
 from .store import Record, Store, write_bytes, write_history
@@ -271,22 +271,51 @@ def _evaluate(
     common: dict[str, Any],
 ) -> Outcome:
     folder, feature_nets = store.folder(task.suite, cell.id), _feature_nets(loaded, settings, device)
-    feature_nets.prepare(task.metrics)
+    before = _before(cell, trained, task, store)
+    metrics, present = task.metrics, frozenset[str]()
+    if before is not None:
+        metrics, present = _lacking_families(before, cell, task), _present(before, cell)
+    feature_nets.prepare(metrics)
     start = time.perf_counter()
-    result = evaluate.evaluate(trained.model, loaded, cell, task.metrics, feature_nets, device)
+    result = evaluate.evaluate(trained.model, loaded, cell, metrics, feature_nets, device, present)
     evaluate.write(result, folder)
-    seconds = time.perf_counter() - start
-    timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": result.seconds}
-    common["about"]["metrics"] = _metric_lines(result.metrics)
+    seconds, parts = time.perf_counter() - start, result.seconds
+    timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": parts}
     common["provenance"]["rulers"] = feature_nets.describe()
-    before = store.record(task.suite, cell.id)
-    if before is not None and before.status == "done" and trained.own and not task.force:
-        result.metrics = {**before.metrics, **result.metrics}  # what the suite no longer asks for is still a result
-        common["about"]["metrics"] = _metric_lines(result.metrics)
+    if before is not None:  # what the suite no longer asks for is still a result
+        result.metrics = {**before.metrics, **result.metrics}
+        timings["evaluate"] = round(before.timings.get("evaluate", 0.0) + seconds, 4)
+        timings["parts"] = {**before.timings.get("parts", {}), **parts}
+        earlier = before.provenance.get("rulers", {})
+        common["provenance"]["rulers"] = {**earlier, **common["provenance"]["rulers"]}
+    common["about"]["metrics"] = _metric_lines(result.metrics)
     store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
     (folder / "error.txt").unlink(missing_ok=True)
     words = f"train {timings['train']:.1f} s, evaluate {seconds:.1f} s"
     return Outcome(cell, "done", words)
+
+
+def _before(cell: Cell, trained: _Trained, task: Task, store: Store) -> Record | None:
+    """The cell's earlier record, where its numbers are those of these very weights."""
+    record = store.record(task.suite, cell.id)
+    return record if record is not None and record.status == "done" and trained.own and not task.force else None
+
+
+def _lacking_families(before: Record, cell: Cell, task: Task) -> tuple[str, ...]:
+    """Metrics of which some column is not there yet, or waited for weights."""
+    waiting = [name for name, entry in before.metrics.items() if entry.get("reason") == inception.MISSING]
+    columns = {*lacking(task.metrics, cell, before), *waiting}
+    return tuple(m for m in task.metrics if columns & expected_metrics((m,), cell).keys())
+
+
+def _present(before: Record, cell: Cell) -> frozenset[str]:
+    """Arrays and pictures that are there and complete."""
+    found = {path.stem for path in before.pictures()}
+    if (before.folder / "codes.npz").exists():
+        found.add("codes")
+    if set(cell.evaluate.embed.methods) <= (before.embeddings() or {}).keys():
+        found.add("embeddings")
+    return frozenset(found)
 
 
 def _fail(cell: Cell, error: Exception, task: Task, store: Store) -> Outcome:

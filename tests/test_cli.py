@@ -140,6 +140,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_130(suite, tmp_path):
 def test_a_metric_added_later_is_computed_from_the_checkpoint(bench, suite, tmp_path):
     bench("run", suite, "--workers", 1)
     before = records(tmp_path)
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "results/small").glob("*/*.*") if p.name != "record.json"}
     suite.write_text(SUITE.replace("[mse,", "[psnr, mse,"))
     status = bench("status", suite, "--json")
     assert json.loads(status.stdout)["counts"] == {"partial": 6}
@@ -152,6 +153,7 @@ def test_a_metric_added_later_is_computed_from_the_checkpoint(bench, suite, tmp_
         assert record["metrics"]["psnr"]["value"] > 0
         assert record["metrics"]["mse"]["value"] == before[cell_id]["metrics"]["mse"]["value"]
         assert record["training"] == before[cell_id]["training"]
+    assert made == {p: p.stat().st_mtime_ns for p in made}  # maps and pictures are not made again
 
 
 def test_another_protocol_reuses_the_trained_model(bench, suite, tmp_path):
