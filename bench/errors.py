@@ -59,13 +59,28 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
     """The tail of an error message: the nearest known name, or the list of all of them.
 
     >>> did_you_mean("bvae", ["ae", "beta_vae", "vae"])
+    "; did you mean 'beta_vae'? known: ae, beta_vae, vae"
+    >>> did_you_mean("vea", ["ae", "beta_vae", "vae"])
     "; did you mean 'vae'? known: ae, beta_vae, vae"
     >>> did_you_mean("zzz", ["ae", "vae"])
     '; known: ae, vae'
     """
     names = sorted(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    near = _abbreviated(str(name), names) or get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" did you mean '{near[0]}'?" if near else ""
     shown = names if len(names) <= MOST_NAMES else get_close_matches(str(name), names, n=5, cutoff=0)
     listing = f" {what}: {', '.join(shown)}{', ...' if len(shown) < len(names) else ''}" if names else ""
     return f";{hint}{listing}" if hint or listing else ""
+
+
+def _abbreviated(name: str, names: list[str]) -> list[str]:
+    """The shortest name that begins alike and has the letters of `name` in their order, if there is one."""
+    if len(name) < 3:
+        return []
+    longer = [n for n in names if n[:1] == name[:1] and _in_order(name, n)]
+    return sorted(longer, key=len)[:1]
+
+
+def _in_order(letters: str, word: str) -> bool:
+    rest = iter(word)
+    return all(letter in rest for letter in letters)

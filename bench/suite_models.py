@@ -195,11 +195,18 @@ def check(model: type[M], data: Any, at: At, document: Document) -> M | None:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        details = error.errors(include_url=False)
+        for detail in details:
+            if detail["type"] == "too_short" and any(_inside(other["loc"], detail["loc"]) for other in details):
+                continue  # it only lacks the items that are told to be wrong themselves
             lacks = detail["type"] == "missing"  # then the place is what lacks the key
             place = (*at, *(detail["loc"][:-1] if lacks else detail["loc"]))
             document.fault(place, sentence(detail, model), key=detail["type"] == "extra_forbidden")
         return None
+
+
+def _inside(loc: tuple[int | str, ...], of: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(of) and loc[: len(of)] == of
 
 
 def attempt(model: type[M], data: Any) -> M | None:

@@ -523,7 +523,7 @@ BAD = {
     "a misspelt variant": (
         HEAD + "  variants:\n    - ae\n    - bvae\n" + TAIL,
         """\
-        x.yaml:6:7: grid.variants[1]: unknown variant 'bvae'; did you mean 'vae'? known: ae, beta_vae, cvae, pca, vae
+        x.yaml:6:7: grid.variants[1]: unknown variant 'bvae'; did you mean 'beta_vae'? known: ae, beta_vae, cvae, pca, vae
             6 |     - bvae
               |       ^""",
     ),
