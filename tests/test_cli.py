@@ -126,7 +126,14 @@ def test_a_killed_run_goes_on_where_it_was(bench, suite, tmp_path):
 def test_an_interrupt_keeps_what_is_done_and_says_130(suite, tmp_path):
     command = [sys.executable, "-m", "bench", "run", str(suite), "--workers", "1", "--set", "train.epochs=40"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where the tests run in the background
+    )
     while not records(tmp_path):
         assert process.poll() is None, "it ended before its first record"
         time.sleep(0.02)
