@@ -75,7 +75,7 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
 
 def _abbreviated(name: str, names: list[str]) -> list[str]:
     """The shortest name that begins alike and has the letters of `name` in their order, if there is one."""
-    if len(name) < 3:
+    if len(name) < 3 or len(names) > MOST_NAMES:  # among a thousand names some one always fits
         return []
     longer = [n for n in names if n[:1] == name[:1] and _in_order(name, n)]
     return sorted(longer, key=len)[:1]
