@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from . import checkpoint, data, evaluate, inception, rulers
+from . import checkpoint, evaluate, inception, rulers
+from . import data as data_room
 from .artefacts import Rulers
 from .datasets import Data
 from .errors import BenchError, DataError, ResultError, UsageError
@@ -77,6 +78,23 @@ class _Trained:
     own: bool = False  #: read from the cell's own checkpoint, so that what it was measured before still holds
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A task being run: what all of its cells share."""
+
+    task: Task
+    settings: Settings
+    store: Store
+    device: torch.device
+    data: Data
+
+    def folder(self, cell: Cell) -> Path:
+        return self.store.folder(self.task.suite, cell.id)
+
+    def record(self, cell: Cell) -> Record | None:
+        return self.store.record(self.task.suite, cell.id)
+
+
 def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
     """Train and evaluate the cells of a task that no other process holds or has finished.
 
@@ -89,16 +107,14 @@ def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
         cells = [c for c in held if not _finished(store, task, c, settings)]
         if not cells:
             return []
-        loaded = _load(cells[0], settings, task.fingerprint)
+        job = _Job(task, settings, store, device, _load(cells[0], settings, task.fingerprint))
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         try:
-            trained = _train(cells, loaded, task, store, settings, device)
+            trained = _train(cells, job)
         except Exception as error:  # whatever breaks a cell is recorded as its result
-            return [_fail(cell, error, task, store) for cell in cells]
-        return [
-            _settle(c, trained[c.id], loaded, task, store, settings, device) for c in cells if c.id in trained
-        ]
+            return [_fail(cell, error, job) for cell in cells]
+        return [_settle(cell, trained[cell.id], job) for cell in cells if cell.id in trained]
 
 
 def components(cell: Cell) -> dict[str, Choice]:
@@ -141,7 +157,7 @@ def waits_for_weights(record: Record) -> bool:
 
 
 def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
-    loaded = data.load(cell.dataset, settings.data_root)
+    loaded = data_room.load(cell.dataset, settings.data_root)
     if expected is not None and loaded.fingerprint() != expected:
         raise DataError(
             f"{cell.dataset_label}: the images under {settings.data_root} (fingerprint {loaded.fingerprint()}) are not "
@@ -154,22 +170,20 @@ def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
 # -- training
 
 
-def _train(
-    cells: list[Cell], loaded: Data, task: Task, store: Store, settings: Settings, device: torch.device
-) -> dict[str, _Trained]:
+def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
     """Cell id → trained model, from a checkpoint where there is one."""
     ready: dict[str, _Trained] = {}
-    if not task.force:
+    if not job.task.force:
         for cell in cells:
-            found = _from_checkpoint(cell, loaded, task, store, device)
+            found = _from_checkpoint(cell, job)
             if found is not None:
                 ready[cell.id] = found
     fresh = [c for c in cells if c.id not in ready]
-    if fresh and task.train:
-        first = fresh[0]
-        results = fit(lambda: _build(first, loaded), loaded, first.train, [c.seed for c in fresh], device=device)
+    if fresh and job.task.train:
+        first, seeds = fresh[0], [c.seed for c in fresh]
+        results = fit(lambda: _build(first, job.data), job.data, first.train, seeds, device=job.device)
         for cell, fitted in zip(fresh, results, strict=True):
-            ready[cell.id] = _keep(cell, fitted, store.folder(task.suite, cell.id), loaded, settings, device)
+            ready[cell.id] = _keep(cell, fitted, job)
     return ready
 
 
@@ -178,9 +192,7 @@ def _build(cell: Cell, loaded: Data) -> Any:
     return checkpoint.build(loaded.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, classes)
 
 
-def _keep(
-    cell: Cell, fitted: Fitted, folder: Path, loaded: Data, settings: Settings, device: torch.device
-) -> _Trained:
+def _keep(cell: Cell, fitted: Fitted, job: _Job) -> _Trained:
     """Write curves and checkpoint, before anything is evaluated."""
     training = {
         "train_id": cell.train_id,
@@ -189,41 +201,38 @@ def _keep(
         "steps": fitted.steps,
         "seconds": round(fitted.seconds, 4),
         "images_per_s": round(fitted.images_per_s, 1) if fitted.images else None,
-        "device": device.type,
-        "threads": settings.threads,
-        "fingerprint": loaded.fingerprint(),
+        "device": job.device.type,
+        "threads": job.settings.threads,
+        "fingerprint": job.data.fingerprint(),
     }
-    write_history(folder, fitted.history)
+    write_history(job.folder(cell), fitted.history)
     if fitted.diverged_at is not None:
         words = f"the loss was not finite at step {fitted.diverged_at} (epoch {len(fitted.history)})"
         return _Trained(None, training, words)
-    checkpoint.save(fitted.model, folder / "checkpoint.safetensors", training)
+    checkpoint.save(fitted.model, job.folder(cell) / "checkpoint.safetensors", training)
     return _Trained(fitted.model, training)
 
 
-def _from_checkpoint(
-    cell: Cell, loaded: Data, task: Task, store: Store, device: torch.device
-) -> _Trained | None:
+def _from_checkpoint(cell: Cell, job: _Job) -> _Trained | None:
     """The cell's own checkpoint, or that of a cell that was trained alike under another protocol."""
-    folder = store.folder(task.suite, cell.id)
-    _adopt(cell, task, store)
-    path = folder / "checkpoint.safetensors"
+    _adopt(cell, job)
+    path = job.folder(cell) / "checkpoint.safetensors"
     if not path.exists():
         return None
     try:
         training = checkpoint.read_header(path)
-        if training.get("train_id") != cell.train_id or training.get("fingerprint") != loaded.fingerprint():
+        if training.get("train_id") != cell.train_id or training.get("fingerprint") != job.data.fingerprint():
             return None
-        model = checkpoint.restore(_build(cell, loaded), path).to(device)
+        model = checkpoint.restore(_build(cell, job.data), path).to(job.device)
     except ResultError:  # a damaged file is as good as none: the cell is trained again
         return None
-    return _Trained(model, training, own=cell.id not in task.donors)
+    return _Trained(model, training, own=cell.id not in job.task.donors)
 
 
-def _adopt(cell: Cell, task: Task, store: Store) -> None:
-    folder, donor = store.folder(task.suite, cell.id), task.donors.get(cell.id, cell.id)
+def _adopt(cell: Cell, job: _Job) -> None:
+    folder, donor = job.folder(cell), job.task.donors.get(cell.id, cell.id)
     for name in ("history.csv", "checkpoint.safetensors"):
-        source = store.folder(task.suite, donor) / name
+        source = job.store.folder(job.task.suite, donor) / name
         if donor != cell.id and source.exists() and not (folder / name).exists():
             temporary = folder / f".{name}.{os.getpid()}.tmp"
             shutil.copyfile(source, temporary)
@@ -233,51 +242,34 @@ def _adopt(cell: Cell, task: Task, store: Store) -> None:
 # -- evaluating and recording
 
 
-def _settle(
-    cell: Cell,
-    trained: _Trained,
-    loaded: Data,
-    task: Task,
-    store: Store,
-    settings: Settings,
-    device: torch.device,
-) -> Outcome:
+def _settle(cell: Cell, trained: _Trained, job: _Job) -> Outcome:
     common: dict[str, Any] = {
         "id": cell.id,
-        "suite": task.suite,
+        "suite": job.task.suite,
         "cell": cell.as_record(),
         "training": trained.training,
-        "about": _about(cell, loaded),
-        "provenance": provenance(device, settings.threads, cell.train.precision, loaded.fingerprint()),
+        "about": _about(cell, job.data),
+        "provenance": provenance(job.device, job.settings.threads, cell.train.precision, job.data.fingerprint()),
     }
     if trained.diverged is not None:
         timings = {"train": trained.training["seconds"]}
-        store.write(Record(status="diverged", reason=trained.diverged, timings=timings, **common))
+        job.store.write(Record(status="diverged", reason=trained.diverged, timings=timings, **common))
         return Outcome(cell, "diverged", trained.diverged)
     try:
-        return _evaluate(cell, trained, loaded, task, store, settings, device, common)
+        return _evaluate(cell, trained, job, common)
     except Exception as error:  # whatever breaks a cell is recorded as its result
-        return _fail(cell, error, task, store)
+        return _fail(cell, error, job)
 
 
-def _evaluate(
-    cell: Cell,
-    trained: _Trained,
-    loaded: Data,
-    task: Task,
-    store: Store,
-    settings: Settings,
-    device: torch.device,
-    common: dict[str, Any],
-) -> Outcome:
-    folder, feature_nets = store.folder(task.suite, cell.id), _feature_nets(loaded, settings, device)
-    before = _before(cell, trained, task, store)
-    metrics, present = task.metrics, frozenset[str]()
+def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) -> Outcome:
+    folder, feature_nets = job.folder(cell), _feature_nets(job)
+    before = _before(cell, trained, job)
+    metrics, present = job.task.metrics, frozenset[str]()
     if before is not None:
-        metrics, present = _lacking_families(before, cell, task), _present(before, cell)
+        metrics, present = _lacking_families(before, cell, job.task), _present(before, cell)
     feature_nets.prepare(metrics)
     start = time.perf_counter()
-    result = evaluate.evaluate(trained.model, loaded, cell, metrics, feature_nets, device, present)
+    result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present)
     evaluate.write(result, folder)
     seconds, parts = time.perf_counter() - start, result.seconds
     timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": parts}
@@ -289,16 +281,17 @@ def _evaluate(
         earlier = before.provenance.get("rulers", {})
         common["provenance"]["rulers"] = {**earlier, **common["provenance"]["rulers"]}
     common["about"]["metrics"] = _metric_lines(result.metrics)
-    store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
+    job.store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
     (folder / "error.txt").unlink(missing_ok=True)
     words = f"train {timings['train']:.1f} s, evaluate {seconds:.1f} s"
     return Outcome(cell, "done", words)
 
 
-def _before(cell: Cell, trained: _Trained, task: Task, store: Store) -> Record | None:
+def _before(cell: Cell, trained: _Trained, job: _Job) -> Record | None:
     """The cell's earlier record, where its numbers are those of these very weights."""
-    record = store.record(task.suite, cell.id)
-    return record if record is not None and record.status == "done" and trained.own and not task.force else None
+    record = job.record(cell)
+    holds = record is not None and record.status == "done" and trained.own and not job.task.force
+    return record if holds else None
 
 
 def _lacking_families(before: Record, cell: Cell, task: Task) -> tuple[str, ...]:
@@ -318,12 +311,12 @@ def _present(before: Record, cell: Cell) -> frozenset[str]:
     return frozenset(found)
 
 
-def _fail(cell: Cell, error: Exception, task: Task, store: Store) -> Outcome:
+def _fail(cell: Cell, error: Exception, job: _Job) -> Outcome:
     """Record a failure, the whole traceback beside it."""
     reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
     text = "".join(traceback.format_exception(error))
-    write_bytes(store.folder(task.suite, cell.id) / "error.txt", text.encode())
-    record_failure(cell, reason, task, store)
+    write_bytes(job.folder(cell) / "error.txt", text.encode())
+    record_failure(cell, reason, job.task, job.store)
     return Outcome(cell, "failed", reason)
 
 
@@ -367,12 +360,13 @@ def _line(kind: str, name: str) -> dict[str, str]:
 _kept_feature_nets: dict[tuple[str, Settings, str], Rulers] = {}
 
 
-def _feature_nets(loaded: Data, settings: Settings, device: torch.device) -> Rulers:
+def _feature_nets(job: _Job) -> Rulers:
     """The feature nets of a dataset; a worker keeps them from cell to cell."""
-    key = (loaded.fingerprint(), settings, str(device))
+    data, settings, device = job.data, job.settings, job.device
+    key = (data.fingerprint(), settings, str(device))
     if key not in _kept_feature_nets:
         _kept_feature_nets[key] = Rulers(
-            lambda: rulers.classifier(loaded, settings.results / "rulers", device),
+            lambda: rulers.classifier(data, settings.results / "rulers", device),
             lambda: rulers.inception_ruler(settings.data_root, device),
         )
     return _kept_feature_nets[key]
