@@ -6,8 +6,10 @@ import pytest
 import torch
 from conftest import colour, cut
 
-from bench import checkpoint, registry
+from bench import checkpoint, registry, train
 from bench.datasets import Data
+from bench.nets import Net
+from bench.nets.mlp import MLP as MLPNet
 from bench.streams import initialising
 from bench.suite import Choice, Train
 from bench.train import fit, hide_labels, subset, to_float
@@ -41,6 +43,25 @@ def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_d
     assert largest_difference(stacked[1], alone) < 1e-4
     for a, b in zip(stacked[1].history, alone.history, strict=True):
         assert a["test_loss"] == pytest.approx(b["test_loss"], rel=1e-4)
+
+
+@pytest.fixture
+def double_precision(monkeypatch):
+    """Everything in float64, where rounding cannot hide what stacking does."""
+    monkeypatch.setattr(train, "to_float", lambda images: images.double() / 255)
+    for kind in (Net, MLPNet):
+        monkeypatch.setattr(kind, "encode", lambda self, x, given=None: self.encoder(x))
+    monkeypatch.setattr(Net, "decode", lambda self, z, given=None: self.decoder(z))
+
+
+@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
+def test_in_double_precision_stacked_and_alone_are_one_computation(net, few_digits, double_precision):
+    """In float32 an epoch of Adam amplifies one rounding to percents (docs/LOG.md); in float64 nothing is left."""
+    budget = Train(epochs=20, batch_size=32)
+    stacked = fit(lambda: build("vae", net)().double(), few_digits, budget, [0, 1, 2], group_size=3)
+    [alone] = fit(lambda: build("vae", net)().double(), few_digits, budget, [1], group_size=1)
+    assert parameters(alone).dtype == torch.float64
+    assert largest_difference(stacked[1], alone) < 1e-11
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
