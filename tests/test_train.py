@@ -8,8 +8,7 @@ from conftest import colour, cut
 
 from bench import checkpoint, registry, train
 from bench.datasets import Data
-from bench.nets import Net
-from bench.nets.mlp import MLP as MLPNet
+from bench.nets import Net, mlp
 from bench.streams import initialising
 from bench.suite import Choice, Train
 from bench.train import fit, hide_labels, subset, to_float
@@ -49,7 +48,7 @@ def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_d
 def double_precision(monkeypatch):
     """Everything in float64, where rounding cannot hide what stacking does."""
     monkeypatch.setattr(train, "to_float", lambda images: images.double() / 255)
-    for kind in (Net, MLPNet):
+    for kind in (Net, mlp.MLP):
         monkeypatch.setattr(kind, "encode", lambda self, x, given=None: self.encoder(x))
     monkeypatch.setattr(Net, "decode", lambda self, z, given=None: self.decoder(z))
 
