@@ -71,7 +71,7 @@ def _client(settings: Settings, count: int, scheduler: str | None) -> Iterator["
             n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port, reachable from here only
             memory_limit=0,  # pausing a worker by Dask's estimate of its memory only stalls it
             silence_logs=logging.CRITICAL,
             env={name: str(settings.threads) for name in THREADS},
