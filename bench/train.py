@@ -30,15 +30,6 @@ from .suite import Train
 TEST_BATCH = 1000  #: images of a test-loss batch, over all seeds of a group; its size changes rounding only
 
 
-class Trainable(Protocol):
-    """What `fit` asks of a module: see `bench.variants.Variant`."""
-
-    closed_form: bool
-    stackable: bool
-
-    def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
-
-
 @dataclass
 class Fitted:
     """One trained seed: `history` has a row per epoch, `diverged_at` is the first step with a non-finite loss."""
@@ -69,7 +60,8 @@ def fit(
 ) -> list[Fitted]:
     """Train `build()` once for each seed and return the results in the order of `seeds`.
 
-    build: makes an untrained model on the CPU; its parameters are drawn under the seed's `init` stream.
+    build: makes an untrained model on the CPU, a `bench.variants.Variant` or whatever has its `closed_form`,
+        `stackable`, `draw` and `forward`; its parameters are drawn under the seed's `init` streams.
     data: images on any device; they are moved to `device` once.
     group_size: how many seeds are stacked; None takes all of them on CUDA and one on other devices, where stacking was
         measured to be slower. The result does not depend on it beyond rounding.

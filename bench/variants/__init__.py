@@ -91,6 +91,27 @@ class Variant(nn.Module):
         raise NotImplementedError
 
 
+class LabelsGiven:
+    """For conditional variants: `labels` is "both" (encoder and decoder are given the label) or "decoder"."""
+
+    net: Net
+    labels: str
+
+    @classmethod
+    def given(cls, classes: int, **options: Any) -> tuple[int, int]:
+        """One number a class for each half that is given the label."""
+        return (classes if options.get("labels", "both") == "both" else 0), classes
+
+    def to_encoder(self, y: Tensor | None) -> Tensor | None:
+        """What the encoder is given, (B, K), or None."""
+        return self.to_decoder(y) if self.labels == "both" else None
+
+    def to_decoder(self, y: Tensor | None) -> Tensor:
+        """What the decoder is given, (B, K)."""
+        assert y is not None, "a conditional model needs labels"
+        return one_hot(y, self.net.size.classes)
+
+
 def one_hot(y: Tensor, classes: int) -> Tensor:
     """Labels (B,) as (B, K) float32; an unknown label (-1) is a row of zeros."""
     return (y.unsqueeze(1) == torch.arange(classes, device=y.device)).float()

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from bench.likelihoods import Likelihood
 from bench.nets import Net
-from bench.variants import Variant, one_hot
+from bench.variants import LabelsGiven, Variant
 
 
-class ConditionalAE(Variant):
+class ConditionalAE(LabelsGiven, Variant):
     reference = "Sohn et al., Conditional Generative Models, NeurIPS 2015, https://papers.nips.cc/paper/5775"
     conditional = True
     needs_labels = True
@@ -29,21 +29,13 @@ class ConditionalAE(Variant):
         super().__init__(net, likelihood)
         self.labels = labels
 
-    @classmethod
-    def given(cls, classes: int, **options: Any) -> tuple[int, int]:
-        return (classes if options.get("labels", "both") == "both" else 0), classes
-
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         z = self.encode(x, y)  # (B, D)
         rec = self.likelihood.nll(self.decode(z, y), x).mean()
         return {"loss": rec, "rec": rec}
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net.encode(x, self._given(y) if self.labels == "both" else None)
+        return self.net.encode(x, self.to_encoder(y))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net.decode(z, self._given(y))
-
-    def _given(self, y: Tensor | None) -> Tensor:
-        assert y is not None, "a conditional model needs labels"
-        return one_hot(y, self.net.size.classes)
+        return self.net.decode(z, self.to_decoder(y))

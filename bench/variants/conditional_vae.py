@@ -11,18 +11,18 @@ Reference: Sohn et al., Learning Structured Output Representation using Deep Con
 Deviation: no label-dependent prior.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor
 
 from bench.likelihoods import Likelihood, gaussian_kl, reparametrise
 from bench.nets import Net
-from bench.variants import Posterior, one_hot
+from bench.variants import LabelsGiven, Posterior
 
 from .vae import VAE
 
 
-class ConditionalVAE(VAE):
+class ConditionalVAE(LabelsGiven, VAE):
     reference = "Sohn et al., Conditional Generative Models, NeurIPS 2015, https://papers.nips.cc/paper/5775"
     conditional = True
     needs_labels = True
@@ -33,10 +33,6 @@ class ConditionalVAE(VAE):
         super().__init__(net, likelihood)
         self.labels = labels
 
-    @classmethod
-    def given(cls, classes: int, **options: Any) -> tuple[int, int]:
-        return (classes if options.get("labels", "both") == "both" else 0), classes
-
     def forward(self, x: Tensor, y: Tensor, noise: Tensor) -> dict[str, Tensor]:
         q = self.posterior(x, y)
         z = reparametrise(q.mean, q.log_var, noise)  # (B, D)
@@ -45,12 +41,7 @@ class ConditionalVAE(VAE):
         return {"loss": rec + kl, "rec": rec, "kl": kl}
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        given = self._given(y) if self.labels == "both" else None
-        return Posterior(*self.net.encode(x, given).chunk(2, dim=1))
+        return Posterior(*self.net.encode(x, self.to_encoder(y)).chunk(2, dim=1))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net.decode(z, self._given(y))
-
-    def _given(self, y: Tensor | None) -> Tensor:
-        assert y is not None, "a conditional model needs labels"
-        return one_hot(y, self.net.size.classes)
+        return self.net.decode(z, self.to_decoder(y))
