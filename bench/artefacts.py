@@ -151,6 +151,9 @@ class Artefacts:
     def make_train_images(self) -> Tensor:
         return to_float(self.get("train_split").images)
 
+    def make_train_mean(self) -> Tensor:
+        return self.get("trained_on").images.double().mean(0).div(255).float()
+
     def make_varying_pixels(self) -> Tensor:
         images = self.get("trained_on").images
         return (images.amax(0) != images.amin(0)).flatten()

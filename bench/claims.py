@@ -16,7 +16,9 @@ from typing import Any
 from .claim_forms import TRENDS, Expect, read
 from .claim_sides import Measured, Point, clash, gaps, points, select
 from .claim_verdicts import (
+    CONTRADICTED,
     NOT_RUN,
+    NOT_SUPPORTED,
     PART,
     SUPPORTED,
     UNDER_SPECIFIED,
@@ -101,29 +103,45 @@ def counts(found: Iterable[Verdict]) -> dict[str, int]:
 
 
 def _judge(claim: dict[str, Any], grid: Sequence[Point]) -> Verdict:
-    also = claim.get("also")
-    parts = [claim, *(part for part in (also if isinstance(also, list | tuple) else ()) if isinstance(part, dict))]
-    checks = tuple(_check(claim, part, grid) for part in parts)
-    verdict, because = _combined(checks)
+    either = [_check(claim, part, grid) for part in (claim, *_parts(claim, "or_else"))]
+    also = [_check(claim, part, grid) for part in _parts(claim, "also")]
+    verdict, because = _combined(either, also)
     if claim.get("under_specified"):
         verdict, because = UNDER_SPECIFIED, str(claim["under_specified"])
     words = {name: str(claim.get(name) or "") for name in ("id", "says", "source", "note")}
+    checks = (*either, *also)
     return Verdict(words["id"], words["says"], words["source"], verdict, because, checks, words["note"])
 
 
-def _combined(checks: Sequence[Check]) -> tuple[str, str]:
-    """One verdict of several checks: all, some or none of them supported."""
-    main, *others = [check.outcome for check in checks]
-    if any(check.waits for check in checks) or main.verdict == NOT_RUN:
-        waiting = next((c.outcome for c in checks if c.waits), main)
+def _parts(claim: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    given = claim.get(key)
+    return [part for part in (given if isinstance(given, list | tuple) else ()) if isinstance(part, dict)]
+
+
+def _combined(either: Sequence[Check], also: Sequence[Check]) -> tuple[str, str]:
+    """One verdict of several checks: the claim's own, or one that may stand in its place, and all further ones."""
+    checks = (*either, *also)
+    if any(check.waits for check in checks) or either[0].outcome.verdict == NOT_RUN:
+        waiting = next((c.outcome for c in checks if c.waits), either[0].outcome)
         return NOT_RUN, waiting.because
-    held = [check.says for check in checks if check.outcome.verdict == SUPPORTED]
-    failed = [f"{check.says}: {check.outcome.verdict}" for check in checks if check.outcome.verdict != SUPPORTED]
-    if held and failed:
-        return PART, f"{len(held)} of {len(checks)} checks hold; not: {'; '.join(failed)}"
-    if others and not failed:
-        return SUPPORTED, f"all {len(checks)} checks hold; {main.because}"
-    return main.verdict, main.because
+    first = _best(either)
+    needed = (first, *also)
+    failed = [f"{check.says}: {check.outcome.verdict}" for check in needed if check.outcome.verdict != SUPPORTED]
+    if failed and len(failed) < len(needed):
+        return PART, f"{len(needed) - len(failed)} of {len(needed)} checks hold; not: {'; '.join(failed)}"
+    told = first.outcome.because
+    if len(either) > 1:
+        holding = sum(check.outcome.verdict == SUPPORTED for check in either)
+        told = f"{holding or 'none'} of {len(either)} alternatives hold{'s' * (holding == 1)}; {told}"
+    if also and not failed:
+        told = f"all {len(needed)} checks hold; {told}"
+    return first.outcome.verdict, told
+
+
+def _best(either: Sequence[Check]) -> Check:
+    """The alternative that speaks most for the claim, the first of equals."""
+    order = (SUPPORTED, PART, NOT_SUPPORTED, CONTRADICTED, NOT_RUN)
+    return min(either, key=lambda check: order.index(check.outcome.verdict))
 
 
 def _check(claim: dict[str, Any], part: dict[str, Any], grid: Sequence[Point]) -> Check:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .claim_forms import TRENDS, Expect, Side, read
 from .suite_cells import KEYS, Cell, explain_miss
-from .suite_models import Claim
+from .suite_models import Check, Claim
 from .suite_names import check_value, metric_names
 from .suite_yaml import At, Document
 
@@ -29,11 +29,16 @@ def check_claims(claims: Sequence[Claim], cells: Sequence[Cell], known: tuple[st
             document.fault((*at, "id"), f"another claim has the id '{claim.id}'")
         scope.check_metric(claim.metric, at)
         _check(scope, at, claim.where, claim.metric, claim.expect)
-        for j, part in enumerate(claim.also):
-            place: At = (*at, "also", j)
+        for place, part in _further(claim, at):
             if part.metric is not None:
                 scope.check_metric(part.metric, place)
             _check(scope, place, {**claim.where, **part.where}, part.metric or claim.metric, part.expect)
+
+
+def _further(claim: Claim, at: At) -> list[tuple[At, Check]]:
+    """The checks of a claim beside its own, with their places."""
+    lists = {"or_else": claim.or_else, "also": claim.also}
+    return [((*at, key, j), part) for key, parts in lists.items() for j, part in enumerate(parts)]
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Reference(Section):
 
 
 class Check(Section):
-    """One more comparison that a claim asks for; what it leaves out is the claim's."""
+    """One more comparison of a claim; what it leaves out is the claim's."""
 
     expect: Expect
     metric: Metric | None = None
@@ -133,7 +133,8 @@ class Claim(Section):
     where: Annotated[dict[str, Any], Field(description="the cells that it speaks of")] = Field(default_factory=dict)
     metric: Metric
     expect: Expect
-    also: Items[Check] = ()
+    or_else: Annotated[Items[Check], Field(description="checks that may hold in place of the claim's own")] = ()
+    also: Annotated[Items[Check], Field(description="checks that have to hold as well")] = ()
     under_specified: Annotated[Text, Field(description="what the source leaves open")] | None = None
     note: Text | None = None
 

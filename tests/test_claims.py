@@ -248,6 +248,37 @@ def test_an_also_check_narrows_the_claims_cells_and_changes_its_metric():
     assert [check.outcome.verdict for check in found.checks] == ["supported", "contradicted"]
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "further", "told", "because"),
+    [
+        (True, False, None, "supported", "1 of 2 alternatives holds; "),
+        (False, True, None, "supported", "1 of 2 alternatives holds; "),
+        (True, True, None, "supported", "2 of 2 alternatives hold; "),
+        (False, False, None, "contradicted", "none of 2 alternatives hold; "),
+        (False, True, True, "supported", "all 2 checks hold; 1 of 2 alternatives holds; "),
+        (False, True, False, "supported in part", "1 of 2 checks hold; not: "),
+        (False, False, True, "supported in part", "1 of 2 checks hold; not: "),
+    ],
+)
+def test_one_of_the_alternatives_of_a_claim_is_enough(own, other, further, told, because):
+    def check(holds):
+        return BELOW if holds else {"of": {"variant": "vae"}, "greater_than": {"variant": "ae"}}
+
+    also = [] if further is None else [{"expect": check(further)}]
+    grid = points("vae", LOW) + points("ae", HIGH)
+    found = verdict(check(own), grid, or_else=[{"expect": check(other)}], also=also)
+    assert found.verdict == told
+    assert found.because.startswith(because)
+    assert len(found.checks) == 2 + len(also)
+
+
+def test_a_claim_with_an_alternative_that_has_not_run_waits_for_it():
+    grid = points("vae", LOW) + points("ae", HIGH) + points("vae", [None] * 6, latent_size=9)
+    late = [{"where": {"latent_size": 9}, "expect": {"of": {"variant": "vae"}, "less_than": 1}}]
+    found = verdict(BELOW, grid, where={"latent_size": 2}, or_else=late)
+    assert found.verdict == "not run"
+
+
 # What is not there
 
 
@@ -419,6 +450,8 @@ def test_where_metric_and_also_are_checked_too(tmp_path):
     assert "this suite has no value 'mze'" in told(tmp_path, text.replace("metric: mse", "metric: mze"))[0]
     also = text.replace("expect: {", "also: [{metric: elbow, expect: {variant: vae, less_than: 0}}], expect: {")
     assert "claims[0].also[0].metric: this suite has no value 'elbow'" in told(tmp_path, also)[0]
+    other = also.replace("also:", "or_else:")
+    assert "claims[0].or_else[0].metric: this suite has no value 'elbow'" in told(tmp_path, other)[0]
 
 
 def test_a_set_that_takes_a_claims_cells_away_is_no_fault(tmp_path):

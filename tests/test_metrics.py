@@ -486,6 +486,19 @@ def test_the_gap_equals_the_ratio_of_two_errors_by_scikit_image():
 # -- generated images under a classifier
 
 
+def test_the_mean_image_leaves_all_of_the_variance_unexplained_and_a_copy_none():
+    x = torch.rand(50, 1, 8, 8)
+    mean = x.mean(0)
+    assert m("unexplained_variance")(x, mean.expand_as(x), mean) == pytest.approx(1)
+    assert m("unexplained_variance")(x, x, mean) == 0
+    halfway = (x + mean) / 2  # half the residual, a quarter of its square
+    assert m("unexplained_variance")(x, halfway, mean) == pytest.approx(0.25, rel=1e-5)
+
+
+def test_the_code_ratio_counts_numbers():
+    assert m("code_ratio")(torch.zeros(5, 96), torch.zeros(5, 3, 4, 4)) == 2
+
+
 def test_confidence_and_entropy_of_certain_and_of_undecided_images():
     undecided, certain = torch.zeros(3, 4), torch.eye(4) * 1000
     assert m("sample_confidence")(undecided) == pytest.approx(1 / 4)
@@ -845,6 +858,7 @@ def test_what_cannot_be_measured_says_why():
         ("identity_diagonal", (torch.eye(3), torch.zeros(3).bool()), "no pixel varies"),
         ("identity_off_diagonal", (torch.eye(3), torch.tensor([True, False, False])), "fewer than 2"),
         ("generalisation_gap", (x, x + 1, x, x), "without any error"),
+        ("unexplained_variance", (x[:1], x[:1] + 1, x[0]), "are the mean image"),
         ("fcd_interpolation", (x, x[:1]), "images"),
         ("fid", (x, x[:1]), "generated images"),
         ("kid", (x[:1], x), "test images"),

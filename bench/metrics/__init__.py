@@ -8,6 +8,7 @@ evaluation makes each such artefact once, when the first metric asks for it (see
 |---|---|
 | `images`, `reconstructions` | float32 (N, C, H, W); reconstructions decode μ |
 | `train_images`, `train_reconstructions` | the same of a fixed subset of at most 10,000 images trained on |
+| `train_mean` | float32 (C, H, W): the mean of the images that the model was trained on |
 | `corrupted_pixels` | bool (N, 1, H, W): where this column's corruption (`per="corruption"`) sets an image to 0 |
 | `corrupted_images` | float32 (N, C, H, W): what the model is shown under this column's corruption |
 | `corrupted_reconstructions` | float32 (N, C, H, W): what it makes of them |
