@@ -83,8 +83,12 @@ class LearnedGaussian(Likelihood):
     """Independent normal pixels with mean sigmoid(raw) and one σ, learned with the net.
 
     The shared-σ model of Rybkin et al. 2021 (https://arxiv.org/abs/2006.13202), which takes the place of tuning β.
-    Deviation: log σ is floored softly at −6 as in the authors' code, so that it cannot run away on constant images.
+    Deviations: log σ is floored softly at −6 as in the authors' code, so that it cannot run away on constant images;
+    and the number that is learned moves log σ `PACE` times as far. Adam moves every parameter by about the learning
+    rate a step, so that σ of a good model (log σ ≈ −3) would else be thousands of steps away from its start at 1.
     """
+
+    PACE = 10.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +96,7 @@ class LearnedGaussian(Likelihood):
 
     def log_sigma(self) -> Tensor:
         """log σ, a scalar above −6."""
-        return -6 + F.softplus(self.raw_log_sigma + 6)
+        return -6 + F.softplus(self.PACE * self.raw_log_sigma + 6)
 
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
         log_sigma = self.log_sigma()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench import registry
+from bench.errors import NotApplicable
 from bench.samplers.gaussian import Gaussian
 from bench.samplers.gmm import GMM
 from bench.samplers.prior import Prior
@@ -62,3 +63,21 @@ def test_the_mixture_finds_clusters_that_one_gaussian_cannot():
 def test_the_mixture_does_not_depend_on_the_scale_of_the_codes(scale):
     z, reference = drawn(GMM(), CODES * scale, 500), drawn(GMM(), CODES, 500)
     np.testing.assert_allclose(z / scale, reference, rtol=1e-4, atol=1e-3)
+
+
+def test_a_mixture_needs_more_codes_a_component_than_dimensions():
+    codes = RNG.standard_normal((100, 10))
+    with pytest.raises(NotApplicable, match="100 train codes are too few for 10 full covariances of 10 dimensions"):
+        GMM().fit(codes, 0)
+    GMM(components=9).fit(codes, 0)
+
+
+def test_a_mixture_draws_each_component_with_its_own_covariance():
+    mixture = GMM(components=2)
+    mixture.scale, mixture.weights = 1.0, np.array([0.25, 0.75])
+    mixture.means = np.array([[-50.0, 0], [50, 0]])
+    mixture.covariances = np.array([[[1.0, 0.9], [0.9, 1]], [[4, -1], [-1, 1]]])
+    z = mixture.sample(40_000, numpy_rng(0, "test"))
+    for k, chosen in enumerate((z[:, 0] < 0, z[:, 0] > 0)):
+        assert chosen.mean() == pytest.approx(mixture.weights[k], abs=0.01)
+        np.testing.assert_allclose(np.cov(z[chosen].T), mixture.covariances[k], atol=0.1)

@@ -3,6 +3,9 @@
 scikit-learn's GaussianMixture, k-means initialisation, at most 100 iterations, one start, covariance floor 1e-6 of the
 mean code variance (so that the floor means the same whatever the scale of an autoencoder's codes). Not the Bayesian
 (Dirichlet) mixture that some published numbers were made with.
+
+There is none where a component would get fewer codes than it has dimensions: its covariance would be singular but for
+the floor, and the samples an artefact of the floor.
 """
 
 import warnings
@@ -24,6 +27,9 @@ class GMM(Sampler):
     def fit(self, codes: np.ndarray, seed: int) -> None:
         if len(codes) < self.components:
             raise NotApplicable(f"{len(codes)} train codes are fewer than {self.components} components")
+        if len(codes) <= self.components * codes.shape[1]:
+            needs = f"{self.components} full covariances of {codes.shape[1]} dimensions"
+            raise NotApplicable(f"{len(codes)} train codes are too few for {needs}")
         self.scale = max(float(np.sqrt(codes.var(0).mean())), 1e-12)
         mixture = GaussianMixture(self.components, max_iter=100, random_state=seed)
         with warnings.catch_warnings():  # 100 iterations are the protocol, converged or not
@@ -34,5 +40,8 @@ class GMM(Sampler):
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         component = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
-        roots = np.linalg.cholesky(self.covariances)  # (K, D, D)
-        return (self.means[component] + np.einsum("nij,nj->ni", roots[component], noise)) * self.scale
+        codes = np.empty_like(noise)
+        for k, root in enumerate(np.linalg.cholesky(self.covariances)):  # (D, D) each
+            chosen = component == k
+            codes[chosen] = self.means[k] + noise[chosen] @ root.T
+        return codes * self.scale
