@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .kernels import linear_kernel, processor
 from .version import __version__
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-fidelity", "scikit-learn", "umap-learn", "numpy", "scipy")
@@ -25,6 +26,7 @@ def provenance(device: torch.device, threads: int, precision: str, fingerprint: 
         "device": _device_name(device),
         "threads": threads,
         "precision": precision,
+        "linear": linear_kernel() if device.type == "cpu" else "torch",
         "fingerprint": fingerprint,
         "peak_memory_mb": _peak_memory_mb(device),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,17 +71,7 @@ def _versions() -> dict[str, str]:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {_processor()}, {os.cpu_count()} cores"
-
-
-@cache
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return f"{device.type}: {processor()}, {os.cpu_count()} cores"
 
 
 def _peak_memory_mb(device: torch.device) -> float:

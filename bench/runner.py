@@ -10,6 +10,7 @@ from typing import Any
 from . import checkpoint, data, inception, registry
 from .errors import BenchError, DataError, UsageError
 from .executor import execute
+from .kernels import linear_kernel
 from .plan import Planned, counts, plan
 from .store import Record, Store
 from .suite import Cell, Choice, Suite
@@ -64,6 +65,7 @@ def run(
     todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
     if todo:
         _check_inputs([p.cell for p in todo], suite, settings, on_event)
+        linear_kernel()  # measured here, before workers share the machine, so that all of them take the same one
     _write_suite(suite, store, on_event)
     _record_skips(suite, store)
     tasks = _tasks(todo, suite, store, settings, force, retry_failed, train)

@@ -15,6 +15,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from .datasets import Data, Split
+from .kernels import faster_linear
 from .precision import autocast, double, matmul_precision
 from .streams import generator, initialising
 from .suite import Train
@@ -80,7 +82,9 @@ def fit(
     with matmul_precision(budget.precision), torch.enable_grad():
         for start in range(0, len(seeds), size):
             group = seeds[start : start + size]
-            fitted += _fit_group([_built(build, s).to(device) for s in group], train, test, budget, group, on_epoch)
+            models = [_built(build, s).to(device) for s in group]
+            with faster_linear(models[0], device) if len(models) == 1 else nullcontext():
+                fitted += _fit_group(models, train, test, budget, group, on_epoch)
     return fitted
 
 
