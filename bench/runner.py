@@ -141,14 +141,26 @@ def _todo(
 
 
 def _has_checkpoint(cell: Cell, suite: Suite, store: Store) -> bool:
-    """The cell's own, or that of a cell that was trained alike under another protocol."""
-    ids = [cell.id, _donors(suite, store).get(cell.train_id, cell.id)]
-    return any((store.folder(suite.name, i) / "checkpoint.safetensors").exists() for i in ids)
+    """The cell's own, or that of a cell that was trained alike."""
+    return store.has_checkpoint(suite.name, cell.id) or _donor(cell, _trained(suite, store), suite, store) is not None
 
 
-def _donors(suite: Suite, store: Store) -> dict[str, str]:
-    """train_id → id of a finished cell trained so."""
+def _trained(suite: Suite, store: Store) -> dict[str, str]:
+    """train_id → id of a finished cell of this suite trained so."""
     return {r.training["train_id"]: r.id for r in store.records(suite.name) if "train_id" in r.training}
+
+
+def _donor(cell: Cell, trained: dict[str, str], suite: Suite, store: Store) -> tuple[str, str] | None:
+    """Suite and id of another cell whose checkpoint this one can use.
+
+    One of this suite that was trained alike under another protocol, or the very same cell in another suite.
+    """
+    if trained.get(cell.train_id, cell.id) != cell.id:
+        return suite.name, trained[cell.train_id]
+    if store.has_checkpoint(suite.name, cell.id):
+        return None
+    others = (name for name in store.suites() if name != suite.name and store.has_checkpoint(name, cell.id))
+    return next(((name, cell.id) for name in others), None)
 
 
 def _check_inputs(
@@ -199,7 +211,7 @@ def _tasks(
     groups: dict[str, list[Planned]] = {}
     for item in todo:
         groups.setdefault(item.cell.group_key, []).append(item)
-    trained = _donors(suite, store)
+    trained = _trained(suite, store)
     fingerprints = {} if force else _fingerprints(suite, store)
     size = MOST_STACKED if pick_device(settings.device).type == "cuda" else 1
     return [
@@ -208,7 +220,7 @@ def _tasks(
             tuple(p.cell for p in part),
             suite.metrics,
             fingerprints.get(dataset_key(part[0].cell.dataset)),
-            _others(part, trained),
+            {p.cell.id: d for p in part if (d := _donor(p.cell, trained, suite, store))},
             force,
             retry_failed,
             train,
@@ -216,12 +228,6 @@ def _tasks(
         for group in groups.values()
         for part in (group[i : i + size] for i in range(0, len(group), size))
     ]
-
-
-def _others(part: list[Planned], trained: dict[str, str]) -> dict[str, str]:
-    """Cell id → id of another cell whose checkpoint it can use."""
-    found = {p.cell.id: trained.get(p.cell.train_id, p.cell.id) for p in part}
-    return {cell_id: donor for cell_id, donor in found.items() if donor != cell_id}
 
 
 def _fingerprints(suite: Suite, store: Store) -> dict[str, str]:

@@ -147,6 +147,10 @@ class Store:
             raise UsageError(f"{suite!r} cannot be the name of a suite: letters, digits, '_', '-' and '.' only")
         return self.root / suite
 
+    def has_checkpoint(self, suite: str, cell_id: str) -> bool:
+        """True if a cell's trained model is there."""
+        return (self.folder(suite, cell_id) / "checkpoint.safetensors").is_file()
+
     def folder(self, suite: str, cell_id: str) -> Path:
         """A cell's folder; its id is checked before it becomes a path."""
         if not CELL_ID.fullmatch(cell_id):

@@ -47,13 +47,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Task:
-    """Cells that differ only by seed. `donors`: cell id → id of a cell of this suite whose checkpoint can be used."""
+    """Cells that differ only by seed. `donors`: cell id → suite and id of another cell whose checkpoint can be used."""
 
     suite: str
     cells: tuple[Cell, ...]
     metrics: tuple[str, ...]
     fingerprint: str | None = None  #: what the dataset must be, if earlier cells say so
-    donors: dict[str, str] = field(default_factory=dict)
+    donors: dict[str, tuple[str, str]] = field(default_factory=dict)
     force: bool = False  #: train and evaluate anew whatever is there
     retry: bool = False  #: compute failed cells again
     train: bool = True  #: False: evaluate what has a checkpoint, and leave the rest alone
@@ -230,10 +230,12 @@ def _from_checkpoint(cell: Cell, job: _Job) -> _Trained | None:
 
 
 def _adopt(cell: Cell, job: _Job) -> None:
-    folder, donor = job.folder(cell), job.task.donors.get(cell.id, cell.id)
+    folder, donor = job.folder(cell), job.task.donors.get(cell.id)
+    if donor is None:
+        return
     for name in ("history.csv", "checkpoint.safetensors"):
-        source = job.store.folder(job.task.suite, donor) / name
-        if donor != cell.id and source.exists() and not (folder / name).exists():
+        source = job.store.folder(*donor) / name
+        if source.exists() and not (folder / name).exists():
             temporary = folder / f".{name}.{os.getpid()}.tmp"
             shutil.copyfile(source, temporary)
             temporary.replace(folder / name)

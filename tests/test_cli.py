@@ -173,6 +173,22 @@ def test_another_protocol_reuses_the_trained_model(bench, suite, tmp_path):
     assert len({r["training"]["seconds"] for r in found}) == 2
 
 
+def test_a_cell_trained_for_one_suite_is_not_trained_again_for_another(bench, suite, tmp_path):
+    bench("run", suite, "--workers", 1, "--only", "variant=vae")
+    first = records(tmp_path)
+    other = tmp_path / "other.yaml"
+    other.write_text(SUITE.replace("title: Small", "title: Other").replace("[mse, elbo, ", "[psnr, "))
+    assert bench("run", other, "--workers", 1, "--only", "variant=vae").returncode == 0
+    found = records(tmp_path, "other")
+    assert found.keys() == first.keys()
+    for cell_id, record in found.items():
+        assert record["training"] == first[cell_id]["training"], "the seconds would differ if it had been trained"
+        assert set(record["metrics"]) == {"psnr", "knn_accuracy"}
+        assert record["metrics"]["knn_accuracy"]["value"] == first[cell_id]["metrics"]["knn_accuracy"]["value"]
+    assert bench("run", suite, "--workers", 1).returncode == 0
+    assert records(tmp_path).keys() > first.keys()
+
+
 def test_evaluate_trains_nothing(bench, suite, tmp_path):
     assert bench("evaluate", suite).returncode == 3
     assert records(tmp_path) == {}
