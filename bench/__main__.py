@@ -5,15 +5,19 @@ Exit codes: 0 all is done; 1 some cells failed; 2 bad input; 3 incomplete; 130 i
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from .errors import BenchError, UsageError
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .store import Record
 
 RESULTS = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Results folder."
@@ -64,10 +68,13 @@ def run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str,
 @click.option("--workers", type=click.IntRange(min=1), help="Processes side by side [default: one per GPU or core].")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a worker.")
 @click.option("--offline", is_flag=True, help="Never download anything.")
+@click.option("--figures", is_flag=True, help="Draw the figures of finished cells anew as well.")
 def evaluate(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
-             data: str | None, device: str, workers: int | None, threads: int, offline: bool) -> None:  # fmt: skip
+             data: str | None, device: str, workers: int | None, threads: int, offline: bool,
+             figures: bool) -> None:  # fmt: skip
     """Compute metrics that SUITE now asks for from checkpoints, without training again."""
-    _run(suite, results, overrides, only, limit, data, device, threads, offline, workers=workers, train=False)
+    _run(suite, results, overrides, only, limit, data, device, threads, offline,
+         workers=workers, train=False, redraw=figures)  # fmt: skip
 
 
 def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
@@ -141,12 +148,17 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
 @click.argument("suites", nargs=-1)
 @RESULTS
 @click.option("--out", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="Where to.")
-def report(suites: tuple[str, ...], results: Path, out: Path) -> None:
+@click.option("--single-file", is_flag=True, help="All of it in one HTML file, OUT.html.")
+def report(suites: tuple[str, ...], results: Path, out: Path, single_file: bool) -> None:
     """Build the site from everything under the results folder, or from SUITES only."""
-    from report import build
+    from report import build, build_single
 
-    index = build(results, out, [_suite_name(s) for s in suites] or None)
-    click.echo(f"{index}")
+    names = [_suite_name(s) for s in suites] or None
+    if single_file:
+        file = out if out.suffix in (".html", ".htm") else out.with_name(f"{out.name}.html")
+        click.echo(f"{build_single(results, file, names)}")
+    else:
+        click.echo(f"{build(results, out, names)}")
 
 
 @cli.command()
@@ -157,13 +169,19 @@ def report(suites: tuple[str, ...], results: Path, out: Path) -> None:
 @click.option("--metric", multiple=True, help="Only these metrics or families [default: all].")
 @click.option("--rows", help="What makes a row, such as label,net.")
 @click.option("--columns", help="What makes a column, such as dataset,latent_size.")
+@click.option("--dataset", help="Only this dataset's columns.")
+@click.option("--sort", metavar="COLUMN", help="Best first by a column (its name or number), or by 'name'.")
+@click.option("--precision", type=click.IntRange(0, 12), help="Decimals [default: two digits of the interval].")
+@click.option("--published/--no-published", default=True, help="Published values beside obtained ones.")
+@click.option("--ranks", "ranked", is_flag=True, help="Average ranks over the columns, in the note.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
-          columns: str | None, as_json: bool) -> None:  # fmt: skip
+          columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
     from report.tables import table as make
 
-    click.echo(make(results, _suite_name(suite), "json" if as_json else style, list(metric), rows, columns), nl=False)
+    form = "json" if as_json else style
+    click.echo(make(results, _suite_name(suite), form, list(metric), rows, columns, **how), nl=False)
 
 
 @cli.command()
@@ -179,6 +197,148 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
 
     found = judging.verdicts(results, _suite_name(suite))
     click.echo(json.dumps(judging.as_json(found), indent=1) if as_json else judging.as_text(found).rstrip("\n"))
+
+
+@cli.command()
+@click.argument("suite", required=False)
+@RESULTS
+@click.option("--table", "pasted", type=click.File(encoding="utf-8"), metavar="FILE",
+              help="A text with tables of `bench table` (LaTeX, Markdown, CSV, JSON; - is stdin).")  # fmt: skip
+@JSON
+def verify(suite: str | None, results: Path, pasted: TextIO | None, as_json: bool) -> None:
+    """Is SUITE's results.csv what its records give, and are ids, fingerprints and hashes sound?
+
+    With --table: does a pasted table still agree with the records? Exit code 0 if so, 1 if something differs.
+    """
+    name = _suite_name(suite) if suite else None
+    if pasted is not None:
+        sys.exit(_verify_tables(results, pasted, name, as_json))
+    if name is None:
+        raise UsageError("name a suite (`bench verify digits`) or a file with tables (`bench verify --table FILE`)")
+    from . import verify as verification
+
+    found = verification.verify(results, name)
+    click.echo(json.dumps(found.as_json(), indent=1) if as_json else verification.as_text(found))
+    sys.exit(1 if found.faults else 0)
+
+
+def _verify_tables(results: Path, pasted: TextIO, suite: str | None, as_json: bool) -> int:
+    from report import agree
+
+    try:
+        found = agree.verify(results, pasted.read(), suite)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{pasted.name}: is not a text file in UTF-8 (see byte {error.start})") from error
+    except UsageError as error:
+        raise UsageError(f"{pasted.name}: {error}") from error
+    tables = {"tables": [agreement.as_json() for agreement in found]}
+    click.echo(json.dumps(tables, indent=1, ensure_ascii=False) if as_json else agree.as_text(found))
+    return 1 if any(agreement.differences for agreement in found) else 0
+
+
+@cli.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@RESULTS
+@click.option("--metric", multiple=True, help="Only these metrics or families [default: all].")
+@click.option("--fail-on", multiple=True, type=click.Choice(["worse", "different", "not-comparable"]),
+              help="Exit code 1 if there is any such row.")  # fmt: skip
+@JSON
+def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: tuple[str, ...], as_json: bool) -> None:
+    """Compare two result sets row by row: better, worse, equal, or not comparable and why; B against A.
+
+    A and B are folders, results/SUITE or a results folder, or names of suites under --results.
+    """
+    from report import compare as comparing
+
+    found = comparing.compare(a, b, metric, results)
+    click.echo(json.dumps(comparing.as_json(found), indent=1, ensure_ascii=False) if as_json
+               else comparing.as_text(found))  # fmt: skip
+    sys.exit(1 if comparing.fails(found, fail_on) else 0)
+
+
+@cli.command()
+@click.argument("cell")
+@RESULTS
+@DATA
+@click.option("--figure", help="samples, by_label, reconstructions, restored_..., manifold, identity, ...")
+@click.option("--n", type=click.IntRange(1, 10_000), help="Images; pairs of interpolations; a manifold's side.")
+@click.option("--sampler", help="Where codes come from: prior, gaussian, gmm [default: prior].")
+@click.option("--label", help="Only this class, by name or number: for models with labels.")
+@click.option("--interpolate", is_flag=True, help="The same as --figure interpolations; moving with --out FILE.gif.")
+@click.option("--seed", type=click.IntRange(min=0), help="Other codes or pairs [default: those of the evaluation].")
+@click.option("--out", type=click.Path(path_type=Path), help="A .png, .webp or .gif [default: a named .png, here].")
+@JSON
+def sample(cell: str, results: Path, data: str | None, figure: str | None, n: int | None, sampler: str | None,
+           label: str | None, interpolate: bool, seed: int | None, out: Path | None,
+           as_json: bool) -> None:  # fmt: skip
+    """Draw a picture out of the trained model of CELL: the beginning of its id, or its folder."""
+    from . import sample as drawing
+    from .data import find_root
+
+    if interpolate and figure not in (None, "interpolations"):
+        raise UsageError(f"--interpolate and --figure {figure} ask for two different figures")
+    moving = out is not None and out.suffix.lower() == ".gif"
+    wish = drawing.Wish("interpolations" if interpolate else figure or "samples", n, sampler, label, seed, moving)
+    record = drawing.find(cell, results)
+    path = out or Path(drawing.default_name(record, wish))
+    drawing.check_name(path, moving)
+    drawing.check_trained(record, _remake(record, data))
+    picture = drawing.draw(record, wish, find_root(data))
+    drawing.write(picture, path)
+    told = {"cell": record.id, "suite": record.suite, "figure": wish.figure, "sampler": sampler, "label": label, "n": n,
+            "seed": seed, "width": picture.shape[-2], "height": picture.shape[-3], "file": str(path)}  # fmt: skip
+    click.echo(json.dumps(told, indent=1) if as_json else f"{path}")
+
+
+def _remake(record: "Record", data: str | None) -> str:
+    """The shell command that trains a cell anew where its record lies."""
+    from report.words import command
+
+    from .store import Store
+
+    root = record.folder.parent.parent
+    store = Store(root)
+    asked = store.suite(record.suite) if record.suite in store.suites() else {}
+    words = command(record.suite, record.cell, [str(o) for o in asked.get("overrides") or []])
+    where = ["--results", str(root)] if root != Path("results") else []
+    return shlex.join([*shlex.split(words), *where, *(["--data", data] if data else [])])
+
+
+@cli.command()
+@click.option("--variant", "variants", multiple=True, default=("ae", "vae"), show_default=True, help="May be repeated.")
+@click.option("--net", "nets", multiple=True, default=("mlp",), show_default=True, help="May be repeated.")
+@click.option("--precision", "precisions", multiple=True, type=click.Choice(["fp32", "tf32", "bf16"]),
+              default=("fp32",), show_default=True, help="May be repeated.")  # fmt: skip
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:I.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side [default: one per GPU or core].")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a worker.")
+@click.option("--seeds", type=click.IntRange(min=1), default=4, show_default=True, help="Cells of each variant.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True)
+@click.option("--images", type=click.IntRange(min=1), help="Of each cell in a round.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Of a round, in place of --images [default: 5].")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are over these.")
+@click.option("--against", metavar="PEER", help="Take turns with another library's trainer: pythae.")
+@click.option("--overhead", is_flag=True, help="Measure bookkeeping, plan and store as well.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/speed"), show_default=True)
+@DATA
+@JSON
+def speed(overhead: bool, out: Path, data: str | None, as_json: bool, images: int | None, seconds: float | None,
+          **asked: Any) -> None:  # fmt: skip
+    """How fast a grid trains here, as a share of what the machine could do, and against a peer."""
+    if images is not None and seconds is not None:
+        raise UsageError("--images and --seconds both say how long a round is; give one of them")
+    from .data import find_root
+    from .speed import measure, table
+    from .speed import overhead as rest
+
+    plan = measure.Plan(images=images, seconds=seconds or 5.0, data_root=find_root(data).absolute(), **asked)
+    found = measure.measure(plan, lambda line: click.echo(line, err=True))
+    if overhead:
+        found["overhead"] = rest.measure()
+    written = table.write(found, out)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table.markdown(found), nl=as_json)
+    click.echo(f"written: {', '.join(map(str, written))}", err=True)
 
 
 @cli.command(name="list")

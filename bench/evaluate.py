@@ -14,20 +14,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import pictures, registry
-from .artefacts import Artefacts, Rulers, quantise
+from . import figures, pictures, registry
+from .artefacts import Artefacts, Rulers
 from .datasets import Data
 from .embeddings import plane
 from .errors import NotApplicable, RunFailed
+from .kernels import faster_layers
 from .plan import versions
 from .precision import matmul_precision
 from .store import write_arrays
 from .suite import Cell
 from .suite_names import members
 from .train import subset
-
-SHOWN = 10  #: reconstructions in the picture
-SHOWN_SAMPLES = 64
 
 
 @dataclass
@@ -49,15 +47,18 @@ def evaluate(
     rulers: Rulers,
     device: torch.device | str = "cpu",
     present: Collection[str] = (),
+    shown: Collection[str] | None = None,
 ) -> Evaluation:
     """Compute `metrics` (names of files in bench/metrics) and the arrays and pictures of a cell.
 
     model: trained, on `device`, in evaluation mode. data: its tensors are moved to `device`.
     present: arrays (`codes`, `embeddings`) and pictures that are there already and need not be made again.
+    shown: the metrics that figures are to illustrate, where `metrics` are only some of the suite's.
     Raises `RunFailed` naming the metric when one breaks for any other reason than `NotApplicable`.
     """
-    with matmul_precision(cell.train.precision):
-        return _evaluate(model, data, cell, metrics, rulers, torch.device(device), present)
+    device, shown = torch.device(device), metrics if shown is None else shown
+    with matmul_precision(cell.train.precision), faster_layers(model, device):
+        return _evaluate(model, data, cell, metrics, rulers, device, present, shown)
 
 
 def _evaluate(
@@ -68,6 +69,7 @@ def _evaluate(
     rulers: Rulers,
     device: torch.device,
     present: Collection[str],
+    shown: Collection[str],
 ) -> Evaluation:
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
     data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
@@ -82,7 +84,7 @@ def _evaluate(
         values,
         None if "codes" in present else _array(artefacts, "codes"),
         None if "embeddings" in present else _maps(artefacts),
-        _pictures(artefacts, present),
+        _pictures(artefacts, shown, present),
         {name: round(s, 4) for name, s in artefacts.seconds.items()},
     )
 
@@ -135,26 +137,14 @@ def _points(artefacts: Artefacts, method: str) -> np.ndarray | None:
         return None
 
 
-def _pictures(artefacts: Artefacts, present: Collection[str]) -> dict[str, np.ndarray]:
+def _pictures(artefacts: Artefacts, metrics: Collection[str], present: Collection[str]) -> dict[str, np.ndarray]:
     made = {}
-    if "reconstructions" not in present:
-        shown = torch.as_tensor(_shown(artefacts.data), device=artefacts.device)
-        originals = artefacts.get("test_uint8")[shown]
-        made["reconstructions"] = pictures.rows(originals, quantise(artefacts.get("reconstructions")[shown]))
-    for sampler in artefacts.cell.evaluate.samplers:
-        if f"samples_{sampler}" not in present:
-            with suppress(NotApplicable):
-                samples = artefacts.get("samples", sampler)[:SHOWN_SAMPLES]
-                made[f"samples_{sampler}"] = pictures.grid(samples, 8)
+    with torch.no_grad():
+        for name, draw in figures.of_cell(artefacts, metrics).items():
+            if name not in present:
+                with suppress(NotApplicable):
+                    made[name] = draw()
     return made
-
-
-def _shown(data: Data) -> list[int]:
-    """The test images of every picture: the first of each class, or simply the first."""
-    if data.test.labels is None:
-        return list(range(min(SHOWN, len(data.test))))
-    labels = data.test.labels.cpu().numpy()
-    return [int(np.flatnonzero(labels == c)[0]) for c in np.unique(labels)[:SHOWN]]
 
 
 def write(evaluation: Evaluation, folder: Path) -> None:
@@ -164,4 +154,4 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     if evaluation.embeddings is not None:
         write_arrays(folder / "embeddings.npz", evaluation.embeddings)
     for name, picture in evaluation.pictures.items():
-        pictures.save_png(picture, folder / f"{name}.png")
+        pictures.save(name, picture, folder, figures.budget(name))

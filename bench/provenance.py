@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .kernels import linear_kernel, processor
+from .kernels import chosen, processor
 from .version import __version__
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-fidelity", "scikit-learn", "umap-learn", "numpy", "scipy")
@@ -26,7 +26,7 @@ def provenance(device: torch.device, threads: int, precision: str, fingerprint: 
         "device": _device_name(device),
         "threads": threads,
         "precision": precision,
-        "linear": linear_kernel() if device.type == "cpu" else "torch",
+        "kernels": dict(chosen()) if device.type == "cpu" else {},
         "fingerprint": fingerprint,
         "peak_memory_mb": _peak_memory_mb(device),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -10,7 +10,7 @@ from typing import Any
 from . import checkpoint, data, inception, registry
 from .errors import BenchError, DataError, UsageError
 from .executor import execute
-from .kernels import linear_kernel
+from .kernels import chosen
 from .plan import Planned, counts, plan
 from .store import Record, Store
 from .suite import Cell, Choice, Suite
@@ -50,25 +50,27 @@ def run(
     retry_failed: bool = False,
     force: bool = False,
     train: bool = True,
+    redraw: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Summary:
     """Compute what is missing of a suite.
 
     only: ids of the cells to look at; None for all. limit: at most this many of those with work to do.
-    train: False evaluates from checkpoints only and leaves cells without one alone.
+    train: False evaluates from checkpoints only and leaves cells without one alone; then redraw makes the figures of
+        finished cells anew.
     Raises `DataError` before anything trains if a dataset is missing, and as soon as it is loaded if it is not the one
     that earlier records of this suite were computed on.
     """
     store = Store(settings.results)
     asked = [p for p in plan(suite, store) if only is None or p.cell.id in only]
-    todo = _todo(asked, suite, store, settings, retry_failed, force, train)
+    todo = _todo(asked, suite, store, settings, retry_failed, force, train, redraw)
     todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
     if todo:
         _check_inputs([p.cell for p in todo], suite, settings, on_event)
-        linear_kernel()  # measured here, before workers share the machine, so that all of them take the same one
+        chosen()  # measured here, before workers share the machine, so that all of them take the same one
     _write_suite(suite, store, on_event)
     _record_skips(suite, store)
-    tasks = _tasks(todo, suite, store, settings, force, retry_failed, train)
+    tasks = _tasks(todo, suite, store, settings, force, retry_failed, train, redraw)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
     summary, done = Summary(), 0
     try:
@@ -131,8 +133,10 @@ def _todo(
     retry_failed: bool,
     force: bool,
     train: bool,
+    redraw: bool,
 ) -> list[Planned]:
     wanted = {"partial", "missing"}
+    wanted |= {"done"} if redraw else set()
     wanted |= {"failed"} if retry_failed else set()
     wanted |= {"done", "failed", "diverged"} if force else set()
     weights = inception.locate_weights(settings.data_root) is not None
@@ -206,6 +210,7 @@ def _tasks(
     force: bool,
     retry_failed: bool,
     train: bool,
+    redraw: bool,
 ) -> list[Task]:
     """Groups of cells that differ only by seed, in the suite's order, at most as large as the device stacks."""
     groups: dict[str, list[Planned]] = {}
@@ -224,6 +229,7 @@ def _tasks(
             force,
             retry_failed,
             train,
+            redraw,
         )
         for group in groups.values()
         for part in (group[i : i + size] for i in range(0, len(group), size))

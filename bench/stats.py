@@ -7,17 +7,22 @@ their seeds (split, order, initial streams), so a difference is measured better 
 Sources: Student 1908 (t); Welch 1947, "The generalization of Student's problem" (unequal variances, with the
 Satterthwaite degrees of freedom); Holm 1979, "A simple sequentially rejective multiple test procedure";
 Schuirmann 1987 (two one-sided tests of equivalence); Page 1963, "Ordered hypotheses for multiple treatments";
-Wilson 1927, "Probable inference, the law of succession, and statistical inference" (interval of a fraction).
+Wilson 1927, "Probable inference, the law of succession, and statistical inference" (interval of a fraction);
+Hedges 1981, "Distribution theory for Glass's estimator of effect size and related estimators" (g); Vargha & Delaney
+2000 (probability of superiority); Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical
+precipice", https://arxiv.org/abs/2108.13264 (interquartile mean, stratified bootstrap); Demšar 2006, "Statistical
+comparisons of classifiers over multiple data sets" (average ranks).
 """
 
 import math
+import random
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
 from statistics import fmean, stdev
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
@@ -73,6 +78,30 @@ class Trend:
     n: int
     k: int
     exact: bool
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Interquartile mean over all seeds of all datasets, with its stratified bootstrap interval.
+
+    `low` and `high` are None, and `reason` says why, where a dataset has fewer than three seeds.
+    """
+
+    iqm: float
+    low: float | None
+    high: float | None
+    n: int  #: values
+    datasets: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Ranks(Generic[Key]):
+    """Mean rank of each method (1 is best) over the datasets on which all of them have a value."""
+
+    means: dict[Key, float]
+    n: int  #: datasets ranked
+    left_out: dict[Any, list[Key]]  #: dataset -> the methods that have no value there
 
 
 def summarise(values: Sequence[float], level: float = 0.95) -> Summary:
@@ -187,6 +216,85 @@ def signs(a: Seeds, b: Seeds) -> tuple[int, int, int]:
     return sum(x < y for x, y in pairs), sum(x == y for x, y in pairs), sum(x > y for x, y in pairs)
 
 
+def hedges_g(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """(mean(a) − mean(b)) / pooled standard deviation, times Hedges' exact small-sample correction J(n_a + n_b − 2).
+
+    J(m) = Γ(m/2) / (√(m/2) Γ((m−1)/2)), about 1 − 3 / (4m − 1). None under two values a side (no spread is known), or
+    where neither side has any spread (no unit to measure in).
+
+    >>> round(hedges_g([2.0, 4.0, 6.0], [1.0, 3.0, 5.0]), 4)  # 0.5 times J(4) = 0.7979
+    0.3989
+    """
+    if min(len(a), len(b)) < 2:
+        return None
+    freedom = len(a) + len(b) - 2
+    pooled = math.sqrt(((len(a) - 1) * stdev(a) ** 2 + (len(b) - 1) * stdev(b) ** 2) / freedom)
+    if pooled == 0:
+        return None
+    correction = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
+    return correction * (fmean(a) - fmean(b)) / pooled
+
+
+def superiority(a: Sequence[float], b: Sequence[float]) -> float:
+    """P(A > B): the share of all pairs in which a's value is the larger; ties count half. `ValueError` without pairs.
+
+    >>> superiority([1.0, 2.0], [1.0, 0.0])
+    0.875
+    """
+    if not a or not b:
+        raise ValueError("no pairs to compare")
+    return sum((x > y) + (x == y) / 2 for x in a for y in b) / (len(a) * len(b))
+
+
+def iqm(values: Sequence[float]) -> float:
+    """Interquartile mean: without the lowest and the highest quarter of the values (of their number, rounded down).
+
+    >>> iqm([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 700.0])
+    3.5
+    """
+    if not values:
+        raise ValueError("a mean of no values")
+    cut = len(values) // 4
+    return fmean(sorted(values)[cut : len(values) - cut])
+
+
+def aggregate(strata: Sequence[Sequence[float]], level: float = 0.95, draws: int = 2000, seed: int = 0) -> Aggregate:
+    """Interquartile mean of one method over several datasets, a stratum of seeds each, in one scale throughout.
+
+    Seeds are drawn anew with replacement within each dataset; the interval holds the middle `level` of the IQMs of
+    `draws` such draws (Agarwal et al. 2021). The same input gives the same interval. The caller puts the values on
+    one scale; a dataset without values is refused (`ValueError`), since leaving it out would flatter the method.
+    """
+    if not strata or not all(strata):
+        raise ValueError("a dataset without values: it may be left out only for all methods alike")
+    every, n = [value for stratum in strata for value in stratum], min(map(len, strata))
+    if n < FEWEST_SEEDS:
+        return Aggregate(iqm(every), None, None, len(every), len(strata), "n too small")
+    draw = random.Random(seed)  # noqa: S311  (no secret)
+    found = sorted(iqm([v for s in strata for v in draw.choices(s, k=len(s))]) for _ in range(draws))
+    return Aggregate(iqm(every), *_middle(found, level), len(every), len(strata))
+
+
+def average_ranks(values: Mapping[Key, Mapping[Any, float | None]], better: str) -> Ranks[Key]:
+    """Mean rank of each method over datasets, ties sharing the mean of their ranks (Demšar 2006).
+
+    values: method -> dataset -> value, None or absent where it has none. Such a dataset is left out for all methods
+    and named in `left_out`: a rank among fewer methods is another quantity. `better` is "lower" or "higher"
+    (`ValueError` for anything else).
+
+    >>> average_ranks({"a": {"x": 1.0, "y": 3.0}, "b": {"x": 2.0, "y": 3.0}}, "lower").means
+    {'a': 1.25, 'b': 1.75}
+    """
+    if better not in ("lower", "higher"):
+        raise ValueError(f"no ranks without a direction, got {better!r}")
+    sign = 1 if better == "lower" else -1
+    datasets = dict.fromkeys(name for found in values.values() for name in found)
+    holes = {name: [key for key, found in values.items() if found.get(name) is None] for name in datasets}
+    ranked = [_ranks([sign * (found.get(n) or 0.0) for found in values.values()]) for n in datasets if not holes[n]]
+    means = {key: fmean(column) for key, column in zip(values, zip(*ranked, strict=True), strict=False)}
+    return Ranks(means, len(ranked), {name: keys for name, keys in holes.items() if keys})
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Holm's adjusted p-values, in the order given.
 
@@ -235,6 +343,12 @@ def _one_sided(distance: float, error: float, freedom: float) -> float:
     if error == 0:
         return 0.0 if distance > 0 else 1.0
     return float(stdtr(freedom, -distance / error))
+
+
+def _middle(ordered: Sequence[float], level: float) -> tuple[float, float]:
+    """The ends of the middle `level` of sorted values."""
+    tail = (1 - level) / 2 * (len(ordered) - 1)
+    return ordered[math.floor(tail)], ordered[math.ceil(len(ordered) - 1 - tail)]
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

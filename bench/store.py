@@ -77,8 +77,8 @@ class Record:
         return read_arrays(self.folder / "embeddings.npz")
 
     def pictures(self) -> list[Path]:
-        """The cell's PNG files, sorted by name."""
-        return sorted(self.folder.glob("*.png"))
+        """The files of the cell's figures, sorted by name."""
+        return sorted(path for path in self.folder.glob("*") if path.suffix in (".png", ".webp", ".gif"))
 
     def as_json(self) -> dict[str, Any]:
         """The content of record.json."""

@@ -57,6 +57,7 @@ class Task:
     force: bool = False  #: train and evaluate anew whatever is there
     retry: bool = False  #: compute failed cells again
     train: bool = True  #: False: evaluate what has a checkpoint, and leave the rest alone
+    redraw: bool = False  #: make the figures of finished cells anew
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def pick_device(name: str, worker: int = 0) -> torch.device:
 def _finished(store: Store, task: Task, cell: Cell, settings: Settings) -> bool:
     """True if another process settled the cell between planning and now."""
     record = store.record(task.suite, cell.id)
-    if record is None or task.force:
+    if record is None or task.force or task.redraw:
         return False
     if record.status == "failed":
         return not task.retry
@@ -268,12 +269,15 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
     before = _before(cell, trained, job)
     metrics, present = job.task.metrics, frozenset[str]()
     if before is not None:
-        metrics, present = _lacking_families(before, cell, job.task), _present(before, cell)
+        metrics, present = _lacking_families(before, cell, job.task), _present(before, cell, job.task)
     feature_nets.prepare(metrics)
     start = time.perf_counter()
-    result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present)
+    shown = job.task.metrics
+    result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present, shown)
     evaluate.write(result, folder)
     seconds, parts = time.perf_counter() - start, result.seconds
+    if before is not None and not metrics:  # the numbers, and where they come from, stay as they are
+        return Outcome(cell, "done", f"figures {seconds:.1f} s")
     timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": parts}
     common["provenance"]["rulers"] = feature_nets.describe()
     if before is not None:  # what the suite no longer asks for is still a result
@@ -303,9 +307,9 @@ def _lacking_families(before: Record, cell: Cell, task: Task) -> tuple[str, ...]
     return tuple(m for m in task.metrics if columns & expected_metrics((m,), cell).keys())
 
 
-def _present(before: Record, cell: Cell) -> frozenset[str]:
-    """Arrays and pictures that are there and complete."""
-    found = {path.stem for path in before.pictures()}
+def _present(before: Record, cell: Cell, task: Task) -> frozenset[str]:
+    """Arrays and pictures that are there, complete, and not to be made anew."""
+    found = set() if task.redraw else {path.stem for path in before.pictures()}
     if (before.folder / "codes.npz").exists():
         found.add("codes")
     if set(cell.evaluate.embed.methods) <= (before.embeddings() or {}).keys():

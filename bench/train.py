@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from .datasets import Data, Split
-from .kernels import faster_linear
+from .kernels import FusedAdam, faster_layers
 from .precision import autocast, double, matmul_precision
 from .streams import generator, initialising
 from .suite import Train
@@ -83,7 +83,7 @@ def fit(
         for start in range(0, len(seeds), size):
             group = seeds[start : start + size]
             models = [_built(build, s).to(device) for s in group]
-            with faster_linear(models[0], device) if len(models) == 1 else nullcontext():
+            with faster_layers(models[0], device) if len(models) == 1 else nullcontext():
                 fitted += _fit_group(models, train, test, budget, group, on_epoch)
     return fitted
 
@@ -190,37 +190,54 @@ def _train_epoch(
     bad: Tensor,
 ) -> dict[str, Tensor]:
     """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
-    totals: dict[str, Tensor] = {}
-    for index in permutation.split(budget.batch_size, dim=1):  # (S, B)
-        x, y = to_float(train.images[index]), _labels(train, index)
+    before, seen = stepper.count, list[dict[str, Tensor]]()
+    batches = permutation.split(budget.batch_size, dim=1)  # each (S, B)
+    for index in batches:
+        x, y = _images(train, index), _labels(train, index)
         noise = _stacked([stack.draw(x[s], noises[s]) for s in range(len(noises))])
-        terms = stepper.step(x, y, noise)
-        _accumulate(totals, terms, index.shape[1])
-        bad.copy_(torch.where((bad < 0) & ~terms["loss"].isfinite(), stepper.count, bad))
-    return {name: total / permutation.shape[1] for name, total in totals.items()}
+        seen.append(stepper.step(x, y, noise))
+    _mark_bad(bad, torch.stack([terms["loss"] for terms in seen]), before)
+    return _means(seen, [index.shape[1] for index in batches])
+
+
+def _mark_bad(bad: Tensor, losses: Tensor, before: int) -> None:
+    """Set `bad` (S,) to the number of each seed's first step with a non-finite loss (T, S), where it has none yet."""
+    broken = ~losses.isfinite()
+    first = before + 1 + broken.int().argmax(0)
+    bad.copy_(torch.where((bad < 0) & broken.any(0), first, bad))
+
+
+def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]:
+    """The mean over images of each term, (S,), from its batch means; summed in float64, batch after batch."""
+    found = {}
+    for name in seen[0]:
+        values = double(torch.stack([terms[name] for terms in seen]))  # (T, S)
+        weights = torch.tensor(sizes, dtype=values.dtype, device=values.device).unsqueeze(1)
+        found[name] = (values * weights).cumsum(0)[-1] / sum(sizes)
+    return found
 
 
 @torch.no_grad()
 def _test_terms(stack: "_Stack", test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
     """Mean test terms, (S,), with the same noise after every epoch."""
-    device, totals = test.images.device, dict[str, Tensor]()
+    device, seen = test.images.device, list[dict[str, Tensor]]()
     noises = [generator(s, "test", device) for s in seeds]
-    for index in torch.arange(len(test), device=device).split(max(1, TEST_BATCH // len(seeds))):
-        x, y = to_float(test.images[index]), _labels(test, index)
+    batches = torch.arange(len(test), device=device).split(max(1, TEST_BATCH // len(seeds)))
+    for index in batches:
+        x, y = _images(test, index), _labels(test, index)
         noise = _stacked([stack.draw(x, g) for g in noises])
-        terms = stack.terms(x.expand(len(seeds), *x.shape), y.expand(len(seeds), *y.shape), noise)
-        _accumulate(totals, terms, len(index))
-    return {name: total / len(test) for name, total in totals.items()}
+        seen.append(stack.terms(x.expand(len(seeds), *x.shape), y.expand(len(seeds), *y.shape), noise))
+    return _means(seen, [len(index) for index in batches])
+
+
+def _images(split: Split, index: Tensor) -> Tensor:
+    """Images at `index` (...) as (..., C, H, W) float32; whole rows at a time, which indexing does not do for uint8."""
+    chosen = split.images.index_select(0, index.flatten())
+    return to_float(chosen.view(*index.shape, *split.images.shape[1:]))
 
 
 def _labels(split: Split, index: Tensor) -> Tensor:
     return torch.full_like(index, -1) if split.labels is None else split.labels[index]
-
-
-def _accumulate(totals: dict[str, Tensor], terms: dict[str, Tensor], n: int) -> None:
-    for name, value in terms.items():
-        term = double(value.detach()) * n
-        totals[name] = totals[name] + term if name in totals else term
 
 
 def _rows(
@@ -244,23 +261,26 @@ class _Stepper:
         self.count = 0
 
     def step(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        """One update of every seed; returns the terms before it, each (S,)."""
+        """One update of every seed; returns the terms before it, each (S,) and without its graph."""
         if self.budget.schedule == "cosine":
             for group in self.optimizer.param_groups:
                 group["lr"] = self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps))
         terms = self.stack.terms(x, y, noise)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].sum().backward()
+        for parameter in self.parameters:
+            parameter.grad = None
+        terms["loss"].backward(torch.ones_like(terms["loss"]))
         if self.budget.grad_clip is not None:
             self.stack.clip(self.budget.grad_clip)
         self.optimizer.step()
         self.count += 1
-        return terms
+        return {name: value.detach() for name, value in terms.items()}
 
 
-def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer:
-    fused = parameters[0].device.type in ("cpu", "cuda")
+def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer | FusedAdam:
+    device, fused = parameters[0].device.type, parameters[0].device.type in ("cpu", "cuda")
     lr, decay = budget.lr, budget.weight_decay
+    if device == "cpu" and budget.optimizer in ("adam", "adamw"):
+        return FusedAdam(parameters, lr, decay, decoupled=budget.optimizer == "adamw")
     if budget.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=fused)
     if budget.optimizer == "adamw":

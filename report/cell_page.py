@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from .charts import Line, line_chart, scatter
 from .data import Cell, Suite, coordinates, embeddings, flatten, history, mapping, number, words
-from .gallery import caption, class_names, space_title, spaces
-from .pictures import Picture, halves, read
+from .gallery import caption, class_names, figures, space_title, spaces
+from .pictures import Picture, halves, read_all
+from .pictures import files as picture_files
 from .tables import ARROWS
 from .words import command, figure
 
@@ -19,13 +20,13 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
     """The page with its pictures and maps, below suites/<suite>/<cell>/."""
     assert cell.record is not None
     folder = f"suites/{suite.name}/{cell.id}"
-    pictures = [picture for path in cell.record.pictures() if (picture := read(path))]
+    pictures = read_all(cell.record)
     rows, arrays = history(cell.record), embeddings(cell.record)
     maps = _maps(cell, arrays)
     page = env.get_template("cell.html").render(
         root="../../../", suite=suite, cell=cell, record=cell.record, caption=caption(cell),
         siblings=neighbours, unreadable=_unreadable(cell, pictures, rows, arrays),
-        metrics=_metrics(cell), curves=_curves(cell, rows or [], hues), pictures=[_view(p) for p in pictures],
+        metrics=_metrics(cell), curves=_curves(cell, rows or [], hues), pictures=figures(pictures),
         maps=[(space, _space(cell, space)) for space in maps], classes=class_names(cell.record),
         parameters=_parameters(cell), provenance=_provenance(cell),
         command=command(suite.name, cell.cell, suite.overrides),
@@ -33,14 +34,14 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
     )  # fmt: skip
     made = {f"{folder}/index.html": page.encode()}
     made |= {f"{folder}/map_{space}.svg": svg.encode() for space, svg in maps.items()}
-    return made | {f"{folder}/{p.name}.png": p.data for picture in pictures for p in _with_halves(picture)}
+    return made | {f"{folder}/{p.file}": p.data for picture in pictures for p in _with_halves(picture)}
 
 
 def _unreadable(cell: Cell, pictures: list[Picture], rows: object, arrays: object) -> list[str]:
     """Names of files that are there and cannot be used."""
     assert cell.record is not None
-    shown = {f"{picture.name}.png" for picture in pictures}
-    bad = [words(path.name) for path in cell.record.pictures() if path.name not in shown]
+    shown = {picture.name for picture in pictures}
+    bad = [words(path.name) for path in picture_files(cell.record) if path.stem not in shown]
     bad += ["history.csv"] if rows is None else []
     return bad + (["embeddings.npz"] if arrays is None else [])
 
@@ -48,13 +49,6 @@ def _unreadable(cell: Cell, pictures: list[Picture], rows: object, arrays: objec
 def _with_halves(picture: Picture) -> list[Picture]:
     parts = halves(picture) if picture.name == "reconstructions" else None
     return [picture, *(parts or ())]
-
-
-def _view(picture: Picture) -> dict[str, Any]:
-    kinds = {"reconstructions": "Test images above, their reconstructions below"}
-    kind = f"Samples, codes from {picture.sampler}" if picture.sampler else picture.name.replace("_", " ")
-    return {"file": f"{picture.name}.png", "kind": kinds.get(picture.name, kind), "width": picture.width,
-            "height": picture.height}  # fmt: skip
 
 
 def _space(cell: Cell, space: str) -> str:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Suite:
     overrides: tuple[str, ...] = ()  #: the `--set` this grid was asked for with
     claims: tuple[Any, ...] = ()  #: as the suite declares them
     points: tuple[Point, ...] = ()  #: the grid as claims see it
+    about: dict[str, Any] = field(default_factory=dict)  #: kind -> name -> {"doc"}: the long texts of what is in use
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -118,6 +119,7 @@ def load(results: Path, name: str) -> Suite:
         overrides=tuple(words(o, 2000) for o in listed(content, "overrides")),
         claims=tuple(listed(content, "claims")),
         points=tuple(points(content, records.values())),
+        about=mapping(content.get("about")),
     )
 
 
@@ -251,6 +253,8 @@ def words(value: Any, limit: int = 80, lines: bool = False) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else str(value)
+    if len(text) <= limit and text.isprintable() and "  " not in text and text == text.strip():
+        return text  # nearly all are so, and there are hundreds of thousands in a large suite
     kept = "".join(c for c in text[: limit * 2] if c.isprintable() or c in "\n\t ")
     kept = kept if lines else " ".join(kept.split())
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

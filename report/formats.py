@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from .conditions import BOLD
 from .latex import latex
-from .said import cell_parts, column_name, names, table_notes
+from .layout import Slot, parts, slots
+from .said import names, table_notes
 from .tables import Place, Table
 from .tidy import csv_text, dumps
 
@@ -19,15 +20,15 @@ def plain(tables: list[Table]) -> str:
 
 
 def _plain(table: Table) -> str:
-    heads = [*map(table.axis, table.row_axes), *map(column_name, table.columns)]
-    body = [[*names(row), *(_cell(table, row, c, "*{}*") for c in table.columns)] for row in table.rows]
+    heads = [*map(table.axis, table.row_axes), *(slot.name for slot in slots(table))]
+    body = [[*names(row), *(_cell(table, row, slot, "*{}*") for slot in slots(table))] for row in table.rows]
     rows = [heads, *body]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     left = len(table.row_axes)
     text = [_align(row, widths, left) for row in rows]
     rule = "─" * max(map(len, text))
     said = [note.replace(BOLD, "Between asterisks:", 1) for note in table_notes(table)]
-    notes = [line for note in said for line in textwrap.wrap(note, WIDE)]
+    notes = [line for note in said for line in textwrap.wrap(note, WIDE, break_on_hyphens=False)]
     return "\n".join([table.heading, rule, text[0], rule, *text[1:], rule, *notes, ""])
 
 
@@ -42,11 +43,11 @@ def markdown(tables: list[Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    heads = [*map(table.axis, table.row_axes), *map(column_name, table.columns)]
-    rule = ["---"] * len(table.row_axes) + ["---:"] * len(table.columns)
+    heads = [*map(table.axis, table.row_axes), *(slot.name for slot in slots(table))]
+    rule = ["---"] * len(table.row_axes) + ["---:"] * len(slots(table))
     lines = [_pipe(map(escape_markdown, heads)), _pipe(rule)]
     for row in table.rows:
-        cells = (_cell(table, row, column, "**{}**", "<sup>{}</sup>") for column in table.columns)
+        cells = (_cell(table, row, slot, "**{}**", "<sup>{}</sup>") for slot in slots(table))
         lines.append(_pipe([*map(escape_markdown, names(row)), *cells]))
     notes = "  \n".join(escape_markdown(note) for note in table_notes(table))
     return "\n".join([f"**{escape_markdown(table.heading)}**", "", *lines, "", notes, ""])
@@ -65,10 +66,10 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _cell(table: Table, row: Place, column: Place, bold: str, mark: str = "[{}]") -> str:
-    parts = cell_parts(table, row, column)
-    marks = mark.format(parts.marks) if parts.marks else ""
-    return (bold.format(parts.text) if parts.best else parts.text) + parts.partial + marks
+def _cell(table: Table, row: Place, slot: Slot, bold: str, mark: str = "[{}]") -> str:
+    said = parts(table, row, slot)
+    marks = mark.format(said.marks) if said.marks else ""
+    return (bold.format(said.text) if said.best else said.text) + said.partial + marks
 
 
 FORMATS: dict[str, Callable[[list[Table]], str]] = {

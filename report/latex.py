@@ -1,4 +1,7 @@
-r"""A table as LaTeX: booktabs, ASCII only, nothing out of a record runs as a command.
+r"""A table as LaTeX: booktabs and siunitx (2 or 3), ASCII only, nothing out of a record runs as a command.
+
+Numbers stand in siunitx's S columns, aligned at the decimal point, with their interval behind a ±. Bold needs numbers
+in text mode there: siunitx 3 prints parts of an aligned uncertainty in mathematics, which cannot become bold.
 
 What a text may hold beyond ASCII is written with commands that plain LaTeX has: Greek and signs as mathematics,
 accented letters as accents. A character that LaTeX cannot be asked for so is named by its number, `(U+304B)`.
@@ -7,8 +10,13 @@ accented letters as accents. A character that LaTeX cannot be asked for so is na
 import re
 import unicodedata
 
-from .said import cell_parts, column_spans, head_word, names, table_notes
-from .tables import Place, Table
+from .layout import Slot, parts, slots, spans
+from .said import CellParts, names, table_notes
+from .tables import Table
+
+SETUP = r"\sisetup{separate-uncertainty, detect-weight, mode=text, group-minimum-digits=9}"
+MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, whole, decimals, the half-width's two
+LONE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -77,23 +85,24 @@ def _accented(letter: str, accent: str) -> str:
 
 
 def latex(tables: list[Table]) -> str:
-    r"""A `table` environment each, for booktabs."""
+    r"""A `table` environment each."""
     return "\n".join(_latex(table) for table in tables)
 
 
 def _latex(table: Table) -> str:
-    left, count = len(table.row_axes), len(table.columns)
+    columns = slots(table)
+    cells = {(row, slot): parts(table, row, slot) for row in table.rows for slot in columns}
     rows = [
-        _row([*map(escape_latex, names(row)), *(_cell(table, row, column) for column in table.columns)])
-        for row in table.rows
+        _row([*map(escape_latex, names(row)), *(_cell(cells[row, slot]) for slot in columns)]) for row in table.rows
     ]
     caption = escape_latex(f"{table.heading}. {table.summary}".strip())
     label = re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
     notes = [rf"\par\smallskip{{\footnotesize {escape_latex(note)}}}" for note in table_notes(table)]
+    specs = "".join(_spec([cells[row, slot] for row in table.rows]) for slot in columns)
     return "\n".join([
-        "% needs \\usepackage{booktabs}", r"\begin{table}", r"\centering",
+        "% needs \\usepackage{booktabs, siunitx}", r"\begin{table}", r"\centering", SETUP,
         rf"\caption{{{caption}}}", rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{{'l' * left}{'r' * count}}}", r"\toprule", *_head(table), r"\midrule",
+        rf"\begin{{tabular}}{{{'l' * len(table.row_axes)}{specs}}}", r"\toprule", *_head(table, columns), r"\midrule",
         *rows, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", "",
     ])  # fmt: skip
 
@@ -104,24 +113,63 @@ def _row(cells: list[str]) -> str:
     return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
-def _head(table: Table) -> list[str]:
+def _head(table: Table, columns: list[Slot]) -> list[str]:
     """One line an axis; equal neighbours of all but the last share a spanning head with a rule."""
     lines, left = [], len(table.row_axes)
     for level in range(len(table.column_axes) - 1):
-        spans = column_spans(table, level)
-        cells = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in spans]
+        found = spans(table, level)
+        cells = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in found]
         lines.append(_row([*[""] * left, *cells]))
         start, rules = left + 1, []
-        for _, n in spans:
+        for _, n in found:
             rules.append(rf"\cmidrule(lr){{{start}-{start + n - 1}}}")
             start += n
         lines.append(" ".join(rules))
-    last = [escape_latex(head_word(column[-1])) for column in table.columns]
+    last = [f"{{{escape_latex(slot.last_head)}}}" for slot in columns]
     return [*lines, _row([*(escape_latex(table.axis(axis)) for axis in table.row_axes), *last])]
 
 
-def _cell(table: Table, row: Place, column: Place) -> str:
-    parts = cell_parts(table, row, column)
-    text = escape_latex(parts.text)
-    marks = rf"\textsuperscript{{{parts.marks}}}" if parts.marks else ""
-    return (rf"\textbf{{{text}}}" if parts.best else text) + escape_latex(parts.partial) + marks
+def _spec(column: list[CellParts]) -> str:
+    """The type of a column: S with room for its widest number, or centred where it has none."""
+    found = [match for said in column if (match := _aligned(_plain(said.text)))]
+    if not found:
+        return "c"
+    sign = "-" if any(match[1] for match in found) else ""
+    whole, decimals = (max(len(match[i] or "") for match in found) for i in (2, 3))
+    half = max((len(match[4]) + len(match[5] or "") for match in found if match[4]), default=0)
+    room = f"({half})" if half else ""
+    return f"S[table-format={sign}{whole}{f'.{decimals}' if decimals else ''}{room}]"
+
+
+def _cell(said: CellParts) -> str:
+    r"""A number bare, for the S column to align; everything else in braces, with the numbers in it under `\num`."""
+    bold, text = r"\bfseries " if said.best else "", _plain(said.text)
+    if _aligned(text) and not said.partial and not said.marks:
+        return bold + text.replace("±", r"\pm")
+    marks = rf"\textsuperscript{{{said.marks}}}" if said.marks else ""
+    return f"{{{bold}{'; '.join(map(_piece, text.split('; ')))}{escape_latex(said.partial)}{marks}}}"
+
+
+def _piece(text: str) -> str:
+    return rf"\num{{{text.replace('±', chr(92) + 'pm')}}}" if _aligned(text) or LONE.fullmatch(text) else _words(text)
+
+
+def _words(text: str) -> str:
+    return escape_latex(text.replace("-", "−") if re.match(r"-?\d", text) else text)
+
+
+def _aligned(text: str) -> re.Match[str] | None:
+    """A mean, alone or with a half-width of as many decimals and not zero, or nothing.
+
+    siunitx gives others decimals that they do not have, and prints no uncertainty of zero.
+    """
+    match = MEAN.fullmatch(text)
+    if match and match[4] is not None:
+        same, zero = len(match[3] or "") == len(match[5] or ""), not (match[4] + (match[5] or "")).strip("0")
+        return match if same and not zero else None
+    return match
+
+
+def _plain(text: str) -> str:
+    """Numbers as TeX reads them."""
+    return text.replace("−", "-")

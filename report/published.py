@@ -5,12 +5,13 @@ the two then agree is said only where the reference declares a tolerance, absolu
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from .conditions import override_flags
 from .data import Group, Suite, mapping, number, words
+from .digits import decimals_of, shown
 from .measure import Value, gap_texts, measure
-from .tables import decimals_of, shown
 from .words import figure
 
 #: Parts of a suite file that change numbers.
@@ -20,6 +21,30 @@ DECISIVE = {"grid", "train", "evaluate"}
 def published(suite: Suite) -> list[dict[str, Any]]:
     """Each published value with the configurations of this suite that it can be put beside."""
     return [view for reference in suite.references for view in _published(suite, reference)]
+
+
+def shown_beside(suite: Suite, metric: str, value: Value) -> tuple[dict[str, Any], ...]:
+    """The published values of `metric` that stand beside one measured value, comparable or not."""
+    found = [(reference, number(reference.get("value"))) for reference in suite.references]
+    return tuple(
+        _beside(suite, reference, metric, published, value)
+        for reference, published in found
+        if published is not None and words(reference.get("metric")) == metric and _matches(reference, value.group)
+    )
+
+
+def sentences(beside: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """What the note says of published values: where the comparable ones are from, and why the others are not."""
+    views = list(beside)
+    same = [f"{v['published']} ({_where(v)})" for v in views if v["comparable"]]
+    others = [f"{v['published']} ({_where(v)}; {v['because'] or 'not declared comparable'})"
+              for v in views if not v["comparable"]]  # fmt: skip
+    said = (("Published", same), ("Published but not comparable", others))
+    return tuple(f"{head}: {'; '.join(dict.fromkeys(parts))}." for head, parts in said if parts)
+
+
+def _where(view: dict[str, Any]) -> str:
+    return f"{view['row']}: {view['source']}" if view["source"] else view["row"]
 
 
 def _published(suite: Suite, reference: dict[str, Any]) -> list[dict[str, Any]]:

@@ -72,5 +72,6 @@ def _partial(value: Value) -> str:
 
 
 def table_notes(table: Table) -> list[str]:
-    """The note, and the footnotes that its letters stand for."""
-    return [table.note, *(f"{letter}: {text}." for text, letter in table.marks.items())]
+    """The note, the published values' sources, the footnotes that letters stand for, and how to get the table again."""
+    marks = [f"{letter}: {text}." for text, letter in table.marks.items()]
+    return [table.note, *table.published_notes, *marks, f"Table {table.table_id} ({table.command})"]

@@ -1,16 +1,17 @@
 """The site: a static folder that opens from a file and asks nothing of any network.
 
-    index.html  metrics.html  static/report.css  static/report.js
-    suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,js}
+    index.html  metrics.html  variants/<variant>.html  static/
+    suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,bib,js}  tables/data.js
     suites/<suite>/<cell>/index.html  *.png  map_<space>.svg
 
 The same records give the same bytes: no build date, no order that depends on the file system. `.built.json`
-holds what each cell's folder was made of, so that only changed cells are drawn again, and what files are
-ours, so that files of cells that are gone can be removed without touching anything else.
+holds what the whole and what each cell's folder was made of, so that only changed cells are drawn again and nothing
+where nothing changed, and what files are ours, so that those of cells that are gone can be removed and no others.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -18,17 +19,20 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bench import registry
 from bench.errors import UsageError, did_you_mean
-from bench.store import CELL_ID, Record, Store
+from bench.store import CELL_ID, Store
 
-from . import cell_page, index_page, suite_page
+from . import cell_page, index_page, methods_page, suite_page, tables, variant_page
 from .charts import DARK, LIGHT, WEIGHTS, colours
 from .data import Cell, Suite, coordinates, load
+from .tables import Table
 from .words import figure, linked, paragraphs
 
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
-STATIC = ("report.css", "report.js")
+LARGE = {"checkpoint.safetensors", "codes.npz"}  #: files of a cell that no page shows
+STATIC = ("report.css", "report.js", "single.js", "stats.js", "tables.js")
 
 Files = dict[str, bytes]  #: path below the site -> content
 
@@ -40,17 +44,22 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
     that cannot be read; then nothing that is in `out` is touched.
     """
     results, out = Path(results), Path(out)
-    loaded = [load(results, name) for name in _names(Store(results), suites)]
+    names = _names(Store(results), suites)
+    before, read = _manifest(out), _Inputs(results)
+    everything = read.everything(names)
+    if _complete(out, before, everything):
+        return out / "index.html"
+    loaded = [load(results, name) for name in names]
+    measured = [(suite, tables.build(suite)) for suite in loaded]
     hues = colours(str(group.at["label"]) for suite in loaded for group in suite.groups)
-    before = _manifest(out)
     after: dict[str, dict[str, Any]] = {}
     env = environment()
-    files = _shared(env, loaded)
-    for suite in loaded:
-        files |= suite_page.files(env, suite, hues)
+    files = _shared(env, measured, hues)
+    for suite, families in measured:
+        files |= suite_page.files(env, suite, families, hues)
         for cell, neighbours in _with_neighbours(suite):
             folder = f"suites/{suite.name}/{cell.id}"
-            digest = _digest(suite, cell, neighbours, hues)
+            digest = _digest(suite, cell, neighbours, hues, read)
             if _unchanged(out, before.get(folder), digest):
                 after[folder] = before[folder]
                 continue
@@ -58,7 +67,7 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
             after[folder] = {"digest": digest, "files": sorted(made)}
             _write(out, made)
     _write(out, files)
-    after[""] = {"digest": "", "files": sorted(files)}
+    after[""] = {"digest": everything, "files": sorted(files)}
     _remove(out, before, after)
     _write(out, {MANIFEST: (json.dumps(after, indent=0, sort_keys=True) + "\n").encode()})
     return out / "index.html"
@@ -89,8 +98,10 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
     return known if not wanted else list(dict.fromkeys(wanted))
 
 
-def _shared(env: Environment, suites: list[Suite]) -> Files:
-    pages = index_page.files(env, suites)
+def _shared(env: Environment, measured: list[tuple[Suite, list[Table]]], hues: dict[str, int]) -> Files:
+    suites = [suite for suite, _ in measured]
+    pages = index_page.files(env, suites) | methods_page.files(env, suites)
+    pages |= variant_page.files(env, measured, hues)
     return pages | {f"static/{name}": _static(name) for name in STATIC}
 
 
@@ -121,30 +132,75 @@ def _with_neighbours(suite: Suite) -> Iterable[tuple[Cell, list[Cell]]]:
             yield cell, settled
 
 
-def _digest(suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int]) -> str:
+class _Inputs:
+    """Digests of the files that a site is made of, each read once."""
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        self.seen: dict[Path, bytes] = {}
+
+    def of(self, path: Path) -> bytes:
+        if path not in self.seen:
+            self.seen[path] = hashlib.sha256(path.read_bytes()).digest()
+        return self.seen[path]
+
+    def everything(self, suites: list[str]) -> str:
+        """Changes when anything changes that any page of these suites is made of, the code included."""
+        state = hashlib.sha256(_sources() + _components())
+        for name in suites:
+            folder = self.results / name
+            for path in (folder / "suite.json", *(p for cell in _cell_folders(folder) for p in _files(cell))):
+                state.update(f"{path.relative_to(self.results).as_posix()}\n".encode() + self.of(path))
+        return state.hexdigest()
+
+
+def _cell_folders(folder: Path) -> list[Path]:
+    """A suite's cells that have a record, without looking at what links lead to."""
+    found = sorted(entry.name for entry in os.scandir(folder) if CELL_ID.fullmatch(entry.name) and entry.is_dir())
+    return [folder / name for name in found if (folder / name / "record.json").is_file()]
+
+
+def _files(folder: Path) -> list[Path]:
+    """A cell's files that a report may show: not the weights and codes, which are large, nor links."""
+    named = sorted(e.name for e in os.scandir(folder) if e.is_file(follow_symlinks=False))
+    return [folder / name for name in named if name not in LARGE and not name.startswith(".")]
+
+
+def _digest(suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int], read: _Inputs) -> str:
     """Changes when anything that the cell's page is made of changes, the templates included."""
     assert cell.record is not None
     assert CELL_ID.fullmatch(cell.id), cell.id
     state = hashlib.sha256(_sources())
     label = str(coordinates(cell.cell)["label"])
     around = [(c.id, c.seed, c.status) for c in neighbours]
-    state.update(json.dumps([suite.title, around, hues.get(label)]).encode())
+    state.update(json.dumps([suite.title, suite.overrides, around, hues.get(label)]).encode())
     state.update(json.dumps(cell.record.about, sort_keys=True, default=str).encode())
-    for path in _inputs(cell.record):
-        content = path.read_bytes()
-        state.update(f"{path.name} {len(content)}\n".encode() + content)
+    for path in _files(cell.record.folder):
+        state.update(f"{path.name}\n".encode() + read.of(path))
     return state.hexdigest()
-
-
-def _inputs(record: Record) -> list[Path]:
-    named = [record.folder / name for name in ("record.json", "history.csv", "embeddings.npz")]
-    return [path for path in (*named, *record.pictures()) if path.is_file() and not path.is_symlink()]
 
 
 @cache
 def _sources() -> bytes:
-    files = sorted(p for p in PACKAGE.rglob("*") if p.suffix in (".py", ".html") and p.is_file())
+    return _code(PACKAGE, (".py", ".html", ".js", ".css"))
+
+
+@cache
+def _components() -> bytes:
+    """The code behind definitions and verdicts: bench, which the pages quote and compute with."""
+    return _code(registry.ROOT, (".py",))
+
+
+def _code(folder: Path, suffixes: tuple[str, ...]) -> bytes:
+    files = sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file())
     return hashlib.sha256(b"\0".join(p.read_bytes() for p in files)).digest()
+
+
+def _complete(out: Path, before: dict[str, dict[str, Any]], everything: str) -> bool:
+    """True where the last build was of the same inputs and all that it wrote is still there."""
+    if before.get("", {}).get("digest") != everything:
+        return False
+    return all((out / name).is_file() for entry in before.values() for name in entry["files"])
 
 
 def _unchanged(out: Path, entry: dict[str, Any] | None, digest: str) -> bool:
@@ -155,19 +211,18 @@ def _manifest(out: Path) -> dict[str, dict[str, Any]]:
     """What the last build wrote; {} where that is unknown. Names that lead out of the site are dropped."""
     try:
         content = json.loads((out / MANIFEST).read_bytes())
-        return {
-            str(folder): {
-                "digest": str(entry["digest"]),
-                "files": [f for f in entry["files"] if _inside(out, f)],
-            }
-            for folder, entry in content.items()
-        }
+        entries = [(str(folder), str(entry["digest"]), list(entry["files"])) for folder, entry in content.items()]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
+    inside = _inside(out, {Path(f).parent for _, _, files in entries for f in files if isinstance(f, str)})
+    return {folder: {"digest": digest, "files": [f for f in files if isinstance(f, str) and Path(f).parent in inside]}
+            for folder, digest, files in entries}  # fmt: skip
 
 
-def _inside(out: Path, name: object) -> bool:
-    return isinstance(name, str) and (out / name).resolve().is_relative_to(out.resolve())
+def _inside(out: Path, folders: set[Path]) -> set[Path]:
+    """Those of some folders that lie below the site, whatever links there are on the way to them."""
+    root = out.resolve()
+    return {folder for folder in folders if (out / folder).resolve().is_relative_to(root)}
 
 
 def _write(out: Path, files: Files) -> None:

@@ -9,55 +9,78 @@ from jinja2 import Environment
 
 from bench.store import csv_text, row
 
-from . import claims_section, formats, said, tables
+from . import claims_section, formats, pareto, said, table_data, tables, trends
+from .bibtex import table_bibtex
 from .charts import strip
 from .conditions import override_flags
 from .curves import curves
-from .data import Suite, mapping, whole
+from .data import AXES, Suite, mapping, whole
 from .gallery import galleries
-from .measure import GAPS, QUIET, Value
+from .measure import GAPS, Value
 from .published import published
 from .tables import Place, Table, shown
+from .variant_page import variant_pages
 
-WIDE = 6  #: columns; a wider table is cut by dataset
-COPIES = {"latex": "tex", "markdown": "md", "csv": "csv"}
+#: Kinds of text that a table is copied as: their word, their name, the suffix of the file.
+COPIES = (("LaTeX", "latex", "tex"), ("Markdown", "markdown", "md"), ("CSV", "csv", "csv"), ("BibTeX", "bibtex", "bib"))
 
 
-def files(env: Environment, suite: Suite, hues: dict[str, int]) -> dict[str, bytes]:
-    """The page, the tables to copy, results.csv and the suite as it was run."""
+def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str, int]) -> dict[str, bytes]:
+    """The page, the tables to copy, results.csv and the suite as it was run; `families`: a table a metric family."""
     base = f"suites/{suite.name}"
-    built = suite_tables(suite)
+    built = suite_tables(suite, families)
     names = {table.id: f"{index:02d}-{_plain(table.id)}" for index, table in enumerate(built)}
     page = env.get_template("suite.html").render(
         root="../../", suite=suite, hues=hues, tables=[table_view(t, names[t.id]) for t in built],
-        published=published(suite), curves=curves(suite, hues), galleries=galleries(suite),
-        groups=suite.groups, states=_states(suite), facts=_facts(suite), claims=claims_section.view(suite),
+        tools=tools_view(suite, families), published=published(suite), curves=curves(suite, hues),
+        pareto=pareto.views(suite, families, hues), trends=trends.views(suite, families, hues),
+        galleries=galleries(suite), groups=suite.groups, states=_states(suite), facts=_facts(suite),
+        claims=claims_section.view(suite), pages=variant_pages([suite]),
     )  # fmt: skip
     made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
     made[f"{base}/suite.yaml"] = _source(suite).encode()
+    made[f"{base}/tables/data.js"] = table_data.script(table_data.as_data(suite, families))
     for table in built:
-        for name, content in _copies(table, names[table.id]).items():
+        for name, content in _copies(suite, table, names[table.id]).items():
             made[f"{base}/tables/{name}"] = content
     return made
 
 
-def suite_tables(suite: Suite) -> list[Table]:
+def suite_tables(suite: Suite, families: list[Table]) -> list[Table]:
     """A table a metric family; one a dataset where it would be too wide to read."""
     found: list[Table] = []
-    for table in tables.build(suite):
-        datasets = list(dict.fromkeys(str(g.at["dataset"]) for g in suite.groups))
-        if len(table.columns) <= WIDE or len(datasets) == 1 or table.empty:
+    datasets = list(dict.fromkeys(str(g.at["dataset"]) for g in suite.groups))
+    for table in families:
+        if len(table.columns) <= table_data.WIDE or len(datasets) == 1 or table.empty:
             found.append(table)
             continue
         found += [part for d in datasets for part in tables.build(suite, table.metric, dataset=d)]
     return found
 
 
-def _copies(table: Table, name: str) -> dict[str, bytes]:
+def _copies(suite: Suite, table: Table, name: str) -> dict[str, bytes]:
     """The table as files, and again as a script: a page opened from a file may load nothing else."""
-    texts = {kind: formats.FORMATS[kind]([table]) for kind in COPIES}
+    texts = {kind: _text(suite, table, kind) for _, kind, _ in COPIES}
     script = f"benchCopies({json.dumps(name)}, {json.dumps(texts)});\n"
-    return {f"{name}.{COPIES[kind]}": text.encode() for kind, text in texts.items()} | {f"{name}.js": script.encode()}
+    return {f"{name}.{suffix}": texts[kind].encode() for _, kind, suffix in COPIES} | {f"{name}.js": script.encode()}
+
+
+def _text(suite: Suite, table: Table, kind: str) -> str:
+    return table_bibtex(suite, table) if kind == "bibtex" else formats.FORMATS[kind]([table])
+
+
+def tools_view(suite: Suite, families: list[Table]) -> dict[str, Any]:
+    """What the tools above the tables offer: the coordinates that differ, and the metrics."""
+    varied = {axis for axis in AXES if len({group.at[axis] for group in suite.groups}) > 1}
+    members = {value.at.get("member") for table in families for value in table.cells.values()}
+    placed = [axis for axis in table_data.PLACED if axis in varied or (axis == "member" and len(members) > 1)]
+    heads = {axis: "Sampler or space" if axis == "member" else tables.HEADINGS[axis] for axis in (*AXES, "member")}
+    filtered = [axis for axis in AXES if axis in varied] + (["member"] if "member" in placed else [])
+    return {
+        "filters": [(axis, heads[axis]) for axis in filtered],
+        "places": [(axis, heads[axis], axis in tables.ROWS) for axis in placed],
+        "metrics": [table.metric for table in families],
+    }  # fmt: skip
 
 
 def _plain(name: str) -> str:
@@ -109,6 +132,8 @@ def table_view(table: Table, name: str) -> dict[str, Any]:
         cells = [_cell_view(table, place, column, ranges[column]) for column in table.columns]
         rows.append({"heads": said.names(place), "cells": cells, "label": dict(place).get("label")})
     return {"table": table, "name": name, "levels": levels, "rows": rows, "file": f"tables/{name}",
+            "copies": COPIES, "row_bys": [json.dumps(axis) for axis in table.row_axes],
+            "column_bys": [json.dumps([word for _, word in column]) for column in table.columns],
             "headings": [*map(table.axis, table.row_axes)],
             "column_headings": [*map(table.axis, table.column_axes)]}  # fmt: skip
 
@@ -137,17 +162,15 @@ def _cell_view(table: Table, place: Place, column: Place, span: tuple[float, flo
         "half": None if half is None else shown(half, decimals),
         "strip": strip(value.seeds.values(), *span) if value.seeds else "",
         "count": f"n = {len(value.seeds)}" if value.complete else f"{len(value.seeds)}/{value.planned} seeds",
-        "title": _tooltip(value, decimals), "link": _first_cell(value),
+        "title": _tooltip(value), "link": _first_cell(value),
     }  # fmt: skip
 
 
-def _tooltip(value: Value, decimals: int) -> str:
-    lines = [f"seed {seed}: {shown(found, decimals + 1)}" for seed, found in value.seeds.items()]
-    lines += [
+def _tooltip(value: Value) -> str:
+    """What a pointer resting on a cell is told of every gap."""
+    return "\n".join(
         f"seed{'s' * (len(g.seeds) > 1)} {', '.join(map(str, g.seeds))}: {g.state} ({g.reason})" for g in value.gaps
-    ]
-    lines += [f"{k}: {v}" for k, v in value.key if k not in QUIET]
-    return "\n".join([*lines, *(f"over {n} images" for n in value.images)])
+    )
 
 
 def _first_cell(value: Value) -> str:

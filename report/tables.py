@@ -6,10 +6,11 @@ one configuration; seeds are all that is ever averaged. Where values were measur
 measured under different keys has no mean at all. What is not there is named, with its reason.
 """
 
-import math
-import statistics
+import hashlib
+import json
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ from typing import Any
 from bench.errors import UsageError, did_you_mean
 from bench.stats import best, summarise
 
-from . import conditions
+from . import conditions, ranks
 from .data import AXES, EXTRA_AXES, Coordinates, Group, Suite, load, mapping, words
+from .digits import decimals_of, shown
 from .measure import Key, Value, gap_texts, key_text, measure
+from .published import sentences, shown_beside
+
+__all__ = ["ARROWS", "COLUMNS", "ROWS", "Place", "Table", "build", "decimals_of", "families", "shown", "table"]
 
 ROWS = ("label", "net")
 COLUMNS = ("dataset", "member", "latent_size")
@@ -51,6 +56,29 @@ class Table:
     digest: str = ""  #: of the suite
     overrides: str = ""  #: the `--set` it was run with
     dataset: str = ""  #: where the table is of one dataset only
+    published: dict[tuple[Place, Place], tuple[dict[str, Any], ...]] = field(default_factory=dict)
+    precision: int | None = None  #: decimals asked for
+    command: str = ""  #: what prints this table
+
+    @cached_property
+    def table_id(self) -> str:
+        """12 hex digits over all that the table shows: the same records, arranged alike, have the same id."""
+        cells = [
+            [row, column, sorted(v.seeds.items()), v.planned, v.state, gap_texts(v), v.key, v.images, v.best, v.ids]
+            for row in self.rows for column in self.columns if (v := self.cells.get((row, column)))
+        ]  # fmt: skip
+        published = [[*place, [view["published"] for view in views]] for place, views in self.published.items()]
+        shows = [self.command, self.heading, cells, self.notes, published]
+        return hashlib.sha256(json.dumps(shows, sort_keys=True).encode()).hexdigest()[:12]
+
+    def beside(self, row: Place, column: Place) -> list[str]:
+        """The comparable published values of a cell."""
+        return [view["published"] for view in self.published.get((row, column), ()) if view["comparable"]]
+
+    @property
+    def published_notes(self) -> tuple[str, ...]:
+        """Where the published values are from, and why some are not comparable."""
+        return sentences(view for views in self.published.values() for view in views)
 
     @property
     def heading(self) -> str:
@@ -76,6 +104,8 @@ class Table:
     @cached_property
     def decimals(self) -> dict[Place, int]:
         """Decimals of each column: two digits of the median half-width; without one, four of the mean."""
+        if self.precision is not None:
+            return dict.fromkeys(self.columns, self.precision)
         return {column: decimals_of(self.column(column)) for column in self.columns}
 
     @cached_property
@@ -113,18 +143,90 @@ def build(
     rows: Sequence[str] = ROWS,
     columns: Sequence[str] = COLUMNS,
     dataset: str | None = None,
+    *,
+    sort: str | None = None,
+    precision: int | None = None,
+    published: bool = True,
+    ranked: bool = False,
 ) -> list[Table]:
     """The tables of a suite, one a metric family, or the one of `metric` (a family's or a metric's name).
 
-    Axes named neither in `rows` nor in `columns` are added to the rows where they differ. Raises `UsageError`
-    for an unknown metric or axis.
+    Axes named neither in `rows` nor in `columns` are added to the rows where they differ. `dataset` leaves only its
+    columns; `sort` is "name", or the name or number of the column whose best comes first; `precision` is the number
+    of decimals; `published` puts published values beside; `ranked` says average ranks over the datasets.
+    Raises `UsageError` for an unknown metric, axis, dataset or column.
     """
     known = families(suite)
     _check_axes(rows, columns)
     wanted = {metric: _members(known, metric)} if metric else known
-    groups = [g for g in suite.groups if dataset is None or g.at["dataset"] == dataset]
-    tables = [_table(suite, family, names, groups, tuple(rows), tuple(columns)) for family, names in wanted.items()]
-    return [replace(t, id=f"{t.id}-{dataset}", dataset=dataset) if dataset else t for t in tables]
+    groups = _groups(suite, dataset)
+    shape = (tuple(rows), tuple(columns))
+    tables = [_table(suite, family, names, groups, *shape) for family, names in wanted.items()]
+    if not published:
+        tables = [replace(t, published={}) for t in tables]
+    if ranked:
+        tables = [replace(t, notes=(*t.notes, *ranks.sentences(t))) for t in tables]
+    if dataset:
+        tables = [replace(t, id=f"{t.id}-{dataset}", dataset=dataset) for t in tables]
+    flags = _flags(rows, columns, {"dataset": dataset, "sort": sort, "precision": precision},
+                   {"no-published": not published, "ranks": ranked})  # fmt: skip
+    tables = [replace(t, precision=precision, command=_command(t, flags)) for t in tables]
+    return [_in_order(t, sort) for t in tables] if sort else tables
+
+
+def _groups(suite: Suite, dataset: str | None) -> list[Group]:
+    found = [g for g in suite.groups if dataset is None or g.at["dataset"] == dataset]
+    if dataset is not None and not found:
+        known = {str(group.at["dataset"]) for group in suite.groups}
+        raise UsageError(f"no dataset {dataset!r} in these records{did_you_mean(dataset, known)}")
+    return found
+
+
+def _flags(rows: Sequence[str], columns: Sequence[str], named: dict[str, Any], said: dict[str, bool]) -> list[str]:
+    """The flags of `bench table` that differ from its defaults."""
+    given = {"rows": ",".join(rows) if tuple(rows) != ROWS else None,
+             "columns": ",".join(columns) if tuple(columns) != COLUMNS else None, **named}  # fmt: skip
+    flags = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+    return flags + [f"--{name}" for name, on in said.items() if on]
+
+
+def _command(table: Table, flags: list[str]) -> str:
+    return shlex.join(["bench", "table", table.suite, "--metric", table.metric, *flags])
+
+
+def _in_order(table: Table, sort: str) -> Table:
+    """The rows sorted, those without a number last; equal ones stay in the order of the grid."""
+    if sort == "name":
+        return replace(table, rows=tuple(sorted(table.rows, key=lambda row: [_natural(part[1]) for part in row])))
+    column, sign = _sorting_column(table, sort), -1 if table.better == "higher" else 1
+
+    def rank(row: Place) -> tuple[bool, float]:
+        value = table.cells.get((row, column))
+        summary = value.summary if value else None
+        return (summary is None, sign * summary.mean if summary else 0.0)
+
+    return replace(table, rows=tuple(sorted(table.rows, key=rank)))
+
+
+def _natural(coordinate: str | int | None) -> tuple[bool, int, str]:
+    """Numbers by size, before words."""
+    if isinstance(coordinate, int):
+        return False, coordinate, ""
+    return True, 0, str(coordinate or "").casefold()
+
+
+def _sorting_column(table: Table, sort: str) -> Place:
+    from .said import column_name
+
+    names = {column_name(column): column for column in table.columns}
+    if sort in names:
+        return names[sort]
+    if sort.isdecimal() and 1 <= int(sort) <= len(table.columns):
+        return table.columns[int(sort) - 1]
+    raise UsageError(
+        f"cannot sort {table.metric} by {sort!r}: a column's name, its number, or 'name'"
+        f"{did_you_mean(sort, names, 'columns')}"
+    )
 
 
 def _members(known: dict[str, list[str]], metric: str) -> list[str]:
@@ -173,9 +275,21 @@ def _table(
         columns=_sorted({column: None for _, column in cells}, columns),
         cells=cells,
         notes=conditions.notes(suite, list(cells.values()), (*rows, *columns)),
+        published=_published(suite, cells, {member: name for name, member in members.items()}),
         digest=suite.digest,
         overrides=conditions.override_flags(suite.overrides),
     )
+
+
+def _published(
+    suite: Suite, cells: dict[tuple[Place, Place], Value], names: dict[str | None, str]
+) -> dict[tuple[Place, Place], tuple[dict[str, Any], ...]]:
+    """The published values beside each cell that has some."""
+    if not suite.references:
+        return {}
+    beside = {place: shown_beside(suite, names[words(value.at["member"]) or None], value)
+              for place, value in cells.items()}  # fmt: skip
+    return {place: found for place, found in beside.items() if found}
 
 
 def _member(suite: Suite, family: str, name: str) -> str | None:
@@ -268,19 +382,6 @@ def _summary(suite: Suite, names: list[str]) -> str:
     return ""
 
 
-def decimals_of(values: list[Value]) -> int:
-    """How many decimals to show: two digits of the median half-width; without one, four of the largest mean."""
-    summaries = [value.summary for value in values if value.summary]
-    halves = [_magnitude(s.half_width) for s in summaries if s.half_width]
-    means = [_magnitude(s.mean) for s in summaries if s.mean]
-    wanted = 1 - statistics.median_low(halves) if halves else (3 - max(means) if means else 0)
-    return max(0, min(6, wanted))
-
-
-def _magnitude(value: float) -> int:
-    return math.floor(math.log10(abs(value)))
-
-
 def _letter(index: int) -> str:
     """a, b, ..., z, aa, ab, ...
 
@@ -295,18 +396,6 @@ def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value), None)
 
 
-def shown(number: float, decimals: int) -> str:
-    """A number with fixed decimals and a true minus sign; very small and very large ones with an exponent.
-
-    >>> shown(-105.31, 1), shown(0.00000012, 6), shown(0.0, 3)
-    ('−105.3', '1.2e−07', '0.000')
-    """
-    text = f"{number:.{decimals}f}"
-    if abs(number) >= 1e7 or (number != 0 and float(text) == 0):
-        text = f"{number:.2g}"
-    return text.replace("-", "−")
-
-
 def table(
     results: Path,
     suite: str,
@@ -314,22 +403,33 @@ def table(
     metrics: str | Sequence[str] = (),
     rows: str | Sequence[str] | None = None,
     columns: str | Sequence[str] | None = None,
+    **how: Any,
 ) -> str:
-    """What `bench table SUITE` prints; several names are a sequence or separated by commas.
+    """What `bench table SUITE` prints; several names are a sequence or separated by commas. `how`: see `build`.
 
-    Raises `UsageError` for an unknown suite, format, metric or axis, and where nothing is recorded yet.
+    Raises `UsageError` for an unknown suite, format, metric, axis, dataset or column, and where nothing is recorded.
     """
     from .formats import FORMATS
 
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}{did_you_mean(format, FORMATS)}")
-    loaded = load(Path(results), suite)
+    return FORMATS[format](build_as_asked(load(Path(results), suite), metrics, rows, columns, **how))
+
+
+def build_as_asked(
+    suite: Suite,
+    metrics: str | Sequence[str] = (),
+    rows: str | Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
+    **how: Any,
+) -> list[Table]:
+    """The tables that the flags of `bench table` ask for. Raises `UsageError` where there is none."""
     chosen = _rows_and_columns(_names(rows), _names(columns))
     wanted: list[str | None] = [*_names(metrics)] or [None]
-    tables = [t for metric in wanted for t in build(loaded, metric, *chosen)]
+    tables = [t for metric in wanted for t in build(suite, metric, *chosen, **how)]
     if not tables:
-        raise UsageError(f"suite {suite!r} has no metrics recorded yet")
-    return FORMATS[format](tables)
+        raise UsageError(f"suite {suite.name!r} has no metrics recorded yet")
+    return tables
 
 
 def _names(given: str | Sequence[str] | None) -> list[str]:

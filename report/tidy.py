@@ -22,7 +22,8 @@ def dumps(tables: list[Table]) -> str:
 def as_json(table: Table) -> dict[str, Any]:
     """A table as plain values: rows of cells, each with its coordinates and conditions."""
     return {
-        "id": table.id, "suite": table.suite, "digest": table.digest, "overrides": table.overrides,
+        "id": table.id, "table_id": table.table_id, "command": table.command,
+        "suite": table.suite, "digest": table.digest, "overrides": table.overrides,
         "metric": table.metric, "unit": table.unit, "better": table.better, "summary": table.summary,
         "row_axes": table.row_axes, "column_axes": table.column_axes, "note": table.note,
         "rows": [_row(table, row) for row in table.rows],
@@ -30,8 +31,14 @@ def as_json(table: Table) -> dict[str, Any]:
 
 
 def _row(table: Table, row: Place) -> dict[str, Any]:
-    pairs = [(column, table.cells[row, column]) for column in table.columns if (row, column) in table.cells]
-    return {"at": dict(row), "cells": [{"at": dict(column), **value_json(value)} for column, value in pairs]}
+    cells = [_cell(table, row, column) for column in table.columns if (row, column) in table.cells]
+    return {"at": dict(row), "cells": cells}
+
+
+def _cell(table: Table, row: Place, column: Place) -> dict[str, Any]:
+    names = ("published", "source", "protocol", "comparable", "because")
+    beside = [{name: view[name] for name in names} for view in table.published.get((row, column), ())]
+    return {"at": dict(column), **value_json(table.cells[row, column]), "published": beside}
 
 
 def value_json(value: Value) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def coordinates(value: Value) -> dict[str, str | int | None]:
 
 def csv_text(tables: list[Table]) -> str:
     """One line a value, tidy: suite, metric, coordinates, numbers, conditions; all tables together."""
-    lines = [_line(table, value) for table in tables for value in _values(table)]
+    lines = [_line(table, *place) for table in tables for place in _places(table)]
     out = io.StringIO()
     columns = sorted(dict.fromkeys(name for line in lines for name in line), key=_order)
     writer = csv.DictWriter(out, columns, lineterminator="\n")
@@ -74,19 +81,21 @@ def _order(column: str) -> int:
     return 1 + column.startswith("key.") + 2 * column.startswith("train.")
 
 
-def _values(table: Table) -> list[Value]:
+def _places(table: Table) -> list[tuple[Place, Place]]:
     places = ((row, column) for row in table.rows for column in table.columns)
-    return [table.cells[place] for place in places if place in table.cells]
+    return [place for place in places if place in table.cells]
 
 
-def _line(table: Table, value: Value) -> dict[str, Any]:
-    found = value_json(value)
+def _line(table: Table, row: Place, column: Place) -> dict[str, Any]:
+    found = value_json(table.cells[row, column])
     return {
         "metric": table.metric, "unit": table.unit, "better": table.better, **found["coordinates"],
         **{name: found[name] for name in NUMBERS},
         "seeds": " ".join(f"{seed}:{number!r}" for seed, number in found["seeds"].items()),
         "classifier_accuracy": found["classifier_accuracy"],
+        "published": "; ".join(table.beside(row, column)),
         "suite": table.suite, "digest": table.digest, "overrides": table.overrides,
+        "table_id": table.table_id, "command": table.command,
         "commits": "; ".join(found["commits"]), "dates": " ".join(found["dates"]),
         **{f"key.{name}": text for name, text in found["key"].items()},
         **{f"train.{name}": text for name, text in found["train"].items()},

@@ -9,7 +9,8 @@ from markupsafe import Markup, escape
 
 from .data import number, words
 
-URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+[^\s<>\"'()\[\]{}.,;:]")
+#: An address; parentheses in it come in pairs, as those of older DOIs do.
+URL = re.compile(r"https?://(?:[^\s<>\"'()\[\]{}\\]|\([^\s<>\"'()\[\]{}\\]*\))+(?<![.,;:])")
 
 
 def linked(text: Any) -> Markup:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browsing import browser, page, plain_page  # noqa: F401  (fixtures of the tests that drive a browser)
 
 from bench import data as data_room
 from bench.datasets import Data, Split

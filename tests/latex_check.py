@@ -11,10 +11,14 @@ varphi chi psi omega vartheta phi epsilon varrho Gamma Delta Theta Lambda Xi Pi 
 MATHS = {*GREEK.split(), "pm", "times", "cdot", "leq", "geq", "approx", "neq", "downarrow", "uparrow", "|", "infty"}
 WORDS = {
     "begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn",
-    "textbf", "textsuperscript", "textsubscript", "par", "smallskip", "footnotesize", "ldots", "textbackslash",
+    "textbf", "bfseries", "num", "sisetup", "pm", "textsuperscript",
+    "textsubscript", "par", "smallskip", "footnotesize", "ldots", "textbackslash",
     "textasciitilde", "textasciicircum", "textasciigrave", "textless", "textgreater", "textbar", "L", "i", "c", "k",
 }  # fmt: skip
 SYMBOLS = set("&%$#_{}\\,'`\"~^=.")
+SPEC = r"(?:[lrc]|S\[table-format=-?\d+(?:\.\d+)?(?:\(\d+\))?\])"
+#: What siunitx takes bare in an S column; everything else stands in braces
+NUMERIC = re.compile(r"(\\bfseries )?-?\d+(\.\d+)?( \\pm \d+(\.\d+)?)?|\{.*\}|")
 TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.)|(.)", re.DOTALL)
 
 
@@ -42,19 +46,30 @@ def _tokens(text):
 
 
 def _without_names(text):
-    """Labels and column specifications hold names, not text."""
-    return re.sub(r"\\(label|begin|end)\{([\w:*-]+)\}(\{[lr]+\})?", r"\\\1{}", text)
+    """Labels, column specifications and settings hold names, not text."""
+    return re.sub(rf"\\(label|begin|end|sisetup)\{{([\w:*, =-]+)\}}(\{{{SPEC}+\}})?", r"\\\1{}", text)
 
 
 def _tables(text):
     found = []
-    for spec, body in re.findall(r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+    for spec, body in re.findall(rf"\\begin\{{tabular\}}\{{({SPEC}+)\}}(.*?)\\end\{{tabular\}}", text, re.DOTALL):
+        kinds = re.findall(SPEC, spec)
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         widths = [_columns(row) for row in rows]
-        found += [f"{width} columns of {len(spec)}: {row}" for row, width in zip(rows, widths, strict=True)
-                  if width != len(spec)]  # fmt: skip
+        found += [f"{width} columns of {len(kinds)}: {row}" for row, width in zip(rows, widths, strict=True)
+                  if width != len(kinds)]  # fmt: skip
+        found += [f"a column for numbers holds {cell!r}" for row in rows for kind, cell in _aligned(kinds, row)
+                  if kind[0] == "S" and not NUMERIC.fullmatch(cell)]  # fmt: skip
         found += [] if rows else ["a table without rows"]
+    if text.count(r"\begin{tabular}") != len(re.findall(rf"\\begin\{{tabular\}}\{{{SPEC}+\}}", text)):
+        found.append("unknown column specification")
     return found
+
+
+def _aligned(kinds, row):
+    """The cells of a row with their column's type; none of a row with spans."""
+    cells = [cell.strip() for cell in re.split(r"(?<!\\)&", row.removesuffix(r"\\"))]
+    return zip(kinds, cells, strict=False) if r"\multicolumn" not in row else []
 
 
 def _columns(row):

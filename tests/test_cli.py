@@ -95,7 +95,7 @@ def test_a_record_says_what_it_is_and_where_it_comes_from(bench, suite, tmp_path
     folder = tmp_path / "results/small" / record["id"]
     assert {p.name for p in folder.iterdir()} == {
         "record.json", "history.csv", "checkpoint.safetensors", "codes.npz", "embeddings.npz",
-        "reconstructions.png", "samples_prior.png",
+        "reconstructions.png", "samples_prior.png", "manifold.png", "interpolations.png", "interpolations_moving.gif",
     }  # fmt: skip
     assert str(tmp_path) not in (folder / "record.json").read_text()
 
@@ -187,6 +187,20 @@ def test_a_cell_trained_for_one_suite_is_not_trained_again_for_another(bench, su
         assert record["metrics"]["knn_accuracy"]["value"] == first[cell_id]["metrics"]["knn_accuracy"]["value"]
     assert bench("run", suite, "--workers", 1).returncode == 0
     assert records(tmp_path).keys() > first.keys()
+
+
+def test_figures_are_drawn_anew_and_the_record_stays_as_it_is(bench, suite, tmp_path):
+    chosen = ("--workers", 1, "--only", "variant=vae", "--only", "seed=0")
+    bench("run", suite, *chosen)
+    [record] = (tmp_path / "results/small").glob("*/record.json")
+    before, picture = record.read_bytes(), record.with_name("manifold.png")
+    drawn = picture.read_bytes()
+    picture.unlink()
+    assert bench("evaluate", suite, *chosen).returncode == 0
+    assert not picture.exists(), "no number is lacking, so nothing was to do"
+    assert bench("evaluate", suite, "--figures", *chosen).returncode == 0
+    assert picture.read_bytes() == drawn
+    assert record.read_bytes() == before
 
 
 def test_evaluate_trains_nothing(bench, suite, tmp_path):

@@ -131,7 +131,7 @@ def test_a_caption_says_variant_net_dataset_latent_size_and_seed(site):
     page = Page(site / "suites" / "demo" / "index.html")
     captions = [a["data-caption"] for t, a in page.tags if t == "a" and "data-caption" in a]
     assert "Reconstructions: vae, conv, mnist, latent size 2, seed 0" in captions
-    assert "Samples, gmm: ae, mlp, mnist, latent size 2, seed 0" in captions
+    assert "Samples, codes from gmm: ae, mlp, mnist, latent size 2, seed 0" in captions
     assert "t-SNE of the codes: pca, mnist, latent size 2, seed 0" in captions
     assert "Codes: pca, mnist, latent size 2, seed 0" in captions
 
@@ -267,7 +267,9 @@ def test_hostile_text_shows_as_text(tmp_path):
     hostile_site(tmp_path / "results")
     site = report.build(tmp_path / "results", tmp_path / "site").parent
     for path, page in pages(site):
-        assert [set(a) for t, a in page.tags if t == "script"] == [{"src", "defer"}], path
+        scripts = [a for t, a in page.tags if t == "script"]
+        assert {tuple(a) for a in scripts} == {("src", "defer")}, path
+        assert all(re.fullmatch(r"[./]*static/[a-z]+\.js", a["src"]) for a in scripts)
         assert "style" not in {t for t, _ in page.tags}
         assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
         assert "{{ 7*7 }}" in page.text

@@ -1,20 +1,13 @@
 """The site in a real Chromium, opened from a file: what a reader does with it. Skipped where there is none."""
 
-import shutil
-
 import pytest
 import synthetic
 import test_report
+from browsing import IN_BROWSER, copied, visit
 
 import report
 
-CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH"),
-]
-
+pytestmark = IN_BROWSER
 
 REFERENCES = [
     {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.589, "latent_size": size, "net": "mlp",
@@ -23,15 +16,6 @@ REFERENCES = [
      "comparable": True, "tolerance": 0.5, "because": "the same protocol, net, budget and images, word for word"}
     for size in (2, 16)
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +32,6 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def site(results, tmp_path_factory):
     return report.build(results, tmp_path_factory.mktemp("site")).parent
-
-
-@pytest.fixture
-def page(browser):
-    """A page that fails its test on any console message, failed request, or request that leaves the files."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    opened, complaints = context.new_page(), []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
-    opened.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    opened.on("request", lambda r: r.url.startswith(("file:", "data:")) or complaints.append(r.url))
-    yield opened
-    context.close()
-    assert complaints == []
-
-
-def visit(page, path):
-    page.goto(path.as_uri())
-    return page
 
 
 def test_every_kind_of_page_opens_from_a_file_with_its_style(page, site):
@@ -92,34 +55,22 @@ def test_search_leaves_the_suites_that_hold_every_word(page, site):
 def test_a_copied_table_is_what_the_command_prints(page, site, results, word, kind):
     visit(page, site / "suites" / "demo" / "index.html")
     section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
-    section.get_by_role("link", name=word).click()
-    section.get_by_text("Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == report.table(results, "demo", kind, "mse")
+    assert copied(page, section.get_by_role("link", name=word)) == report.table(results, "demo", kind, "mse")
 
 
 def test_copying_twice_works_twice(page, site, results):
     visit(page, site / "suites" / "demo" / "index.html")
     section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
     for word, kind in (("CSV", "csv"), ("LaTeX", "latex")):
-        section.get_by_role("link", name=word).click()
-        section.get_by_text("Copied").wait_for()
-        assert page.evaluate("navigator.clipboard.readText()") == report.table(results, "demo", kind, "mse")
+        assert copied(page, section.get_by_role("link", name=word)) == report.table(results, "demo", kind, "mse")
         section.get_by_role("link", name=word).wait_for()
-
-
-@pytest.fixture
-def plain_page(browser):
-    """A page in a browser that runs no scripts."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, java_script_enabled=False)
-    yield context.new_page()
-    context.close()
 
 
 @pytest.mark.parametrize(("word", "kind"), [("LaTeX", "latex"), ("Markdown", "markdown"), ("CSV", "csv")])
 def test_without_scripts_a_table_opens_as_a_text_file(plain_page, site, results, word, kind):
     visit(plain_page, site / "suites" / "demo" / "index.html")
     section = plain_page.locator("section.metric", has=plain_page.get_by_role("heading", name="mse"))
-    assert section.locator(".copies").inner_text().split() == ["Open", "LaTeX", "Markdown", "CSV"]
+    assert section.locator(".copies").inner_text().split() == ["Open", "LaTeX", "Markdown", "CSV", "BibTeX"]
     link = section.get_by_role("link", name=word)
     target = site / "suites" / "demo" / link.get_attribute("href")
     assert target.read_text(encoding="utf-8") == report.table(results, "demo", kind, "mse")
@@ -161,7 +112,7 @@ def test_on_paper_no_table_is_cut_off_and_nothing_that_is_clicked_is_left(page, 
     page.set_viewport_size({"width": 718, "height": 1000})  # A4 less its margins, at 96 dpi
     visit(page, site / "suites" / "demo" / "index.html")
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
-    assert page.locator("button:visible, .copies:visible, .contents:visible").count() == 0
+    assert page.locator("button:not(.sort):visible, .copies:visible, .contents:visible, .tools:visible").count() == 0
     assert page.locator(".conditions").first.is_visible()
     assert page.locator("table.numbers").first.is_visible()
 

@@ -4,7 +4,23 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench.stats import best, difference, holm, page, paired_t, signs, summarise, tost, welch_t, wilson
+from bench.stats import (
+    aggregate,
+    average_ranks,
+    best,
+    difference,
+    hedges_g,
+    holm,
+    iqm,
+    page,
+    paired_t,
+    signs,
+    summarise,
+    superiority,
+    tost,
+    welch_t,
+    wilson,
+)
 
 A = {0: 1.10, 1: 1.32, 2: 0.95, 3: 1.21, 4: 1.40}
 B = {0: 1.00, 1: 1.15, 2: 0.90, 3: 1.18, 4: 1.22}
@@ -171,3 +187,77 @@ def test_the_interval_of_a_fraction_is_scipys(count, n):
 def test_signs_count_shared_seeds_only():
     assert signs(A | {9: 0.0}, B) == (0, 0, 5)
     assert signs({0: 1.0, 1: 2.0}, {0: 1.0, 1: 5.0}) == (1, 1, 0)
+
+
+def test_hedges_g_agrees_with_a_case_by_hand():
+    # means 1.5 and 0, both variances 1, so d = 1.5; J(4) = gamma(2) / (sqrt(2) gamma(1.5)) = 0.797885
+    assert hedges_g([0.5, 1.5, 2.5], [-1.0, 0.0, 1.0]) == pytest.approx(1.5 * 0.7978845608)
+    assert hedges_g(list(A.values()), list(B.values())) == -hedges_g(list(B.values()), list(A.values()))
+
+
+def test_hedges_g_has_no_bias_in_small_samples():
+    draws = np.random.default_rng(0).normal(0.0, 1.0, (4_000, 2, 4)) + np.array([[1.0], [0.0]])
+    assert np.mean([hedges_g(a, b) for a, b in draws.tolist()]) == pytest.approx(1.0, abs=0.04)
+
+
+def test_an_effect_without_any_spread_or_with_one_value_has_no_size():
+    assert hedges_g([1.0, 1.0], [2.0, 2.0]) is None
+    assert hedges_g([1.0], [2.0, 3.0]) is None
+
+
+def test_superiority_is_the_mann_whitney_u_over_all_pairs():
+    one, two = [1.0, 2.0, 2.0, 5.0], [2.0, 0.0, 3.0]
+    expected = scipy.stats.mannwhitneyu(one, two).statistic / 12
+    assert superiority(one, two) == pytest.approx(expected)
+    assert superiority(one, two) + superiority(two, one) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="no pairs"):
+        superiority([], two)
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 11])
+def test_the_interquartile_mean_is_scipys_trimmed_mean(n):
+    values = np.random.default_rng(n).normal(size=n).tolist()
+    assert iqm(values) == pytest.approx(scipy.stats.trim_mean(values, 0.25))
+
+
+def test_the_bootstrap_draws_within_each_dataset_and_never_across():
+    # each dataset is constant: whatever is drawn within it, the IQM is that of 0 0 0 1 1 1 with one cut at each end
+    found = aggregate([[0.0] * 3, [1.0] * 3])
+    assert (found.iqm, found.low, found.high) == (0.5, 0.5, 0.5)
+    assert (found.n, found.datasets) == (6, 2)
+
+
+def test_the_bootstrap_interval_is_scipys_percentile_interval():
+    values = np.random.default_rng(3).normal(size=40).tolist()
+    expected = scipy.stats.bootstrap((values,), lambda x: scipy.stats.trim_mean(x, 0.25), vectorized=False,
+                                     method="percentile", n_resamples=2000, rng=1).confidence_interval  # fmt: skip
+    found = aggregate([values])
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.05)
+    assert found == aggregate([values])
+
+
+def test_an_aggregate_of_too_few_seeds_or_with_a_hole_is_told_as_such():
+    assert aggregate([[1.0, 2.0], [3.0, 4.0, 5.0]]).reason == "n too small"
+    assert aggregate([[1.0, 2.0], [3.0, 4.0, 5.0]]).low is None
+    with pytest.raises(ValueError, match="without values"):
+        aggregate([[1.0, 2.0, 3.0], []])
+
+
+def test_average_ranks_are_scipys_ranks_averaged():
+    table = np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 4.0], [5.0, 2.0, 2.0], [0.1, 0.3, 0.2]])  # datasets x methods
+    values = {m: dict(enumerate(table[:, m].tolist())) for m in range(3)}
+    for better, sign in (("lower", 1), ("higher", -1)):
+        expected = scipy.stats.rankdata(sign * table, axis=1).mean(0)
+        found = average_ranks(values, better)
+        assert [found.means[m] for m in range(3)] == pytest.approx(expected.tolist())
+        assert (found.n, found.left_out) == (4, {})
+
+
+def test_a_dataset_with_a_hole_is_ranked_for_none_and_named():
+    found = average_ranks({"a": {"x": 1.0, "y": 2.0}, "b": {"x": 2.0, "y": None}, "c": {"x": 3.0}}, "lower")
+    assert found.means == {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert found.left_out == {"y": ["b", "c"]}
+    nothing = average_ranks({"a": {"x": None}, "b": {"x": 1.0}}, "lower")
+    assert (nothing.means, nothing.n) == ({}, 0)
+    with pytest.raises(ValueError, match="direction"):
+        average_ranks({"a": {"x": 1.0}}, "none")

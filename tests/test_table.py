@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 
 import latex_check
 import pytest
 import synthetic
 
 from bench.errors import UsageError
+from report import pasted
 from report import table as print_table
 from report.data import load
 from report.latex import escape_latex
@@ -371,3 +374,145 @@ def test_each_format_says_what_its_mark_of_the_best_means(tmp_path):
     assert "*1.00 ± 0.25*" in text
     assert "Between asterisks: the best of a column" in text
     assert "Bold: the best of a column" in print_table(tmp_path, "s", "markdown")
+
+
+REFERENCE = {"variant": "vae", "metric": "mse", "value": 1.95, "source": "A & B 2014", "comparable": True}
+OTHER = REFERENCE | {"variant": "ae", "value": 7.5, "source": "C 2019", "comparable": False, "because": "other nets"}
+
+
+def beside(root, *references):
+    return suite(root, runs("vae", [1.0, 2.0, 3.0]) + runs("ae", [9.0, 9.5, 8.5]), references=list(references))
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "csv", "json"])
+def test_comparable_published_values_have_a_column_and_their_source(tmp_path, form):
+    beside(tmp_path, REFERENCE, OTHER)
+    printed = " ".join(print_table(tmp_path, "s", form).split())
+    assert "published" in printed
+    assert "1.95" in printed
+    if form != "csv":
+        assert "A & B 2014" in printed.replace(r"\&", "&").replace("&amp;", "&")
+        assert "other nets" in printed
+
+
+def test_a_published_value_that_is_not_comparable_stands_in_the_note_only(tmp_path):
+    beside(tmp_path, OTHER)
+    printed = print_table(tmp_path, "s", "markdown")
+    assert "Published but not comparable: 7.5 (ae, mlp, mnist, latent 2: C 2019; other nets)." in printed
+    assert not any("7.5" in line for line in printed.splitlines() if line.startswith("|"))
+
+
+def test_a_row_with_a_seed_missing_is_not_put_beside_a_published_value(tmp_path):
+    records = [*runs("vae", [1.0, 2.0]), (synthetic.make_cell(seed=2), None)]
+    suite(tmp_path, records, references=[REFERENCE])
+    assert "(vae, mlp, mnist, latent 2: A &amp; B 2014; 2 of 3 seeds)" in print_table(tmp_path, "s", "markdown")
+
+
+def test_published_values_can_be_left_out(tmp_path):
+    beside(tmp_path, REFERENCE, OTHER)
+    printed = print_table(tmp_path, "s", "text", published=False)
+    assert "ublished but" not in printed
+    assert "1.95" not in printed
+    assert printed.endswith("(bench table s --metric mse --no-published)\n")
+
+
+def test_a_table_has_the_same_id_in_every_format(tmp_path):
+    synthetic.write(tmp_path, "s", artefacts=False)
+    [wanted] = re.findall(r"Table ([0-9a-f]{12}) ", print_table(tmp_path, "s", "text", "mse"))
+    for form in ("markdown", "latex", "csv", "json"):
+        [found] = pasted.find(print_table(tmp_path, "s", form, "mse"))
+        assert (found.table_id, found.command) == (wanted, ("s", "--metric", "mse"))
+
+
+def test_the_id_is_that_of_the_records_and_the_arrangement(tmp_path):
+    values = [1.0, 2.0, 3.0]
+    one, two = (build(suite(tmp_path / name, runs("vae", values)), "mse")[0] for name in "ab")
+    assert one.table_id == two.table_id
+    other = build(suite(tmp_path / "c", runs("vae", [1.0, 2.0, 3.0000001])), "mse")[0]
+    finer = build(suite(tmp_path / "d", runs("vae", values)), "mse", precision=5)[0]
+    assert len({one.table_id, other.table_id, finer.table_id}) == 3
+
+
+def order(root, *arguments, **how):
+    table = build(load(root, "s"), *arguments, **how)[0]
+    return [dict(row)["label"] for row in table.rows]
+
+
+def test_rows_are_sorted_best_first_and_those_without_a_number_last(tmp_path):
+    records = runs("b", [2.0] * 3) + runs("hole", [None] * 3) + runs("a", [3.0] * 3) + runs("c", [1.0] * 3)
+    suite(tmp_path, records)
+    assert order(tmp_path, "mse", sort="1") == ["c", "b", "a", "hole"]
+    assert order(tmp_path, "mse", sort="mnist") == ["c", "b", "a", "hole"]
+    assert order(tmp_path, "mse", sort="name") == ["a", "b", "c", "hole"]
+    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+        order(tmp_path, "mse", sort="mnst")
+
+
+def test_the_decimals_and_the_dataset_can_be_chosen(tmp_path):
+    suite(tmp_path, runs("vae", [1.0, 1.1, 1.2]) + runs("vae", [5.0, 5.1, 5.2], dataset="kmnist"))
+    printed = print_table(tmp_path, "s", "text", precision=1, dataset="kmnist")
+    assert "5.1 ± 0.2" in printed
+    assert "1.1 ± 0.2" not in printed
+    with pytest.raises(UsageError, match="did you mean 'kmnist'"):
+        print_table(tmp_path, "s", dataset="kmnst")
+
+
+def test_average_ranks_leave_out_columns_with_a_hole_for_all_rows(tmp_path):
+    records = []
+    for dataset, a, b in (("mnist", 1.0, 2.0), ("kmnist", 3.0, 3.0), ("stl10", 2.0, 9.0)):
+        records += runs("a", [a] * 3, dataset=dataset) + runs("b", [b] * 3, dataset=dataset)
+    records[-1] = (records[-1][0], None)
+    note = build(suite(tmp_path, records), "mse", ranked=True)[0].note
+    assert "Average rank over 2 of 3 columns (1 is best): a 1.25, b 1.75. 1 with missing numbers left out." in note
+
+
+def test_latex_sets_numbers_in_columns_that_siunitx_aligns(tmp_path):
+    suite(tmp_path, runs("good", [-9.0, -9.1, -8.9]) + runs("bad", [105.0, 105.1, 104.9]) + runs("lone", [3.0]))
+    printed = print_table(tmp_path, "s", "latex")
+    assert r"{lS[table-format=-3.2(3)]}" in printed
+    assert r"good & \bfseries -9.00 \pm 0.25 \\" in printed
+    assert r"lone & {\num{3.00} (n = 1)} \\" in printed
+
+
+def test_latex_prints_digits_as_they_are_where_siunitx_would_invent_or_drop_some(tmp_path):
+    suite(tmp_path, runs("same", [2.0] * 3) + runs("fine", [1.0, 1.0001, 1.0002]))
+    printed = print_table(tmp_path, "s", "latex", precision=2)
+    assert r"same & {2.00 $\pm$ 0.00}" in printed
+    assert r"1.00 $\pm$ 0.00025}" in printed
+
+
+def test_the_latex_checker_sees_text_in_a_column_of_numbers():
+    sound = "\\begin{tabular}{lS[table-format=1.2(3)]}\n\\toprule\na & {b} \\\\\n\\bottomrule\n\\end{tabular}\n"
+    assert latex_check.complaints(sound) == []
+    assert "holds 'b'" in latex_check.complaints(sound.replace("{b}", "b"))[0]
+    assert latex_check.complaints(sound.replace("S[table-format=1.2(3)]", "Q")) != []
+
+
+def has_tex():
+    """True where pdflatex finds the packages that the tables need."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return False
+    found = subprocess.run(["kpsewhich", "siunitx.sty", "booktabs.sty"], capture_output=True, text=True)
+    return len(found.stdout.split()) == 2
+
+
+PAGE = r"\documentclass{article}\usepackage[papersize={90cm,60cm},margin=1cm]{geometry}\usepackage{booktabs,siunitx}"
+
+
+@pytest.mark.skipif(not has_tex(), reason="no pdflatex with siunitx and booktabs here; the strict checker has run")
+def test_a_real_latex_sets_every_table_without_a_warning(tmp_path):
+    def status(cell):
+        return ("failed", "x") if cell["seed"] and cell["net"] == "conv" else ("done", None)
+
+    synthetic.write(tmp_path, "s", status, artefacts=False, datasets=("mnist", "kmnist"))
+    beside(tmp_path / "other", REFERENCE, REFERENCE | {"value": 1.5e-9}, OTHER)
+    suite(tmp_path / "awkward", [pair for text in AWKWARD for pair in runs(text, [1.0, 2.0, 3.0])], title=HOSTILE)
+    tables = print_table(tmp_path, "s", "latex", ranked=True)
+    tables += "".join(print_table(tmp_path / name, "s", "latex") for name in ("other", "awkward"))
+    body = tables.replace(r"\end{table}", r"\end{table}\clearpage")
+    (tmp_path / "t.tex").write_text(rf"{PAGE}\begin{{document}}{body}\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300)
+    log = (tmp_path / "t.log").read_text(errors="replace")
+    assert done.returncode == 0, log[-3000:]
+    assert [line for line in log.splitlines() if "siunitx Warning" in line or "Overfull" in line] == []

@@ -73,6 +73,11 @@ def test_every_optimiser_and_the_clipping_treat_each_seed_alone(optimizer, clip,
     assert largest_difference(stacked[1], alone) < 1e-4
 
 
+def test_an_epochs_mean_weighs_batches_by_their_images():
+    seen = [{"loss": torch.tensor([1.0, 10.0])}, {"loss": torch.tensor([4.0, 40.0])}]
+    assert train._means(seen, [128, 64])["loss"].tolist() == [2.0, 20.0]
+
+
 def test_two_runs_of_a_seed_are_equal_to_the_bit(few_digits):
     budget = Train(epochs=2, batch_size=32)
     [a], [b] = (fit(build(), few_digits, budget, [3]) for _ in range(2))

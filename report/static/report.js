@@ -4,22 +4,28 @@
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 for (const element of document.querySelectorAll("[data-script]")) element.textContent = element.dataset.script;
 
-// -- copy a table: its text lies in a script beside the page, since a page opened from a file may fetch nothing else
+// -- data beside the page lie in scripts, since a page opened from a file may fetch nothing; or in the page itself
 const copies = new Map();
 
 function benchCopies(name, texts) {
   copies.get(name)?.(texts);
 }
 
-function load(name) {
+/** What the script `source` hands over under `key`; a page that is one file holds it as JSON. */
+function fetchOnce(key, waiting, source) {
+  const inline = document.getElementById(`inline:${source}`);
+  if (inline) return Promise.resolve(JSON.parse(inline.textContent));
   return new Promise((resolve, reject) => {
-    copies.set(name, resolve);
+    waiting.set(key, resolve);
     const script = document.createElement("script");
-    script.src = `tables/${name}.js`;
-    script.onerror = () => reject(new Error(script.src));
+    script.src = source;
+    script.onerror = () => reject(new Error(source));
     document.head.append(script);
   });
 }
+
+/** The texts of the table that a link would open: {latex, markdown, csv, bibtex}. */
+const copied = (link) => fetchOnce(link.dataset.copy, copies, link.dataset.source);
 
 async function write(text) {
   try {
@@ -47,8 +53,7 @@ document.addEventListener("click", async (event) => {
   if (link) {
     event.preventDefault();
     try {
-      const texts = await load(link.dataset.copy);
-      await write(texts[link.dataset.kind]);
+      await write((await copied(link))[link.dataset.kind]);
       say(link, "Copied");
     } catch {
       location.href = link.href;
@@ -101,7 +106,7 @@ function viewer() {
     const link = links[at];
     const small = link.querySelector("img");
     image.className = small.className;
-    image.src = link.href;
+    image.src = link.getAttribute("href").startsWith("#") ? small.src : link.href; // of one file: the picture is here
     image.alt = small.alt;
     caption.textContent = `${link.dataset.caption} (${at + 1} of ${links.length})`;
   }

@@ -1,0 +1,79 @@
+"""Which kernels are the faster ones on this machine: measured once (0.5 s), kept in the user's cache folder."""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import convolution, linear, transposed
+from ..store import write_bytes
+
+WORTH = 1.1  #: how many times faster a kernel must be, so that noise does not decide
+
+#: question → the answer where ours is faster, and how many times faster it is; the other answer is "torch"
+QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
+    "linear": ("onednn", linear.measured_ratio),
+    "transposed": ("phases", transposed.measured_ratio),
+    "bf16_convolution": ("channels_last", convolution.measured_ratio),
+}
+
+
+@cache
+def chosen() -> dict[str, str]:
+    """Question → answer, for all `QUESTIONS`: from this machine's cache, the rest measured now."""
+    path = cache_folder() / "kernels.json"
+    known = _known(path)
+    answers = {q: known[q] for q, (ours, _) in QUESTIONS.items() if known.get(q) in (ours, "torch")}
+    ratios = dict(known.get("ratios", {}))
+    for question in QUESTIONS.keys() - answers.keys():
+        ours, measure = QUESTIONS[question]
+        ratios[question] = round(measure(), 3)
+        answers[question] = ours if ratios[question] > WORTH else "torch"
+    if any(known.get(question) != answer for question, answer in answers.items()):
+        with suppress(OSError):  # a home that may not be written to: measured again by the next process
+            path.parent.mkdir(parents=True, exist_ok=True)
+            content = {"machine": _machine(), **answers, "ratios": ratios}
+            write_bytes(path, json.dumps(content, indent=1, sort_keys=True).encode())
+    return answers
+
+
+def linear_kernel() -> str:
+    """"onednn" or "torch": which is the faster one for large `nn.Linear` here."""
+    return chosen()["linear"]
+
+
+def cache_folder() -> Path:
+    """Where what was measured of this machine is kept: $XDG_CACHE_HOME/bench, or ~/.cache/bench."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "bench"
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """What the cache says of this machine; {} where it says nothing."""
+    with suppress(OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("machine") == _machine():
+            return content
+    return {}
+
+
+def _machine() -> str:
+    """What an answer holds for: it is asked again on another processor, or with another torch."""
+    return f"{processor()}, torch {torch.__version__}"
+
+
+@cache
+def processor() -> str:
+    """The CPU's model name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,35 @@
+"""Models whose layers take the faster kernel for as long as a `with` block lasts."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from . import convolution, linear, transposed
+from .choice import chosen
+
+
+@contextmanager
+def faster_layers(
+    model: nn.Module, device: torch.device, kernels: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Inside, the layers of a model on the CPU for which there is a faster kernel use it; parameters are not touched.
+
+    kernels: question → answer as `choice.chosen` gives them, None for what holds on this machine.
+    """
+    replaced: list[nn.Module] = []
+    if device.type == "cpu":
+        answers = kernels or chosen()
+        for layer in model.modules():
+            for kind in (linear, convolution, transposed):
+                forward = kind.forward_of(layer, answers)
+                if forward is not None:
+                    layer.forward = forward
+                    replaced.append(layer)
+                    break
+    try:
+        yield
+    finally:
+        for layer in replaced:
+            del layer.forward

@@ -1,0 +1,188 @@
+"""The whole site as one HTML file: pictures, styles, scripts and downloads are in it, and it needs nothing beside it.
+
+Every page becomes an article, its links lead to the articles, and one of them is shown at a time: the one whose id the
+fragment names, or that holds the element it names. Styles alone do that; a script adds what a fragment with a table's
+arrangement needs. The Content-Security-Policy allows the one style and the one script by their hashes and nothing else.
+"""
+
+import base64
+import hashlib
+import html
+import posixpath
+import re
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+from .site import STATIC, build
+
+TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".webp": "image/webp", ".svg": "image/svg+xml",
+         ".csv": "text/csv", ".yaml": "text/plain", ".tex": "text/plain", ".md": "text/plain",
+         ".bib": "text/plain"}  # fmt: skip
+#: Attributes that name ids of the same page.
+REFERENCES = ("for", "aria-labelledby", "aria-describedby", "data-copies", "data-filters")
+
+
+def build_single(results: Path, out: Path, suites: list[str] | None = None) -> Path:
+    """Build the site of all suites under `results`, or of those named, as the one file `out`; returns its path.
+
+    Raises what `site.build` raises.
+    """
+    out = Path(out)
+    with tempfile.TemporaryDirectory() as folder:
+        build(results, Path(folder), suites)
+        content = assemble(Path(folder))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content.encode())
+    return out
+
+
+def assemble(site: Path) -> str:
+    """One document out of a built site."""
+    paths = sorted((p.relative_to(site).as_posix() for p in site.rglob("*.html")), key=_page_order)
+    pages = {path: page_id(path) for path in paths}
+    articles = [_article(site, path, pages) for path in paths]
+    style = _static(site, [name for name in STATIC if name.endswith(".css")])
+    script = _static(site, ["single.js", *(name for name in STATIC if name.endswith(".js") and name != "single.js")])
+    beside = sorted(p.relative_to(site).as_posix() for p in site.rglob("tables/*.js"))
+    data = "".join(_data(site, path) for path in beside)
+    policy = (f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+              "base-uri 'none'; form-action 'none'")  # fmt: skip
+    return "\n".join([
+        "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">', '<meta name="referrer" content="no-referrer">',
+        "<title>Autoencoder benchmark</title>", '<link rel="icon" href="data:,">', f"<style>{style}</style>", "</head>",
+        '<body class="single">', '<a class="skip" href="#main">Skip to content</a>', '<main id="main">', *articles,
+        "</main>", f"{data}<script>{script}</script>", "</body>", "</html>", "",
+    ])  # fmt: skip
+
+
+def page_id(path: str) -> str:
+    """The id of a page's article.
+
+    >>> page_id("index.html"), page_id("suites/digits/index.html"), page_id("variants/vae.html")
+    ('index', 'suites.digits', 'variants.vae')
+    """
+    plain = path.removesuffix("/index.html").removesuffix(".html")
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", plain.replace("/", "."))
+
+
+def _page_order(path: str) -> tuple[bool, int, str]:
+    return path != "index.html", path.count("/"), path
+
+
+def _static(site: Path, names: list[str]) -> str:
+    return "\n".join((site / "static" / name).read_text(encoding="utf-8") for name in names)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _data(site: Path, path: str) -> str:
+    """What a script beside a page hands over, as a block of JSON that nothing runs."""
+    text = (site / path).read_text(encoding="utf-8")
+    found = re.fullmatch(r'bench\w+\((?:"[^"\\]*", )?(.*)\);\n', text, re.DOTALL)
+    assert found, path
+    safe = found[1].replace("<", "\\u003c")
+    return f'<script type="application/json" id="inline:{html.escape(path)}">{safe}</script>\n'
+
+
+def _article(site: Path, path: str, pages: dict[str, str]) -> str:
+    page = _Page(site, path, pages)
+    page.feed((site / path).read_text(encoding="utf-8"))
+    page.close()
+    title = html.escape("".join(page.title).strip())
+    return f'<article class="page" id="{pages[path]}" data-title="{title}">\n{"".join(page.parts).strip()}\n</article>'
+
+
+class _Page(HTMLParser):
+    """A page's navigation and main part again, its ids its own, its links leading into the one document."""
+
+    def __init__(self, site: Path, path: str, pages: dict[str, str]) -> None:
+        super().__init__(convert_charrefs=False)
+        self.site, self.path, self.pages = site, path, pages
+        self.id = pages[path]
+        self.parts: list[str] = []
+        self.title: list[str] = []
+        self.inside = ""  #: "nav", "main" or "title" while in one
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in ("main", "title") and not self.inside:
+            self.inside = tag
+            return
+        if tag == "nav" and not self.inside:
+            self.inside = tag
+        if self.inside in ("nav", "main"):
+            self.parts.append(self._tag(tag, given) or self.get_starttag_text() or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self.inside in ("nav", "main"):
+            self.parts.append(self.get_starttag_text() or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self.inside and tag in ("main", "title"):
+            self.inside = ""
+        elif self.inside in ("nav", "main"):
+            self.parts.append(f"</{tag}>")
+            self.inside = "" if tag == self.inside == "nav" else self.inside
+
+    def handle_data(self, data: str) -> None:
+        self._text(data)
+
+    def handle_entityref(self, name: str) -> None:
+        self._text(f"&{name};")
+
+    def handle_charref(self, name: str) -> None:
+        self._text(f"&#{name};")
+
+    def _text(self, text: str) -> None:
+        if self.inside == "title":
+            self.title.append(html.unescape(text))
+        elif self.inside:
+            self.parts.append(text)
+
+    def _tag(self, tag: str, given: dict[str, str | None]) -> str:
+        """The tag with other attributes, "" where it can stay as it is."""
+        changed = {name: f"{self.id}--{given[name]}" for name in ("id", *REFERENCES) if given.get(name)}
+        if given.get("src"):
+            changed["src"] = self._uri(self._resolved(str(given["src"])))
+        if given.get("href"):
+            changed |= self._link(given)
+        for name in ("data-source", "data-still"):
+            if given.get(name):
+                changed[name] = self._resolved(str(given[name]))
+        if given.get("data-link"):
+            changed["data-link"] = "#" + page_id(self._resolved(str(given["data-link"])))
+        if not changed:
+            return ""
+        pairs = (given | changed).items()
+        words = [name if value is None else f'{name}="{html.escape(value)}"' for name, value in pairs]
+        return f"<{' '.join([tag, *words])}>"
+
+    def _link(self, given: dict[str, str | None]) -> dict[str, str]:
+        """Where a link leads: to an article or a place in one, out of the file, or to a download that is in it."""
+        target, _, anchor = str(given["href"]).partition("#")
+        if re.match(r"[a-z]+:|//", target):
+            return {}
+        path = self._resolved(target) if target else self.path
+        if path in self.pages:
+            return {"href": f"#{self.pages[path]}" + (f"--{anchor}" if anchor else "")}
+        if "zoom" in (given.get("class") or "").split():  # the picture itself stands in the link, once is enough
+            return {"href": f"#{self.pages.get(posixpath.join(posixpath.dirname(path), 'index.html'), self.id)}"}
+        return {"href": self._uri(path), "download": posixpath.basename(path)}
+
+    def _resolved(self, link: str) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(self.path), unquote(link)))
+
+    def _uri(self, path: str) -> str:
+        file = self.site / path
+        assert file.resolve().is_relative_to(self.site.resolve()), path
+        kind = TYPES[file.suffix]
+        return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+

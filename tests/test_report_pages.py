@@ -1,0 +1,352 @@
+"""Fronts, trends, variants, definitions, citations, and the whole in one file: what each says and leaves out."""
+
+import base64
+import hashlib
+import itertools
+import json
+import random
+import re
+from html.parser import HTMLParser
+
+import pytest
+import synthetic
+import test_report
+from conftest import run_bench
+
+import report
+from bench import registry
+from report import bibtex, methods_page, pareto, trends, variant_page
+from report.charts import colours
+from report.data import load
+from report.plots import Axis, front, log_ticks, scale
+from report.tables import build
+from report.tables import shown as number_shown
+
+# -- fronts
+
+
+@pytest.mark.parametrize("lower", list(itertools.product([True, False], repeat=2)))
+def test_the_front_is_all_that_nothing_beats(lower):
+    draw = random.Random(1)  # noqa: S311
+    for _ in range(50):
+        points = [(draw.randint(0, 5), draw.randint(0, 5)) for _ in range(draw.randint(1, 12))]
+        turned = [tuple(v if low else -v for v, low in zip(p, lower, strict=True)) for p in points]
+        wanted = {
+            i for i, (x, y) in enumerate(turned)
+            if not any(a <= x and b <= y and (a, b) != (x, y) for a, b in turned)
+        }  # fmt: skip
+        found = front(points, lower)
+        assert set(found) == wanted
+        assert [points[i][0] for i in found] == sorted(points[i][0] for i in found)
+
+
+def test_a_logarithmic_axis_has_equal_steps_for_equal_factors():
+    axis = scale([1.0, 10.0, 100.0], Axis("x", log=True), 0, 300)
+    assert axis(10) - axis(1) == pytest.approx(axis(100) - axis(10))
+    assert {1.0, 10.0, 100.0} <= set(axis.marks)
+    assert scale([5.0], Axis("x", log=True), 0, 300)(5.0) == pytest.approx(150)
+
+
+@pytest.mark.parametrize("high", [1.5, 9, 80, 4000, 1e7])
+def test_a_logarithmic_axis_has_two_to_seven_ticks(high):
+    assert 1 <= len(log_ticks(1.2, high)) <= 7
+
+
+def with_terms(root, cells, rec=100.0, off=0.0):
+    """Done cells whose last epoch's test terms add up to −ELBO, but for `off`."""
+    for index, cell in enumerate(cells):
+        record = synthetic.make_record(cell, "demo")
+        kl = 5.0 + index
+        record["metrics"]["elbo"]["value"] = -(rec + kl + off)
+        folder = synthetic.write_record(root, "demo", record, artefacts=False)
+        (folder / "history.csv").write_text(f"epoch,test_rec,test_kl\n1,999,999\n2,{rec},{kl}\n")
+    synthetic.write_suite(root, "demo", [(cell, None) for cell in cells])
+    return load(root, "demo")
+
+
+def panels_of(suite):
+    hues = colours(str(group.at["label"]) for group in suite.groups)
+    return {panel["title"]: panel for view in pareto.views(suite, build(suite), hues) for panel in view["panels"]}
+
+
+def test_rate_and_distortion_are_the_last_epochs_test_terms(tmp_path):
+    cells = [synthetic.make_cell(label=label, seed=seed) for label in ("vae", "beta_vae") for seed in range(2)]
+    suite = with_terms(tmp_path, cells)
+    assert [pareto.rate_distortion(group.cells[0].record) for group in suite.groups] == [(100.0, 5.0), (100.0, 7.0)]
+    panel = panels_of(suite)["Rate and distortion"]
+    assert panel["front"] == ["vae, mlp, latent 2"]
+    assert "vae, mlp, latent 2: 100, 5.5" in panel["chart"]
+
+
+def test_terms_that_do_not_add_up_to_the_elbo_are_no_rate_and_distortion(tmp_path):
+    cells = [synthetic.make_cell(label=label, seed=0) for label in ("vae", "beta_vae")]
+    assert "Rate and distortion" not in panels_of(with_terms(tmp_path, cells, off=10.0))
+
+
+def test_elbos_under_two_likelihoods_share_no_drawing(tmp_path):
+    cells = [synthetic.make_cell(label=label, likelihood=likelihood) for likelihood in ("bernoulli", "gaussian")
+             for label in ("vae", "beta_vae")]  # fmt: skip
+    titles = [title for title in panels_of(with_terms(tmp_path, cells)) if title.startswith("Rate")]
+    assert titles == ["Rate and distortion, bernoulli", "Rate and distortion, gaussian"]
+
+
+def changed(root, change):
+    """Records changed in place by `change(record)`."""
+    for path in root.glob("demo/*/record.json"):
+        record = json.loads(path.read_text())
+        change(record)
+        path.write_text(json.dumps(record))
+    return load(root, "demo")
+
+
+def test_seconds_of_two_machines_share_no_drawing(tmp_path):
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), pca=False)
+
+    def elsewhere(record):
+        record["provenance"]["device"] = "gpu" if record["cell"]["net"] == "conv" else "cpu"
+
+    suite = changed(tmp_path, elsewhere)
+    views = pareto.views(suite, build(suite), {})
+    seconds = [panel for view in views for panel in view["panels"] if panel["title"] == "mse and training seconds"]
+    assert [panel["where"] for panel in seconds] == ["Measured on cpu, 1 thread.", "Measured on gpu, 1 thread."]
+    assert "conv" not in seconds[0]["chart"]
+
+
+def test_a_closed_form_that_trains_nothing_has_no_place_among_parameters(tmp_path):
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,))
+
+    def closed(record):
+        record["training"]["parameters"] = 0 if record["cell"]["variant"] == "pca" else 1000
+
+    panels = panels_of(changed(tmp_path, closed))
+    assert "pca" not in panels["mse and parameters"]["chart"]
+    assert "pca" in panels["mse and training seconds"]["chart"]
+
+
+def test_higher_is_better_where_the_metric_says_so(tmp_path):
+    suite = (synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), pca=False), load(tmp_path, "demo"))[1]
+    panel = panels_of(suite)["knn_accuracy and parameters"]
+    values = {tuple(dict(row).values()): table.cells[row, column].summary.mean
+              for table in build(suite, "knn_accuracy") for row in table.rows for column in table.columns}  # fmt: skip
+    label, net = max(values, key=values.get)
+    assert panel["front"] == [f"{label}, {net}, latent 2"]
+
+
+# -- trends
+
+
+def test_a_trend_has_a_dot_a_seed_and_a_line_a_configuration(tmp_path):
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2, 4, 16), pca=False)
+    suite = load(tmp_path, "demo")
+    [view] = trends.views(suite, build(suite, "mse"), {})
+    chart = view["panels"][0]["chart"]
+    assert chart.count("h0") == 4 * 3 * 3
+    assert chart.count("<polyline") == 4
+    assert chart.count('class="bar') == 4
+
+
+def test_one_latent_size_is_no_trend(tmp_path):
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,))
+    suite = load(tmp_path, "demo")
+    assert trends.views(suite, build(suite), {}) == []
+
+
+# -- variants and definitions
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    synthetic.write(root, "one", points=20, sizes=(2,), nets=("mlp",))
+    synthetic.write(root, "two", artefacts=False, sizes=(16,), labels=("vae", "beta_vae"), nets=("conv",), pca=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(results, tmp_path_factory):
+    return report.build(results, tmp_path_factory.mktemp("site")).parent
+
+
+def test_a_variants_page_has_its_method_its_reference_and_its_results_of_every_suite(site, results):
+    text = " ".join(test_report.Page(site / "variants" / "vae.html").text.split())
+    for words in ("The method vae.", "loss = rec + kl", "Kingma & Welling 2014", "Which autoencoder"):
+        assert words in text
+    for suite in ("one", "two"):
+        [table] = build(load(results, suite), "mse")
+        value, column = next((v, c) for (row, c), v in table.cells.items() if v.at["variant"] == "vae")
+        assert number_shown(value.summary.mean, table.decimals[column]) in text
+    tags = test_report.Page(site / "variants" / "vae.html").tags
+    links = {a["href"] for tag, a in tags if tag == "a" and "href" in a}
+    assert {"../suites/one/index.html", "../suites/two/index.html"} <= links
+
+
+def test_every_variant_has_a_page_and_the_first_page_leads_to_it(site):
+    links = {a["href"] for tag, a in test_report.Page(site / "index.html").tags if tag == "a" and "href" in a}
+    pages = {f"variants/{path.name}" for path in (site / "variants").iterdir()}
+    assert pages == {f"variants/{name}.html" for name in ("ae", "beta_vae", "pca", "vae")}
+    assert pages <= links
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", ".", "VAE", "", "x" * 500, "con\u202e", "<b>"])
+def test_a_variants_name_is_never_a_path(name):
+    file = variant_page.file_name(name)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}", file)
+    assert file.lower() != variant_page.file_name("vae")
+
+
+def test_the_definitions_name_every_metric_the_code_has_with_its_unit(results):
+    found = {metric["name"]: metric for metric in methods_page.metrics([load(results, "one")])}
+    assert set(registry.names("metrics")) <= set(found)
+    for name in registry.names("metrics"):
+        assert found[name]["unit"]
+        assert found[name]["about"].get("doc") or found[name]["about"].get("summary")
+    assert found["mse"]["measured"]
+    assert not found["psnr"]["measured"]
+
+
+def test_the_protocol_is_that_of_the_cells(site):
+    text = " ".join(test_report.Page(site / "metrics.html").text.split())
+    assert "knn_k 5 one, two" in text
+    assert "embed.perplexity 30.0 one, two" in text
+
+
+# -- citations
+
+
+def test_a_reference_is_read_back_into_its_parts():
+    found = bibtex.entry("Wang, Bovik & Simoncelli, Image quality: errors, 2004, https://doi.org/10.1/x(89)90014-2")
+    assert "author = {Wang and Bovik and Simoncelli}," in found
+    assert "title = {{Image quality: errors}}," in found
+    assert "url = {https://doi.org/10.1/x(89)90014-2}," in found
+
+
+def test_what_no_one_published_is_not_cited():
+    assert bibtex.entry("textbook definition") == ""
+
+
+@pytest.mark.parametrize("kind", ["variants", "metrics"])
+def test_every_reference_of_the_code_gives_an_author_and_a_year_or_stays_whole(kind):
+    for name in registry.names(kind):
+        reference = registry.describe(kind, name).constants.get("reference", "")
+        found = bibtex.entry(reference)
+        assert not found or "note = " in found or ("author = " in found and "year = " in found)
+
+
+@pytest.mark.parametrize("text", ["a } b {{ c, T, 2020", "\\input{/etc/passwd}, T, 2020", "%, #, 2020, https://x.org/\\a"])
+def test_hostile_references_stay_inside_their_braces(text):
+    found = bibtex.entry(text)
+    body = found[found.index("{") :]
+    depths = list(itertools.accumulate((c == "{") - (c == "}") for c in body))
+    assert min(depths[:-3]) >= 1
+    assert depths[-1] == 0
+    assert "\\input" not in found
+
+
+def test_a_tables_citations_have_one_entry_a_key(site):
+    for path in site.rglob("*.bib"):
+        keys = re.findall(r"^@misc\{(.*),$", path.read_text(encoding="ascii"), re.MULTILINE)
+        assert len(keys) == len(set(keys))
+        assert keys[0].startswith("bench-")
+
+
+# -- one file
+
+
+class Document(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.blocks, self.open = [], {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open = tag if tag in ("script", "style") and "type" not in dict(attrs) else None
+
+    def handle_endtag(self, tag):
+        self.open = None
+
+    def handle_data(self, data):
+        if self.open:
+            self.blocks[self.open] = self.blocks.get(self.open, "") + data
+
+
+@pytest.fixture(scope="module")
+def single(results, tmp_path_factory):
+    return report.build_single(results, tmp_path_factory.mktemp("single") / "all.html").read_text(encoding="utf-8")
+
+
+def test_one_file_holds_every_page_and_every_link_leads_into_it(single, site):
+    document = Document(single)
+    ids = [a["id"] for _, a in document.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    articles = [a for tag, a in document.tags if tag == "article" and a.get("class") == "page"]
+    assert len(articles) == len(list(site.rglob("*.html")))
+    for tag, attributes in document.tags:
+        for target in (attributes.get("href"), attributes.get("src")):
+            if target and target.startswith("#"):
+                assert target[1:] in ids, target
+            elif target and not target.startswith("data:"):
+                assert (tag, attributes.get("rel")) == ("a", "noreferrer"), target
+
+
+def test_one_file_allows_its_own_style_and_script_and_nothing_else(single):
+    document = Document(single)
+    [policy] = [a["content"] for t, a in document.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    for kind in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(document.blocks[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert not [a for _, a in document.tags if "style" in a or any(name.startswith("on") for name in a)]
+
+
+def test_one_file_of_the_same_records_has_the_same_bytes(single, results, tmp_path):
+    assert report.build_single(results, tmp_path / "again.html").read_text(encoding="utf-8") == single
+
+
+def test_hostile_text_stays_text_in_one_file(tmp_path):
+    test_report.hostile_site(tmp_path / "results")
+    text = report.build_single(tmp_path / "results", tmp_path / "x.html").read_text(encoding="utf-8")
+    document = Document(text)
+    assert {t for t, a in document.tags if t == "script" and "type" not in a} == {"script"}
+    assert text.count("<script>") == 1
+    assert text.count("</style>") == 1
+    assert "alert(1)" not in document.blocks["script"]
+
+
+def test_the_verb_writes_one_file_and_says_where(results, tmp_path):
+    done = run_bench("report", "--results", str(results), "--out", str(tmp_path / "pages"), "--single-file", check=True)
+    assert done.stdout.strip() == str(tmp_path / "pages.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["pages.html"]
+
+
+# -- building again
+
+
+def test_where_nothing_changed_nothing_is_written_and_what_is_gone_comes_back(results, tmp_path):
+    report.build(results, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    report.build(results, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+    page = tmp_path / "variants" / "vae.html"
+    content = page.read_bytes()
+    page.unlink()
+    report.build(results, tmp_path)
+    assert page.read_bytes() == content
+
+
+def test_a_changed_suite_file_is_noticed(tmp_path):
+    synthetic.write(tmp_path / "results", "demo", artefacts=False, sizes=(2,), seeds=1)
+    site = report.build(tmp_path / "results", tmp_path / "site").parent
+    fields = {"title": "Another question"}
+    synthetic.write(tmp_path / "results", "demo", artefacts=False, sizes=(2,), seeds=1, fields=fields)
+    report.build(tmp_path / "results", tmp_path / "site")
+    assert "Another question" in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_of_a_thousand_cells_stays_below_two_megabytes(tmp_path):
+    synthetic.write(tmp_path, "big", artefacts=False, datasets=("mnist", "digits"), nets=("mlp", "conv"), seeds=5,
+                    labels=tuple(f"method {k}" for k in range(10)), sizes=(2, 4, 8, 16, 32), pca=False)  # fmt: skip
+    site = report.build(tmp_path, tmp_path / "site").parent
+    assert len(list((site / "suites" / "big").glob("*/index.html"))) == 1000
+    assert (site / "suites" / "big" / "index.html").stat().st_size < 2_000_000

@@ -1,0 +1,154 @@
+"""The speed benchmark: what it counts, that all cells are trained, and what it says. No test asserts a time."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import run_bench
+
+from bench import peers
+from bench.errors import RunFailed, UsageError
+from bench.speed import flops, grid, limits, measure, overhead, table, workers
+
+NOWHERE = Path("/nowhere")
+
+
+def a_grid(**changes):
+    parts = {"variants": ("ae", "vae"), "net": "mlp", "precision": "fp32", "device": "cpu", "seeds": 3, "group": 1,
+             "batch_size": 64, "images": 256, "data_root": NOWHERE}  # fmt: skip
+    return grid.Grid(**(parts | changes))
+
+
+def test_flops_of_the_mlp_are_those_of_its_matrices():
+    """784-512-32 and 16-512-784: three products a layer, the first one has no gradient of its input."""
+    found = flops.training_flops(grid.builder("vae", "mlp")(), (1, 28, 28), 10)
+    weights = [784 * 512, 512 * 32, 16 * 512, 512 * 784]
+    assert found == {"linear": 2 * (3 * sum(weights) - weights[0]), "conv": 0}
+
+
+def test_flops_of_convolutions_count_every_place_a_kernel_is_laid():
+    found = flops.training_flops(grid.builder("ae", "conv")(), (1, 28, 28), 10)
+    first, second, code = 16 * 32 * 14 * 14, 16 * 32 * 64 * 7 * 7, 64 * 7 * 7 * 16
+    assert found == {"linear": 2 * 3 * 2 * code, "conv": 2 * (3 * 2 * (first + second) - first)}
+
+
+def test_a_grid_is_variants_times_seeds_in_groups():
+    assert a_grid().jobs == tuple((v, (s,)) for v in ("ae", "vae") for s in range(3))
+    assert a_grid(group=2).jobs == (("ae", (0, 1)), ("ae", (2,)), ("vae", (0, 1)), ("vae", (2,)))
+
+
+def test_more_images_than_there_are_become_epochs():
+    assert (a_grid().budget.epochs, a_grid().images_of_cell) == (1, 256)
+    assert (a_grid(images=130_000).budget.epochs, a_grid(images=130_000).images_of_cell) == (2, 120_000)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_best_rates_are_measured_for_both_kinds_of_layer(precision, monkeypatch):
+    monkeypatch.setattr(limits, "SECONDS", 0.0)
+    monkeypatch.setattr(limits.time, "perf_counter", iter(range(1000)).__next__)
+    monkeypatch.setattr(limits, "PRODUCTS", ((4, 5, 6),))
+    monkeypatch.setattr(limits, "CONVOLUTIONS", ((2, 6, 3, 3, 1),))
+    assert limits._rate(lambda: torch.zeros(()), 10.0, torch.device("cpu")) == 0  # no time, no rate
+    monkeypatch.setattr(limits, "SECONDS", 3)
+    found = limits.best_rates(torch.device("cpu"), precision)
+    assert found == {"linear": 2 * 4 * 5 * 6, "conv": 2 * 128 * 2 * 3 * 9 * 36}  # every clock reading is a second later
+
+
+@pytest.mark.parametrize(
+    ("variants", "nets", "message"),
+    [
+        (("vea",), ("mlp",), "did you mean 'vae'"),
+        (("vae",), ("mpl",), "did you mean 'mlp'"),
+        (("pca",), ("mlp",), "closed form"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused(variants, nets, message):
+    with pytest.raises(UsageError, match=message):
+        measure.measure(measure.Plan(variants=variants, nets=nets))
+
+
+def test_a_missing_peer_is_one_message_and_exit_code_2(monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pythae is not installed; pip install 'bench\[peers\]'") as error:
+        measure.measure(measure.Plan(against="pythae"))
+    assert error.value.exit_code == 2
+    done = run_bench("speed", "--against", "pytheae")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "--against pytheae: unknown peer; did you mean 'pythae'? known: pythae"
+
+
+def test_a_peer_says_what_it_can_be_compared_in(monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda name: object())
+    with pytest.raises(UsageError, match="compared in ae, vae, not in beta_vae"):
+        peers.check("pythae", ("vae", "beta_vae"))
+
+
+def test_two_answers_to_how_long_are_refused():
+    done = run_bench("speed", "--images", "100", "--seconds", "2")
+    assert (done.returncode, "give one of them" in done.stderr) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """`bench speed --json` on the smallest of grids, with two workers."""
+    out = tmp_path_factory.mktemp("speed")
+    how = ["--variant", "ae", "--seeds", "2", "--workers", "2", "--images", "128", "--rounds", "2", "--device", "cpu"]
+    done = run_bench("speed", *how, "--data", str(out), "--out", str(out / "found"), "--json", check=True)
+    return json.loads(done.stdout), out / "found"
+
+
+def test_a_measurement_has_a_row_with_its_share_of_the_limit(measured):
+    found, _ = measured
+    [row] = found["rows"]
+    assert {"variant": "ae", "net": "mlp", "device": "cpu", "precision": "fp32", "against": None, "ratio": None,
+            "workers": 2, "images_per_cell": 128}.items() <= row.items()  # fmt: skip
+    assert row["share_of_limit"] == pytest.approx(row["images_per_s"] / row["limit_images_per_s"], rel=1e-2)
+    assert len(row["by_round"]) == 2
+    assert found["machine"]["device"].startswith("cpu")
+    assert found["data"].startswith("generated")
+
+
+def test_a_measurement_is_written_as_a_table_and_as_numbers(measured):
+    found, folder = measured
+    assert json.loads((folder / "speed.json").read_text()) == found
+    [row] = csv.DictReader(io.StringIO((folder / "speed.csv").read_text()))
+    assert float(row["images_per_s"]) == found["rows"][0]["images_per_s"]
+    assert (folder / "speed.md").read_text() == table.markdown(found)
+
+
+def test_overhead_is_what_is_left_of_a_cell_and_stands_below_the_table(measured):
+    found = overhead.measure(cells=1, records=3, starts=1)
+    assert found["cell"]["overhead"] == pytest.approx(found["cell"]["pictures"] + found["cell"]["other"], abs=2e-4)
+    assert found["store"]["records"] == 3
+    text = table.markdown(measured[0] | {"overhead": found})
+    assert "a store of 3 records" in text
+
+
+def test_every_job_is_taken_once(monkeypatch):
+    taken = []
+    left = workers.CONTEXT.Value("i", 0)
+    side = workers._Side("cpu", lambda grid, job: taken.append(job) or 0.5)
+    assert side.train(a_grid(), left) == 3.0
+    assert side.train(a_grid(), left) == 0.0
+    assert taken == list(a_grid().jobs)
+
+
+def test_what_breaks_in_a_worker_reaches_the_one_who_asked():
+    with workers.standing_ready(a_grid(), 1, 1) as side:
+        with pytest.raises(UsageError, match="unknown net 'nope'"):
+            side.train(a_grid(net="nope"))
+        with pytest.raises(RunFailed, match="died"):
+            side.train(a_grid())
+
+
+def test_the_peer_trains_benchs_nets(tmp_path):
+    pythae = pytest.importorskip("bench.peers.pythae")
+    pytest.importorskip("pythae", reason="pythae is not installed (the extra 'peers')")
+    for variant in pythae.VARIANTS:
+        ours, theirs = grid.builder(variant, "mlp")(), pythae.model(variant, "mlp")
+        shapes = [p.shape for p in ours.net.encoder.parameters()], [p.shape for p in theirs.encoder.parameters()]
+        assert shapes[0] == shapes[1]
+        assert pythae.train(a_grid(images=128), (variant, (0,))) > 0
