@@ -1,6 +1,7 @@
 """A page a variant: what the method is, in the words of its own file, and all its results over all suites."""
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -65,10 +66,21 @@ def _results(name: str, suites: Suites) -> list[dict[str, Any]]:
     for suite, families in suites:
         groups = [group for group in suite.groups if group.at["variant"] == name]
         for dataset in dict.fromkeys(group.at["dataset"] for group in groups):
-            here = [group for group in groups if group.at["dataset"] == dataset]
+            here = _ordered([group for group in groups if group.at["dataset"] == dataset])
             rows = [row for table in families for row in _rows(table, here)]
             found.append({"suite": suite, "dataset": dataset, "columns": _columns(here), "rows": rows})
     return found
+
+
+def _ordered(groups: list[Group]) -> list[Group]:
+    """Labels and nets in the order of the grid, each with its latent sizes ascending."""
+    kinds = list(dict.fromkeys((group.at["label"], group.at["net"]) for group in groups))
+
+    def place(group: Group) -> tuple[int, float]:
+        size = group.at["latent_size"]
+        return kinds.index((group.at["label"], group.at["net"])), size if isinstance(size, int) else math.inf
+
+    return sorted(groups, key=place)
 
 
 def _columns(groups: list[Group]) -> list[dict[str, Any]]:
