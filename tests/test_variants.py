@@ -91,7 +91,7 @@ def test_codes_and_images_have_the_shapes_they_should(name, net, shape):
 def test_eight_images_can_be_learned_by_heart(name):
     data = colour(8, 8, 1)
     net = ("mlp", {"hidden": (64,), "activation": "relu"})
-    budget = Train(epochs=150, batch_size=8, lr=1e-2)
+    budget = Train(epochs=300, batch_size=8, lr=3e-3)  # log σ moves ten times as fast
     [fitted] = fit(lambda: make(name, net, latent_size=8, likelihood="learned_gaussian"), data, budget, [0])
     assert fitted.history[-1]["train_rec"] < fitted.history[0]["train_rec"] - 9
 
