@@ -11,7 +11,7 @@ own path is taken.
 """
 
 from .adam import FusedAdam
-from .choice import cache_folder, chosen, linear_kernel, processor
+from .choice import cache_folder, chosen, processor
 from .layers import faster_layers
 
-__all__ = ["FusedAdam", "cache_folder", "chosen", "faster_layers", "linear_kernel", "processor"]
+__all__ = ["FusedAdam", "cache_folder", "chosen", "faster_layers", "processor"]

@@ -43,11 +43,6 @@ def chosen() -> dict[str, str]:
     return answers
 
 
-def linear_kernel() -> str:
-    """"onednn" or "torch": which is the faster one for large `nn.Linear` here."""
-    return chosen()["linear"]
-
-
 def cache_folder() -> Path:
     """Where what was measured of this machine is kept: $XDG_CACHE_HOME/bench, or ~/.cache/bench."""
     base = os.environ.get("XDG_CACHE_HOME")
