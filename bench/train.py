@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from .capture import LONG, Captured, capture, gradients
 from .datasets import Data, Split
 from .kernels import FusedAdam, faster_layers
 from .precision import autocast, double, matmul_precision
@@ -136,9 +137,9 @@ def _fit_group(
 ) -> list[Fitted]:
     device = train.images.device
     half = budget.precision == "bf16"
-    stack: _Stack = _One(models[0], half) if len(models) == 1 else _Many(models, half)
     results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
     steps = math.ceil(len(train) / budget.batch_size)
+    stack: _Stack = _One(models[0], half, steps * budget.epochs) if len(models) == 1 else _Many(models, half)
     stepper = _Stepper(stack, budget, steps * budget.epochs)
     orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
     noises = [generator(s, "noise", device) for s in seeds]
@@ -265,15 +266,12 @@ class _Stepper:
         if self.budget.schedule == "cosine":
             for group in self.optimizer.param_groups:
                 group["lr"] = self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps))
-        terms = self.stack.terms(x, y, noise)
-        for parameter in self.parameters:
-            parameter.grad = None
-        terms["loss"].backward(torch.ones_like(terms["loss"]))
+        terms = self.stack.gradients(x, y, noise)
         if self.budget.grad_clip is not None:
             self.stack.clip(self.budget.grad_clip)
         self.optimizer.step()
         self.count += 1
-        return {name: value.detach() for name, value in terms.items()}
+        return terms
 
 
 def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer | FusedAdam:
@@ -292,20 +290,23 @@ def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer
 
 
 class _Stack(Protocol):
-    """S models seen as one. Terms carry a leading axis S."""
+    """S models seen as one. Terms carry a leading axis S; `gradients` leaves those of the loss in each `grad`."""
 
     def parameters(self) -> list[Tensor]: ...
     def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
+    def gradients(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
     def clip(self, norm: float) -> None: ...
     def write_back(self) -> None: ...
 
 
 class _One:
-    """A group of one: the model itself, without the cost of vmap."""
+    """A group of one: the model itself, without the cost of vmap, and in a long training captured."""
 
-    def __init__(self, model: Any, half: bool) -> None:
+    def __init__(self, model: Any, half: bool, steps: int) -> None:
         self.model, self.half = model, half
+        self.to_capture = steps >= LONG
+        self.captured: Captured | None = None
 
     def parameters(self) -> list[Tensor]:
         return list(self.model.parameters())
@@ -318,11 +319,25 @@ class _One:
             terms = self.model(x[0], y[0], _first(noise))
         return {name: value.unsqueeze(0) for name, value in terms.items()}
 
+    def gradients(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        batch = x[0], y[0], _first(noise)
+        if self.to_capture and x.device.type == "cpu":
+            self.captured = capture(self.model, self.half, *batch)
+        self.to_capture = False
+        if self.captured is not None and self.captured.fits(*batch):
+            terms = self.captured(*batch)
+        else:
+            terms = gradients(self.model, self.half, *batch)
+        return {name: value.unsqueeze(0) for name, value in terms.items()}
+
+    @torch.inference_mode()  # as the gradients of a captured step are made
     def clip(self, norm: float) -> None:
         nn.utils.clip_grad_norm_(self.model.parameters(), norm)
 
     def write_back(self) -> None:
         """The model has been trained in place."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
 
 
 class _Many:
@@ -347,6 +362,13 @@ class _Many:
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         with autocast(x.device, self.half):
             return self.call(self.params, self.buffers, x, y, noise)
+
+    def gradients(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        terms = self.terms(x, y, noise)
+        for parameter in self.params.values():
+            parameter.grad = None
+        terms["loss"].backward(torch.ones_like(terms["loss"]))
+        return {name: value.detach() for name, value in terms.items()}
 
     def clip(self, norm: float) -> None:
         grads = [p.grad for p in self.params.values() if p.grad is not None]

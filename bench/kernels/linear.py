@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .timing import ratio
 
-SMALL = 2**14  #: weights of a layer; below, the call costs more than the product
+SMALL = 2**12  #: weights of a layer; below, the call costs more than the product
 FEW = 64  #: inputs of a layer
 BATCH, WIDE, NARROW = 128, 784, 512  #: the layer that is measured: the first of the usual net on MNIST
 

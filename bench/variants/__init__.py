@@ -66,7 +66,8 @@ class Variant(nn.Module):
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         """The objective of a batch: {"loss": scalar, and its terms by name}, nats per image, averaged over B.
 
-        `x` (B, C, H, W) in [0, 1]; `y` (B,) int64 class labels, -1 where unknown; `noise` from `draw`.
+        `x` (B, C, H, W) in [0, 1]; `y` (B,) int64 class labels, -1 where unknown; `noise` from `draw`. It is a function
+        of these and of parameters and buffers alone: it keeps no count of steps.
         """
         raise NotImplementedError
 

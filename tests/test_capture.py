@@ -1,0 +1,180 @@
+"""A captured step must be the plain one to the bit, whatever is trained."""
+
+import pytest
+import torch
+from conftest import cut
+from test_train import CONV, MLP, TRAINED, build, parameters
+
+from bench import train
+from bench.capture import capture, gradients
+from bench.kernels import faster_layers
+from bench.suite import Train
+from bench.train import fit
+
+CPU = torch.device("cpu")
+SPATIAL = ("spatial", {})
+
+
+@pytest.fixture
+def from_the_first_step(monkeypatch):
+    monkeypatch.setattr(train, "LONG", 1)
+
+
+def batch(model, n=24, size=8):
+    stream = torch.Generator().manual_seed(3)
+    x, y = torch.rand(n, 1, size, size, generator=stream), torch.arange(n) % 11 - 1
+    return x, y, model.draw(x, stream)
+
+
+def values(model, step, *arguments):
+    terms = step(*arguments)
+    return [*terms.values(), *(p.grad for p in model.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("net", [MLP, CONV, SPATIAL], ids=lambda net: net[0])
+@pytest.mark.parametrize("variant", TRAINED)
+def test_every_variant_has_a_captured_step_with_the_terms_and_gradients_of_the_plain_one(variant, net, half):
+    size = 32 if net is SPATIAL else 8
+    model = build(variant, net, (1, size, size), latent_size=16)()
+    with faster_layers(model, CPU):
+        captured = capture(model, half, *batch(model, size=size))
+        assert captured is not None
+        x, y, noise = batch(model, size=size)
+        x, y = x.square(), y.roll(5)
+        found = values(model, captured, x, y, noise)
+        expected = values(model, lambda *b: gradients(model, half, *b), x, y, noise)
+    assert len(found) == len(expected) > 3
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {},
+        {"precision": "bf16"},
+        {"grad_clip": 0.5},
+        {"schedule": "cosine", "optimizer": "adamw", "weight_decay": 0.1},
+        {"optimizer": "sgd", "lr": 1e-3},
+        {"optimizer": "rmsprop"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("variant", ["vae", "contractive_ae"])
+def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, budget, few_digits, monkeypatch):
+    budget = Train(epochs=2, batch_size=64, **budget)  # 200 images: the last batch is of another size
+    [plain] = fit(build(variant), few_digits, budget, [0])
+    used = []
+
+    def watched(*arguments):
+        used.append(capture(*arguments))
+        return used[0]
+
+    monkeypatch.setattr(train, "LONG", 1)
+    monkeypatch.setattr(train, "capture", watched)
+    [captured] = fit(build(variant), few_digits, budget, [0])
+    assert used[0] is not None
+    assert torch.equal(parameters(captured), parameters(plain))
+    for a, b in zip(captured.history, plain.history, strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
+
+
+class Net(torch.nn.Module):
+    """The smallest thing that `fit` trains; `body` says what is peculiar about it."""
+
+    closed_form, stackable = False, False
+
+    def __init__(self, *layers, body=None):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Flatten(), *layers, torch.nn.LazyLinear(64))
+        self.layers(torch.zeros(2, 1, 8, 8))
+        self.body = body
+
+    def draw(self, x, generator):
+        return ()
+
+    def forward(self, x, y, noise):
+        error = (self.layers(x) - x.flatten(1)).square().sum(1)
+        return {"loss": (self.body(error, y) if self.body else error).mean()}
+
+
+def by_mask(error, y):
+    return error[y > 4]
+
+
+def by_choice(error, y):
+    return error * 2 if error.sum() > 0 else error
+
+
+def by_count(count=[0.0]):  # noqa: B006  (it is to remember)
+    def body(error, y):
+        count[0] += 1
+        return error * count[0]
+
+    return body
+
+
+@pytest.mark.parametrize("body", [by_mask, by_choice, by_count()], ids=["mask", "choice", "count"])
+def test_a_step_that_depends_on_values_or_on_the_past_is_not_captured(body):
+    model = Net(torch.nn.Linear(64, 8), torch.nn.ReLU(), body=body)
+    assert capture(model, False, *batch(model)) is None
+
+
+def test_an_index_of_whole_numbers_is_captured():
+    weights = torch.arange(1.0, 12.0)
+    model = Net(body=lambda error, y: error * weights[y + 1])
+    assert capture(model, False, *batch(model)) is not None
+
+
+def test_frozen_parameters_are_trained_the_plain_way():
+    model = Net()
+    model.layers[1].bias.requires_grad_(False)
+    assert capture(model, False, *batch(model)) is None
+
+
+def test_capturing_leaves_running_means_gradients_and_random_numbers_as_they_were():
+    model = Net(torch.nn.BatchNorm1d(64), torch.nn.Dropout(0.5))
+    before = [b.clone() for b in model.buffers()]
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    assert capture(model, False, *batch(model)) is not None
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(a, b) for a, b in zip(model.buffers(), before, strict=True))
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_running_means_move_as_in_plain_training(few_digits, from_the_first_step, monkeypatch):
+    def trained():
+        torch.manual_seed(0)
+        [fitted] = fit(lambda: Net(torch.nn.BatchNorm1d(64)), few_digits, Train(epochs=2, batch_size=50), [0])
+        return fitted.model
+
+    captured = trained()
+    monkeypatch.setattr(train, "LONG", 10**9)
+    plain = trained()
+    assert captured.layers[1].num_batches_tracked > 0
+    for a, b in zip(captured.state_dict().values(), plain.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_loss_that_breaks_is_seen_at_its_step(few_digits, from_the_first_step):
+    budget = Train(epochs=1, batch_size=50, optimizer="sgd", lr=1e30)
+    [fitted] = fit(build("ae"), few_digits, budget, [0])
+    assert fitted.diverged_at == 2
+
+
+def test_a_trained_model_keeps_no_gradients(few_digits, from_the_first_step):
+    [fitted] = fit(build("vae"), few_digits, Train(epochs=1, batch_size=100), [0])
+    assert all(p.grad is None for p in fitted.model.parameters())
+
+
+def test_short_trainings_are_not_captured(few_digits, monkeypatch):
+    monkeypatch.setattr(train, "capture", None)  # calling it would be an error
+    [fitted] = fit(build("vae"), cut_train(few_digits), Train(epochs=1, batch_size=10), [0])
+    assert fitted.steps == 10
+
+
+def cut_train(data):
+    return type(data)(data.name, cut(data.train, 100), data.test, data.classes, data.source)
