@@ -147,13 +147,24 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
 @cli.command()
 @click.argument("suites", nargs=-1)
 @RESULTS
-@click.option("--out", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="Where to.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to. [default: site]")
 @click.option("--single-file", is_flag=True, help="All of it in one HTML file, OUT.html.")
-def report(suites: tuple[str, ...], results: Path, out: Path, single_file: bool) -> None:
+@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR",
+              help="No site, but curves, trends and Pareto views for a paper: SVG, PDF, LaTeX captions.")  # fmt: skip
+def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file: bool, figures: Path | None) -> None:
     """Build the site from everything under the results folder, or from SUITES only."""
+    names = [_suite_name(s) for s in suites] or None
+    if figures is not None:
+        if single_file or out is not None:
+            raise UsageError("--figures makes no site, so it goes without --out and --single-file")
+        from report.paper import write_figures
+
+        for file, count in write_figures(results, figures, names):
+            click.echo(f"{file}: {count} figures" if count else f"{file.parent.name}: nothing to draw yet")
+        return
     from report import build, build_single
 
-    names = [_suite_name(s) for s in suites] or None
+    out = out or Path("site")
     if single_file:
         file = out if out.suffix in (".html", ".htm") else out.with_name(f"{out.name}.html")
         click.echo(f"{build_single(results, file, names)}")
@@ -173,7 +184,7 @@ def report(suites: tuple[str, ...], results: Path, out: Path, single_file: bool)
 @click.option("--sort", metavar="COLUMN", help="Best first by a column (its name or number), or by 'name'.")
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals [default: two digits of the interval].")
 @click.option("--published/--no-published", default=True, help="Published values beside obtained ones.")
-@click.option("--ranks", "ranked", is_flag=True, help="Average ranks over the columns, in the note.")
+@click.option("--ranks", "ranked", is_flag=True, help="Average rank and IQM of each row over the columns, below.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
           columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip

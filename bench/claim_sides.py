@@ -37,6 +37,7 @@ class Measured:
     lost: dict[int, str] = field(default_factory=dict)  #: seed -> why it will have none
     keys: tuple[dict[str, str], ...] = ()  #: what must agree before values may be compared
     unit: str = ""
+    datasets: tuple[str, ...] = ()  #: what the cells with a number call their data
 
     def at(self, seeds: set[int]) -> "Measured":
         """The same over these seeds only."""
@@ -102,7 +103,8 @@ def _configuration(cell: Mapping[str, Any]) -> str:
 
 def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
     found = Measured(name, metric)
-    entries = []
+    entries: list[dict[str, Any]] = []
+    datasets: dict[str, None] = {}
     for point in chosen:
         seed, entry = point.cell.get("seed"), point.metrics.get(metric)
         if not _whole(seed):
@@ -111,11 +113,13 @@ def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
         if isinstance(entry, dict) and point.status == "done" and _finite(entry.get("value")):
             found.values[seed] = float(entry["value"])
             entries.append(entry)
+            datasets[str(point.cell.get("dataset_label") or point.cell.get("dataset") or "")] = None
         else:
             waits, why = _absence(point, metric, entry)
             (found.waiting if waits else found.lost)[seed] = why
     keys = tuple({json.dumps(key, sort_keys=True): key for key in map(_key, entries)}.values())
-    return replace(found, keys=keys, unit=str(entries[0].get("unit") or "") if entries else "")
+    unit = str(entries[0].get("unit") or "") if entries else ""
+    return replace(found, keys=keys, unit=unit, datasets=tuple(filter(None, datasets)))
 
 
 def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:

@@ -1,6 +1,6 @@
 """A claim in words: what a check tests, and numbers as they are told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .claim_forms import TRENDS, Expect, Side
@@ -84,3 +84,12 @@ def p_words(p: float) -> str:
     ('p < 0.0001', 'p = 0.031')
     """
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def data_words(datasets: Sequence[str]) -> str:
+    """On which data a verdict was found, "" where nothing could be tested.
+
+    >>> data_words(["CIFAR-10 as JPEG"]), data_words(["mnist", "digits"]), data_words([])
+    ('tested on CIFAR-10 as JPEG', 'tested on mnist and digits', '')
+    """
+    return f"tested on {' and '.join(datasets)}" if datasets else ""

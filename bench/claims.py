@@ -27,7 +27,7 @@ from .claim_verdicts import (
     decide,
     decide_trend,
 )
-from .claim_words import evidence, sentence
+from .claim_words import data_words, evidence, sentence
 from .stats import holm
 from .store import Store
 
@@ -50,6 +50,10 @@ class Check:
     @property
     def cells(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell for side in self.sides for cell in side.ids.values()))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for side in self.sides for name in side.datasets))
 
     @property
     def waits(self) -> bool:
@@ -76,6 +80,11 @@ class Verdict:
     @property
     def cells(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell for check in self.checks for cell in check.cells))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """What the data are called that its numbers are of; a source may have used others."""
+        return tuple(dict.fromkeys(name for check in self.checks for name in check.datasets))
 
 
 def verdicts(results: Path, suite: str) -> list[Verdict]:
@@ -189,7 +198,8 @@ def _claim_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "id": verdict.id, "says": verdict.says, "source": verdict.source, "verdict": verdict.verdict,
         "because": verdict.because, "note": verdict.note, **shared, "p_holm": verdict.p_holm,
-        "cells": list(verdict.cells), "checks": [_check_json(check) for check in verdict.checks],
+        "datasets": list(verdict.datasets), "cells": list(verdict.cells),
+        "checks": [_check_json(check) for check in verdict.checks],
     }  # fmt: skip
 
 
@@ -216,7 +226,7 @@ def as_text(found: Sequence[Verdict]) -> str:
 
 
 def _lines(verdict: Verdict) -> list[str]:
-    lines = []
+    lines, tested = [], data_words(verdict.datasets)
     for check in verdict.checks:
         mark = "" if len(verdict.checks) == 1 else f"{check.outcome.verdict}: "
         told = evidence(check.outcome, check.unit)
@@ -224,5 +234,5 @@ def _lines(verdict: Verdict) -> list[str]:
     if verdict.verdict == UNDER_SPECIFIED:
         lines.append(f"{verdict.main.outcome.verdict} if taken so: {verdict.main.outcome.because}")
     lines += [verdict.because, *([f"note: {verdict.note}"] if verdict.note else [])]
-    head = f"{verdict.verdict:<17} {verdict.id}  {verdict.says}  ({verdict.source})"
+    head = f"{verdict.verdict:<17} {verdict.id}  {verdict.says}  ({'; '.join(filter(None, [verdict.source, tested]))})"
     return [head, *(f"{'':<18}{line}" for line in lines)]

@@ -19,11 +19,12 @@ import random
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import permutations
 from statistics import fmean, stdev
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 #: With fewer seeds than this nothing is called best and no p-value is given.
@@ -270,9 +271,24 @@ def aggregate(strata: Sequence[Sequence[float]], level: float = 0.95, draws: int
     every, n = [value for stratum in strata for value in stratum], min(map(len, strata))
     if n < FEWEST_SEEDS:
         return Aggregate(iqm(every), None, None, len(every), len(strata), "n too small")
+    return Aggregate(iqm(every), *_middle(_drawn_iqms(strata, draws, seed), level), len(every), len(strata))
+
+
+def _drawn_iqms(strata: Sequence[Sequence[float]], draws: int, seed: int) -> list[float]:
+    """IQMs, ascending, of `draws` samples in which every stratum is drawn anew with replacement."""
+    sizes = [len(stratum) for stratum in strata]
+    n, first, size = sum(sizes), np.repeat(np.cumsum([0, *sizes[:-1]]), sizes), np.repeat(sizes, sizes)
+    which = first + (_uniform(draws, n, seed) * size).astype(int)
+    drawn = np.concatenate([np.asarray(stratum, float) for stratum in strata])[which]
+    middle = np.sort(drawn, axis=1)[:, n // 4 : n - n // 4]
+    return [float(mean) for mean in np.sort(middle.mean(axis=1))]
+
+
+@lru_cache(maxsize=8)
+def _uniform(draws: int, n: int, seed: int) -> "np.ndarray":
+    """Numbers in [0, 1) of shape (draws, n), by Python's generator: that of numpy may change with its version."""
     draw = random.Random(seed)  # noqa: S311  (no secret)
-    found = sorted(iqm([v for s in strata for v in draw.choices(s, k=len(s))]) for _ in range(draws))
-    return Aggregate(iqm(every), *_middle(found, level), len(every), len(strata))
+    return np.array([draw.random() for _ in range(draws * n)]).reshape(draws, n)
 
 
 def average_ranks(values: Mapping[Key, Mapping[Any, float | None]], better: str) -> Ranks[Key]:

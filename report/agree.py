@@ -16,17 +16,20 @@ from typing import Any
 from bench.errors import UsageError, did_you_mean
 
 from .data import load
-from .formats import FORMATS, escape_markdown
+from .formats import escape_markdown
 from .latex import escape_latex
 from .layout import Slot, parts, slots
 from .measure import GAPS, Value
-from .pasted import Entries, Grid, csv_tables, find, json_tables
+from .pasted import Entries, Grid, Line, csv_tables, find, json_tables
+from .ranks import standings
 from .said import names
+from .standings import FIELDS as STANDING
+from .standings import FORMATS, HEADS, numbers
 from .tables import Place, Table, build_as_asked
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 CELL = re.compile(rf"({_NUMBER})(?: ?± ?({_NUMBER}))?(?: ?\((?:(\d+)/(\d+)|n = 1)\))?")
-FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published")
+FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING)
 ESCAPES: dict[str, Callable[[str], str]] = {"latex": escape_latex, "markdown": escape_markdown}
 VALUES = {"metric": str, "rows": str, "columns": str, "dataset": str, "sort": str, "precision": int}
 SWITCHES = {"no-published": ("published", False), "ranks": ("ranked", True)}
@@ -109,7 +112,9 @@ def _value(name: str, text: str) -> str | int:
 
 def _compared(pasted: Grid | Entries, table: Table) -> Agreement:
     found = Agreement(pasted.table_id, table.table_id, table.command, pasted.line)
-    if isinstance(pasted, Grid):
+    if isinstance(pasted, Grid) and pasted.heads[len(table.row_axes) :] == HEADS:
+        _compare_standings(pasted, table, found)
+    elif isinstance(pasted, Grid):
         _compare_grid(pasted, table, found)
     else:
         _compare_entries(pasted, table, found)
@@ -143,6 +148,29 @@ def _compare_grid(pasted: Grid, table: Table, found: Agreement) -> None:
     found.left_out = len(table.rows) * len(slots(table)) - len(seen) * len({c for c in columns if c})
     if not marked and any(value.best for value in table.cells.values()):
         found.remark = "no value is marked as best in the pasted table, so the marks were not compared"
+
+
+def _compare_standings(pasted: Grid, table: Table, found: Agreement) -> None:
+    """The small table of ranks and IQMs that stands below its own."""
+    escape, now = ESCAPES[pasted.form], standings(table)
+    rows = now.rows if now else {}
+    known = {key: row for row in rows for key in (tuple(names(row)), tuple(map(escape, names(row))))}
+    for line in pasted.rows:
+        row = known.get(tuple(line.cells[: len(table.row_axes)]))
+        if row is None:
+            said = " ".join(line.cells[: len(table.row_axes)])
+            found.differences.append(Difference(line.number, said, "", "row", said, "no such row"))
+            continue
+        found.checked += len(HEADS)
+        found.differences += _standing(line, " ".join(names(row)), numbers(rows[row]))
+    found.left_out = len(HEADS) * len(rows) - found.checked
+
+
+def _standing(line: Line, row: str, expected: dict[str, list[float]]) -> Iterator[Difference]:
+    for (head, exact), cell in zip(expected.items(), line.cells[-len(HEADS) :], strict=True):
+        read = [Decimal(text) for text in re.findall(_NUMBER, re.sub(r"\$-\$|−", "-", cell))]
+        if len(read) != len(exact) or not all(map(rounds_to, exact, read)):
+            yield Difference(line.number, row, head, "number", cell, " ".join(map(repr, exact)) or "none")
 
 
 def _columns(pasted: Grid, table: Table, escape: Callable[[str], str]) -> list[Slot | None]:

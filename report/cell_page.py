@@ -13,6 +13,7 @@ from .gallery import caption, class_names, figures, space_title, spaces
 from .pictures import Picture, halves, read_all
 from .pictures import files as picture_files
 from .tables import ARROWS
+from .variant_page import file_name
 from .words import command, figure
 
 
@@ -31,10 +32,17 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
         parameters=_parameters(cell), provenance=_provenance(cell),
         command=command(suite.name, cell.cell, suite.overrides),
         about=[(kind, mapping(cell.record.about.get(kind))) for kind in ("variant", "net", "likelihood")],
+        variant=words(cell.cell.get("variant")), variant_page=_variant_page(cell),
     )  # fmt: skip
     made = {f"{folder}/index.html": page.encode()}
     made |= {f"{folder}/map_{space}.svg": svg.encode() for space, svg in maps.items()}
     return made | {f"{folder}/{p.file}": p.data for picture in pictures for p in _with_halves(picture)}
+
+
+def _variant_page(cell: Cell) -> str:
+    """Where the cell's method has its page, "" for a record that names none."""
+    name = words(cell.cell.get("variant"))
+    return f"variants/{file_name(name)}.html" if name else ""
 
 
 def _unreadable(cell: Cell, pictures: list[Picture], rows: object, arrays: object) -> list[str]:

@@ -4,15 +4,15 @@ The same numbers give the same bytes, and a drawing takes about a millisecond, s
 have theirs.
 """
 
-import math
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from markupsafe import Markup, escape
 
 from bench import registry
+
+from .drawings import Line, line_view, ticks
 
 #: Ten hues that stay apart under the common colour-vision deficiencies, on a light and on a dark ground
 #: (after Okabe & Ito 2008 and Tol's notes, darkened or lightened for contrast). The stylesheet has them too.
@@ -49,19 +49,6 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 36
 MAP = 400  #: side of a map
 
 
-@dataclass(frozen=True)
-class Line:
-    """y over x, with an interval where `low` and `high` are given. `style`: "", "dashed" or "train"."""
-
-    name: str
-    colour: int
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] = field(default=())
-    high: Sequence[float] = field(default=())
-    style: str = ""
-
-
 def colours(labels: Iterable[str]) -> dict[str, int]:
     """A colour number for each label: its hue, plus ten times its place among the labels of that hue.
 
@@ -94,8 +81,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, alt: str) -> M
     lines = [line for line in lines if len(line.x)]
     if not lines:
         return Markup("")
-    x_low, x_high = _padded(min(min(line.x) for line in lines), max(max(line.x) for line in lines), 0)
-    y_low, y_high = _padded(*_view(lines), 0.06)
+    (x_low, x_high), (y_low, y_high) = line_view(lines)
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def place(xs: Sequence[float], ys: Sequence[float]) -> str:
@@ -120,21 +106,6 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, alt: str) -> M
     return Markup(head + "".join(parts) + "</svg>")  # noqa: S704  (numbers, and words escaped above)
 
 
-def _view(lines: Sequence[Line]) -> tuple[float, float]:
-    """The y range of all but the first tenth of the epochs, bands included where they are not far wider."""
-    kept = [y for line in lines for y in list(line.y)[math.ceil(0.1 * len(line.y)) if len(line.y) > 4 else 0 :]]
-    low, high = min(kept), max(kept)
-    room = 0.5 * (high - low)
-    bands = [y for line in lines for y in (*list(line.low)[1:], *list(line.high)[1:])]
-    return max(low - room, min([low, *bands])), min(high + room, max([high, *bands]))
-
-
-def _padded(low: float, high: float, share: float) -> tuple[float, float]:
-    span = high - low or abs(high) or 1.0
-    low, high = (low - span / 2, high + span / 2) if low == high else (low, high)
-    return low - share * span, high + share * span
-
-
 def _axes(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str, y_label: str) -> str:
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     parts = []
@@ -152,22 +123,6 @@ def _axes(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str
     text = f'x="10" y="{(TOP + bottom) / 2}" text-anchor="middle" transform="{turn}"'
     parts.append(f'<text class="label" {text}>{escape(y_label)}</text>')
     return "".join(parts)
-
-
-def ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
-    """At most `most` round numbers within [low, high]: steps of 1, 2 or 5 times a power of ten.
-
-    `whole` keeps to whole numbers (epochs), which then may be a single one.
-
-    >>> ticks(0, 10, 6)
-    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
-    """
-    raw = (high - low) / max(1, most - 1)
-    raw = max(raw, 1.0) if whole else raw
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * m for m in (1, 2, 5, 10, 20) if (high - low) / (power * m) <= most - 1 + 1e-9)
-    first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _tick(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.claim_verdicts import UNDER_SPECIFIED, Outcome
-from bench.claim_words import effect_words, p_words
+from bench.claim_words import data_words, effect_words, p_words
 from bench.claims import Check, Verdict, counts
 
 from .data import Cell, Suite, coordinates, words
@@ -35,6 +35,7 @@ def _claim(verdict: Verdict, index: int, cells: dict[str, Cell], family: dict[st
         "anchor": "claim-" + (re.sub(r"[^A-Za-z0-9_.-]+", "-", verdict.id)[:60] or str(index)),
         "id": words(verdict.id), "says": words(verdict.says, 600), "source": words(verdict.source, 400),
         "verdict": verdict.verdict, "because": words(verdict.because, 1200) if several else "",
+        "tested": data_words([words(name) for name in verdict.datasets]),
         "note": words(verdict.note, 1200), "cells": behind, "counted": counted,
         "checks": [_check(check, family, verdict) for check in verdict.checks],
     }  # fmt: skip

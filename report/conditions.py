@@ -20,6 +20,8 @@ CALLED = {"dataset": "data", "label": "variant", "net": "net", "likelihood": "li
 KEYS = {"iw_k": "importance samples (k)", "knn_k": "neighbours (k)", "inception": "Inception"}
 #: The axes that a condition may depend on, in the order tried.
 DECIDING = ("dataset", "label", "net", "likelihood", "member", "latent_size", "setting")
+#: The coordinates that a note names where neither rows nor columns show them.
+FIXED = ("dataset", "label", "net", "likelihood", "latent_size", "member")
 #: Training settings that every note names; the others only where they are not at their default.
 ALWAYS = ("epochs", "batch_size", "optimizer", "lr", "precision")
 DEFAULTS = flatten(Train().model_dump(mode="json"))
@@ -130,12 +132,16 @@ def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
 
 def _fixed(values: list[Value], shown: Collection[str]) -> str:
     """The coordinates that neither rows nor columns show."""
-    parts = []
-    for axis in ("dataset", "label", "net", "likelihood", "latent_size", "member"):
-        if axis in shown or all(value.at.get(axis) is None for value in values):
-            continue
-        parts.append(f"{CALLED.get(axis) or member_word(values)} {_each(values, partial(_coordinate, axis=axis))}")
-    return _sentence(parts)
+    return _sentence([said for axis, said in fixed(values).items() if axis not in shown])
+
+
+def fixed(values: Sequence[Value]) -> dict[str, str]:
+    """Each coordinate that a note may name, with its words."""
+    return {
+        axis: f"{CALLED.get(axis) or member_word(values)} {_each(values, partial(_coordinate, axis=axis))}"
+        for axis in FIXED
+        if any(value.at.get(axis) is not None for value in values)
+    }
 
 
 def _coordinate(value: Value, axis: str) -> str:

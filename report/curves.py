@@ -9,8 +9,9 @@ from typing import Any
 from bench.stats import summarise
 from bench.store import Record
 
-from .charts import Line, line_chart
+from .charts import line_chart
 from .data import Group, Suite, fingerprint, history, number, words
+from .drawings import Line, LineChart, Who
 
 Panel = tuple[Any, Any]  #: latent size, likelihood
 Run = tuple[Group, list[Record]]  #: seeds of one configuration, on the same images
@@ -18,7 +19,10 @@ NOT_TERMS = ("epoch", "seconds", "loss")
 
 
 def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
-    """Panels by dataset, latent size and likelihood: losses of different likelihoods share no axis."""
+    """Panels by dataset, latent size and likelihood: losses of different likelihoods share no axis.
+
+    A panel has its `chart`, the `drawing` that this shows, and the `runs` behind it.
+    """
     found: dict[str, dict[Panel, list[Run]]] = {}
     for group in suite.groups:
         for records in _alike(group):
@@ -71,7 +75,9 @@ def _panel(dataset: str, where: str, term: str, y_label: str, runs: list[Run], h
     lines = [line for group, records in runs for line in _lines(group, records, term, hues)]
     drawn = ", ".join(line.name for line in lines if len(line.x))
     alt = f"{y_label} per epoch on {dataset}, {where}: {drawn}"
-    return {"caption": f"{dataset}, {where}", "chart": line_chart(lines, "epoch", words(y_label), words(alt, 600))}
+    drawing = LineChart(tuple(lines), "epoch", words(y_label), words(alt, 600))
+    chart = line_chart(lines, drawing.x, drawing.y, drawing.alt)
+    return {"caption": f"{dataset}, {where}", "term": term, "chart": chart, "drawing": drawing, "runs": runs}
 
 
 def _legend(groups: list[Group]) -> list[dict[str, Any]]:
@@ -85,14 +91,14 @@ def _dashed(net: object) -> bool:
 def _lines(group: Group, records: list[Record], term: str, hues: dict[str, int]) -> list[Line]:
     """Test with its interval, and training dotted."""
     name = f"{group.at['label']} {group.at['net'] or ''}".strip()
-    colour = hues.get(str(group.at["label"]), 0)
+    colour, who = hues.get(str(group.at["label"]), 0), Who.at(group.at)
     histories = [rows for record in records if (rows := history(record))]
     lines = []
     for split, style in (("train", "train"), ("test", "dashed" if _dashed(group.at["net"]) else "")):
         epochs, mean, half = _mean_curve(histories, f"{split}_{term}")
         low = [m - h for m, h in zip(mean, half, strict=True)] if split == "test" and any(half) else []
         high = [m + h for m, h in zip(mean, half, strict=True)] if low else []
-        lines.append(Line(f"{name}, {split}, {len(histories)} seeds", colour, epochs, mean, low, high, style))
+        lines.append(Line(f"{name}, {split}, {len(histories)} seeds", colour, epochs, mean, low, high, style, who))
     return lines
 
 

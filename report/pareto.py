@@ -16,15 +16,15 @@ from typing import Any
 from bench.store import Record
 
 from .data import Group, Suite, history, mapping, number, whole, words
+from .drawings import Axis, Mark, Pair, PointChart, Who
 from .measure import QUIET, Key, Value
-from .plots import Axis, Mark, front, point_chart, shape_path, shapes
+from .plots import front, point_chart, shape_path, shapes
 from .tables import Table
 
 QUALITIES = ("mse", "fid", "fcd", "knn_accuracy")  #: metric families put against the costs
 WIDE_SPAN = 20.0  #: largest over smallest; beyond it an axis is logarithmic
 SLACK = 0.02  #: how far rate + distortion may be from −ELBO, relatively: both have noise of their own
 
-Pair = tuple[float, float]
 Points = list[tuple[Value, list[Pair]]]  #: a configuration's value with both numbers of each seed
 Panel = dict[str, Any]
 
@@ -50,13 +50,16 @@ def _device(record: Record) -> str:
 
 
 COSTS = (
-    Cost("Training seconds", "seconds a seed", lambda record: number(record.timings.get("train")), _device),
-    Cost("Parameters", "trained numbers", lambda record: number(record.training.get("parameters")) or None),
+    Cost("Training seconds", "training seconds a seed", lambda record: number(record.timings.get("train")), _device),
+    Cost("Parameters", "trained parameters", lambda record: number(record.training.get("parameters")) or None),
 )
 
 
 def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list[dict[str, Any]]:
-    """By dataset: its drawings with captions and fronts, and the legend of colours and shapes."""
+    """By dataset: its drawings with captions and fronts, and the legend of colours and shapes.
+
+    A panel has its `chart`, the `drawing` that this shows, and the `values` behind it.
+    """
     nets = shapes([group.at["net"] for group in suite.groups])
     found: dict[str, list[Panel]] = {}
     for dataset in dict.fromkeys(str(group.at["dataset"]) for group in suite.groups):
@@ -89,20 +92,21 @@ class _Drawer:
     def panel(self, title: str, points: Points, x: str, y: str, lower: tuple[bool, bool],
               sums: bool = False) -> Panel | None:  # fmt: skip
         """One drawing; None unless at least two configurations have both numbers."""
-        able = [(value.group, _mean(pairs), pairs) for value, pairs in points if pairs]
+        able = [(value, _mean(pairs), pairs) for value, pairs in points if pairs]
         logs = [not sums and _spread([mean[axis] for _, mean, _ in able]) for axis in (0, 1)]
         drawn = [one for one in able if all(not log or one[1][axis] > 0 for axis, log in enumerate(logs))]
         if len(drawn) < 2:
             return None
         best = front([mean for _, mean, _ in drawn], lower)
-        marks = [self._mark(group, mean, _on(pairs, logs)) for group, mean, pairs in drawn]
-        left = [_name(one[0]) for one in able if one not in drawn]
+        marks = tuple(self._mark(value.group, mean, _on(pairs, logs)) for value, mean, pairs in drawn)
+        left = [_name(one[0].group) for one in able if one not in drawn]
         alt = words(f"{title} on {self.dataset}: {len(marks)} configurations; front: "
                     + "; ".join(f"{marks[i].name}" for i in best), 600)  # fmt: skip
+        drawing = PointChart(marks, tuple(best), Axis(x, logs[0]), Axis(y, logs[1]), alt, sums)
         return {
-            "title": title, "where": "", "front": [_name(drawn[i][0]) for i in best],
+            "title": title, "where": "", "front": [_name(drawn[i][0].group) for i in best],
             "left": f"Not on a logarithmic axis, being zero: {'; '.join(left)}." if left else "",
-            "chart": point_chart(marks, best, Axis(x, logs[0]), Axis(y, logs[1]), alt, sums),
+            "chart": point_chart(drawing), "drawing": drawing, "values": [value for value, _, _ in drawn],
         }  # fmt: skip
 
     def _mark(self, group: Group, mean: Pair, seeds: list[Pair]) -> Mark:
@@ -110,7 +114,8 @@ class _Drawer:
         several = len({other.at["latent_size"] for other in self.suite.groups}) > 1
         name = f"{_name(group)}: {mean[0]:.4g}, {mean[1]:.4g}".replace("-", "−")
         text = str(at["latent_size"]) if several and at["latent_size"] is not None else ""
-        return Mark(name, self.hues.get(str(at["label"]), 0), *mean, self.nets[at["net"]], text, tuple(seeds))
+        hue = self.hues.get(str(at["label"]), 0)
+        return Mark(name, hue, *mean, self.nets[at["net"]], text, tuple(seeds), Who.at(at))
 
 
 def _mean(pairs: Sequence[Pair]) -> Pair:

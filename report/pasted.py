@@ -219,7 +219,8 @@ def _json_table(table: dict[str, Any], line: int) -> Entries:
     for row in _dicts(table.get("rows")):
         for cell in _dicts(row.get("cells")):
             at = {**_dict(row.get("at")), **_dict(cell.get("at"))}
-            values[_key(at)] = (None, cell)
+            standing = {name: value for name, value in row.items() if name not in ("at", "cells")}
+            values[_key(at)] = (None, standing | cell)
     return Entries("json", line, values, str(table.get("table_id") or ""), _words(str(table.get("command") or "")))
 
 

@@ -9,47 +9,13 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
-from .charts import ticks
+from .drawings import Axis, Mark, Pair, PointChart, TrendChart, ticks
 
 WIDTH, HEIGHT = 360, 280
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 38
+Box = tuple[float, float, float, float]  #: left, top, right, bottom
+TINY = 1e-305  #: logarithmic axes end here and at 1 / TINY, near where floats do
 SHAPES = ("round", "square", "diamond", "triangle")
-MOST_SEEDS = 400  #: dots of seeds in one drawing; more would hide the means
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What an axis is called, and whether it is logarithmic; `at` fixes its ticks."""
-
-    label: str
-    log: bool = False
-    at: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A configuration: its means, a short text beside it, its seeds."""
-
-    name: str
-    colour: int
-    x: float
-    y: float
-    shape: str = "round"
-    text: str = ""
-    seeds: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Trend:
-    """A configuration over x: mean and half-width at each, and every seed as a dot."""
-
-    name: str
-    colour: int
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    half: tuple[float | None, ...] = ()
-    seeds: tuple[tuple[float, float], ...] = ()
-    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +39,7 @@ def scale(values: Sequence[float], axis: Axis, start: float, end: float, room: f
     low, high = min(values), max(values)
     if axis.log:
         span = math.log10(high / low) or 0.6
-        low, high = low / 10 ** (room * span), high * 10 ** (room * span)
+        low, high = max(low / 10 ** (room * span), TINY), min(high * 10 ** (room * span), 1 / TINY)
         if max(values) == min(values):
             low, high = low / 2, high * 2
         return Scale(low, high, start, end, True, axis.at or tuple(log_ticks(low, high)))
@@ -97,7 +63,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     return found[:: math.ceil(len(found) / 7)] if found else []
 
 
-def front(points: Sequence[tuple[float, float]], lower: tuple[bool, bool]) -> list[int]:
+def front(points: Sequence[Pair], lower: tuple[bool, bool]) -> list[int]:
     """Indices of the points that no other one beats in one coordinate without being worse in the other, by x.
 
     lower: for x and y, whether lower is better.
@@ -116,39 +82,34 @@ def front(points: Sequence[tuple[float, float]], lower: tuple[bool, bool]) -> li
     return sorted(kept, key=lambda i: (points[i], i))
 
 
-def point_chart(
-    marks: Sequence[Mark], on_front: Sequence[int], x: Axis, y: Axis, alt: str, sums: bool = False
-) -> Markup:
-    """Marks with their front joined by a line. `sums` draws lines of equal x + y: of equal bound."""
-    if not marks:
+def point_chart(chart: PointChart) -> Markup:
+    """Marks with their front joined by a line."""
+    if not chart.marks:
         return Markup("")
-    dots = [seed for mark in marks for seed in mark.seeds]
-    dots = dots if len(dots) <= MOST_SEEDS else []
-    across = scale([mark.x for mark in marks] + [dx for dx, _ in dots], x, LEFT, WIDTH - RIGHT)
-    up = scale([mark.y for mark in marks] + [dy for _, dy in dots], y, HEIGHT - BOTTOM, TOP)
-    parts, places = [_frame(across, up, x, y)], [(across(mark.x), up(mark.y)) for mark in marks]
-    parts += [_equal_sums(across, up, places)] if sums else []
-    if len(on_front) > 1:
-        line = " ".join(f"{across(marks[i].x):.1f},{up(marks[i].y):.1f}" for i in on_front)
+    marks, seen = chart.marks, chart.view
+    across = scale(seen[0], chart.x, LEFT, WIDTH - RIGHT)
+    up = scale(seen[1], chart.y, HEIGHT - BOTTOM, TOP)
+    parts, places = [_frame(across, up, chart.x, chart.y)], [(across(mark.x), up(mark.y)) for mark in marks]
+    parts += [_equal_sums(across, up, places)] if chart.sums else []
+    if len(chart.on_front) > 1:
+        line = " ".join(f"{across(marks[i].x):.1f},{up(marks[i].y):.1f}" for i in chart.on_front)
         parts.append(f'<polyline class="front" points="{line}"/>')
-    if dots:
+    if chart.seeds:
         parts += [_dots(mark.seeds, mark.colour, across, up) for mark in marks if len(mark.seeds) > 1]
-    chosen = set(on_front)
+    chosen = set(chart.on_front)
     parts += [_mark(marks[i], *place, i in chosen) for i, place in enumerate(places)]
-    return _svg([*parts, *_texts(marks, places)], alt)
+    return _svg([*parts, *_texts(marks, places)], chart.alt)
 
 
-def trend_chart(trends: Sequence[Trend], x: Axis, y: Axis, alt: str) -> Markup:
+def trend_chart(chart: TrendChart) -> Markup:
     """A line a configuration, its interval as a bar at each x, its seeds as dots."""
-    if not trends:
+    if not chart.trends:
         return Markup("")
-    across = scale([value for trend in trends for value in trend.x], x, LEFT, WIDTH - RIGHT, room=0.1)
-    ends = [end for trend in trends for end in _ends(trend)]
-    up = scale(ends, y, HEIGHT - BOTTOM, TOP)
-    parts = [_frame(across, up, x, y)]
-    step = min(5.0, 28 / len(trends))  # side by side, or bars and dots of one size hide each other
-    shifts = [step * (index - (len(trends) - 1) / 2) for index in range(len(trends))]
-    for trend, by in zip(trends, shifts, strict=True):
+    seen = chart.view
+    across = scale(seen[0], chart.x, LEFT, WIDTH - RIGHT, room=0.1)
+    up = scale(seen[1], chart.y, HEIGHT - BOTTOM, TOP)
+    parts = [_frame(across, up, chart.x, chart.y)]
+    for trend, by in zip(chart.trends, shifts(len(chart.trends)), strict=True):
         places = [(across(at) + by, up(value)) for at, value in zip(trend.x, trend.y, strict=True)]
         bars = "".join(
             f"M{px:.1f} {up(value - half):.1f}V{up(value + half):.1f}"
@@ -161,15 +122,13 @@ def trend_chart(trends: Sequence[Trend], x: Axis, y: Axis, alt: str) -> Markup:
         parts.append(f'<polyline class="{kind}" points="{shape}">{title}</polyline>')
         parts.append(f'<path class="bar k{trend.colour}" d="{bars}"/>' if bars else "")
         parts.append(_dots(trend.seeds, trend.colour, across, up, by))
-    return _svg(parts, alt)
+    return _svg(parts, chart.alt)
 
 
-def _ends(trend: Trend) -> list[float]:
-    """What must be in view: means and seeds, and intervals where they are not far wider than these."""
-    seen = [*trend.y, *(value for _, value in trend.seeds)]
-    room = max(seen) - min(seen)
-    bars = [value + sign * half for value, half in zip(trend.y, trend.half, strict=True) if half for sign in (-1, 1)]
-    return seen + [min(max(bar, min(seen) - room), max(seen) + room) for bar in bars]
+def shifts(count: int) -> list[float]:
+    """How far to the side each of several trends is drawn, in pixels: or bars and dots of one size hide each other."""
+    step = min(5.0, 28 / count)
+    return [step * (index - (count - 1) / 2) for index in range(count)]
 
 
 def _svg(parts: Sequence[str], alt: str) -> Markup:
@@ -183,10 +142,10 @@ def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> str:
     for value in up.marks:
         at = up(value)
         parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{right}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{_tick(value)}</text>')
+        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{tick(value)}</text>')
     for value in across.marks:
         text = f'x="{across(value):.1f}" y="{bottom + 14}" text-anchor="middle"'
-        parts.append(f'<text class="tick" {text}>{_tick(value)}</text>')
+        parts.append(f'<text class="tick" {text}>{tick(value)}</text>')
     parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>')
     middle, centre = (LEFT + right) / 2, (TOP + bottom) / 2
     parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
@@ -194,7 +153,8 @@ def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> str:
     return "".join([*parts, f'<text class="label" {turned}>{escape(y.label)}</text>'])
 
 
-def _tick(value: float) -> str:
+def tick(value: float) -> str:
+    """A number at an axis: a few digits, k, M and G, a true minus sign."""
     text = f"{value:.6g}"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
@@ -203,24 +163,32 @@ def _tick(value: float) -> str:
     return text.replace("-", "−")
 
 
-def _equal_sums(across: Scale, up: Scale, places: Sequence[tuple[float, float]]) -> str:
-    """Lines x + y = constant within the frame, at the foot of each −(x + y): all points of one are equally good.
+def _equal_sums(across: Scale, up: Scale, places: Sequence[Pair]) -> str:
+    """Lines of equal sums, at the foot of each −(x + y): all points of one are equally good.
 
     places: of the marks, which a number at a line's foot leaves free.
     """
     parts = []
-    for total in ticks(across.low + up.low, across.high + up.high, 9):
-        x1, x2 = max(across.low, total - up.high), min(across.high, total - up.low)
-        if x2 - x1 > 0.02 * (across.high - across.low):
-            end = across(x2), up(total - x2)
-            parts.append(f'<path class="sum" d="M{across(x1):.1f} {up(total - x1):.1f}L{end[0]:.1f} {end[1]:.1f}"/>')
-            if all(abs(px - end[0] + 14) > 28 or abs(py - end[1] + 7) > 14 for px, py in places):
-                text = f'x="{end[0] - 4:.1f}" y="{end[1] - 4:.1f}" text-anchor="end"'
-                parts.append(f'<text class="tick sum" {text}>{_tick(-total)}</text>')
+    for total, start, foot in equal_sums(across, up):
+        end = across(foot[0]), up(foot[1])
+        parts.append(f'<path class="sum" d="M{across(start[0]):.1f} {up(start[1]):.1f}L{end[0]:.1f} {end[1]:.1f}"/>')
+        if all(abs(px - end[0] + 14) > 28 or abs(py - end[1] + 7) > 14 for px, py in places):
+            text = f'x="{end[0] - 4:.1f}" y="{end[1] - 4:.1f}" text-anchor="end"'
+            parts.append(f'<text class="tick sum" {text}>{tick(-total)}</text>')
     return "".join(parts)
 
 
-def _dots(seeds: Sequence[tuple[float, float]], colour: int, across: Scale, up: Scale, by: float = 0) -> str:
+def equal_sums(across: Scale, up: Scale) -> list[tuple[float, Pair, Pair]]:
+    """Lines x + y = total within the frame: the total, and both ends in values, the lower one last."""
+    found = []
+    for total in ticks(across.low + up.low, across.high + up.high, 9):
+        x1, x2 = max(across.low, total - up.high), min(across.high, total - up.low)
+        if x2 - x1 > 0.02 * (across.high - across.low):
+            found.append((total, (x1, total - x1), (x2, total - x2)))
+    return found
+
+
+def _dots(seeds: Sequence[Pair], colour: int, across: Scale, up: Scale, by: float = 0) -> str:
     path = "".join(f"M{across(x) + by:.0f} {up(y):.0f}h0" for x, y in seeds)
     return f'<path class="dots k{colour}" d="{path}"/>' if path else ""
 
@@ -232,22 +200,37 @@ def _mark(mark: Mark, x: float, y: float, on_front: bool) -> str:
     return f'{ring}<path class="mark k{mark.colour}" d="{shape_path(mark.shape, x, y)}">{title}</path>'
 
 
-def _texts(marks: Sequence[Mark], places: Sequence[tuple[float, float]]) -> list[str]:
-    """The marks' texts, each at a side where nothing else is; none where all sides are taken."""
+def _texts(marks: Sequence[Mark], places: Sequence[Pair]) -> list[str]:
+    corners = beside([mark.text for mark in marks], places, (LEFT, 0, WIDTH, HEIGHT - BOTTOM))
+    return [
+        f'<text class="tick" x="{at[0]:.1f}" y="{at[1] + 9.5:.1f}">{escape(mark.text)}</text>'
+        for mark, at in zip(marks, corners, strict=True)
+        if at
+    ]
+
+
+def beside(texts: Sequence[str], places: Sequence[Pair], frame: Box) -> list[Pair | None]:
+    """The left upper corner of each mark's text, at a side where nothing else is; None where all sides are taken.
+
+    places: of the marks, in pixels, y downwards. frame: what a text keeps within. A character is 7 pixels wide and 11
+    high.
+    """
     taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places]
-    parts = []
-    for mark, (x, y) in zip(marks, places, strict=True):
-        width = 7 * len(mark.text)
+    corners: list[Pair | None] = []
+    for text, (x, y) in zip(texts, places, strict=True):
+        width, found = 7 * len(text), None
         for left, top in ((x + 9, y - 6), (x - 9 - width, y - 6), (x - width / 2, y - 20), (x - width / 2, y + 9)):
             box = (left, top, left + width, top + 11)
-            if mark.text and box[2] < WIDTH and box[0] > LEFT and not any(_overlap(box, other) for other in taken):
+            inside = all(a <= b for a, b in zip((*frame[:2], *box[2:]), (*box[:2], *frame[2:]), strict=True))
+            if text and inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                parts.append(f'<text class="tick" x="{left:.1f}" y="{top + 9.5:.1f}">{escape(mark.text)}</text>')
+                found = left, top
                 break
-    return parts
+        corners.append(found)
+    return corners
 
 
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 

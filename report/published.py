@@ -16,6 +16,8 @@ from .words import figure
 
 #: Parts of a suite file that change numbers.
 DECISIVE = {"grid", "train", "evaluate"}
+#: How the note's sentence on comparable values begins, and that on others.
+HEADS = {True: "Published", False: "Published but not comparable"}
 
 
 def published(suite: Suite) -> list[dict[str, Any]]:
@@ -36,15 +38,15 @@ def shown_beside(suite: Suite, metric: str, value: Value) -> tuple[dict[str, Any
 def sentences(beside: Iterable[dict[str, Any]]) -> tuple[str, ...]:
     """What the note says of published values: where the comparable ones are from, and why the others are not."""
     views = list(beside)
-    same = [f"{v['published']} ({_where(v)})" for v in views if v["comparable"]]
-    others = [f"{v['published']} ({_where(v)}; {v['because'] or 'not declared comparable'})"
-              for v in views if not v["comparable"]]  # fmt: skip
-    said = (("Published", same), ("Published but not comparable", others))
-    return tuple(f"{head}: {'; '.join(dict.fromkeys(parts))}." for head, parts in said if parts)
+    said = [(head, dict.fromkeys(told(v) for v in views if v["comparable"] is which)) for which, head in HEADS.items()]
+    return tuple(f"{head}: {'; '.join(parts)}." for head, parts in said if parts)
 
 
-def _where(view: dict[str, Any]) -> str:
-    return f"{view['row']}: {view['source']}" if view["source"] else view["row"]
+def told(view: dict[str, Any]) -> str:
+    """What `sentences` says of one published value."""
+    where = f"{view['row']}: {view['source']}" if view["source"] else view["row"]
+    why = "" if view["comparable"] else f"; {view['because'] or 'not declared comparable'}"
+    return f"{view['published']} ({where}{why})"
 
 
 def _published(suite: Suite, reference: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 Every page becomes an article, its links lead to the articles, and one of them is shown at a time: the one whose id the
 fragment names, or that holds the element it names. Styles alone do that; a script adds what a fragment with a table's
-arrangement needs. The Content-Security-Policy allows the one style and the one script by their hashes and nothing else.
+arrangement needs. A picture is in the file once, on its cell's page where it has a place there. Where else it is shown,
+the script puts it; without the script that place says what it is and leads to it. The Content-Security-Policy allows
+the one style and the one script by their hashes and nothing else.
 """
 
 import base64
@@ -13,13 +15,14 @@ import re
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from .site import STATIC, build
 
 TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".webp": "image/webp", ".svg": "image/svg+xml",
          ".csv": "text/csv", ".yaml": "text/plain", ".tex": "text/plain", ".md": "text/plain",
          ".bib": "text/plain"}  # fmt: skip
+PLAIN = " /:;=,()!*@+?~^{}|[]"  #: characters that stand as they are in an attribute and in a data URI
 #: Attributes that name ids of the same page.
 REFERENCES = ("for", "aria-labelledby", "aria-describedby", "data-copies", "data-filters")
 
@@ -42,7 +45,8 @@ def assemble(site: Path) -> str:
     """One document out of a built site."""
     paths = sorted((p.relative_to(site).as_posix() for p in site.rglob("*.html")), key=_page_order)
     pages = {path: page_id(path) for path in paths}
-    articles = [_article(site, path, pages) for path in paths]
+    holders: dict[str, str] = {}
+    articles = {path: _article(site, path, pages, holders) for path in sorted(paths, key=_holding_order)}
     style = _static(site, [name for name in STATIC if name.endswith(".css")])
     script = _static(site, ["single.js", *(name for name in STATIC if name.endswith(".js") and name != "single.js")])
     beside = sorted(p.relative_to(site).as_posix() for p in site.rglob("tables/*.js"))
@@ -55,7 +59,8 @@ def assemble(site: Path) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">', '<meta name="referrer" content="no-referrer">',
         "<title>Autoencoder benchmark</title>", '<link rel="icon" href="data:,">', f"<style>{style}</style>", "</head>",
-        '<body class="single">', '<a class="skip" href="#main">Skip to content</a>', '<main id="main">', *articles,
+        '<body class="single">', '<a class="skip" href="#main">Skip to content</a>', '<main id="main">',
+        *(articles[path] for path in paths),
         "</main>", f"{data}<script>{script}</script>", "</body>", "</html>", "",
     ])  # fmt: skip
 
@@ -72,6 +77,11 @@ def page_id(path: str) -> str:
 
 def _page_order(path: str) -> tuple[bool, int, str]:
     return path != "index.html", path.count("/"), path
+
+
+def _holding_order(path: str) -> tuple[bool, str]:
+    """Cells' pages first: the pictures of galleries are theirs."""
+    return path.count("/") < 3, path
 
 
 def _static(site: Path, names: list[str]) -> str:
@@ -91,8 +101,8 @@ def _data(site: Path, path: str) -> str:
     return f'<script type="application/json" id="inline:{html.escape(path)}">{safe}</script>\n'
 
 
-def _article(site: Path, path: str, pages: dict[str, str]) -> str:
-    page = _Page(site, path, pages)
+def _article(site: Path, path: str, pages: dict[str, str], holders: dict[str, str]) -> str:
+    page = _Page(site, path, pages, holders)
     page.feed((site / path).read_text(encoding="utf-8"))
     page.close()
     title = html.escape("".join(page.title).strip())
@@ -102,9 +112,10 @@ def _article(site: Path, path: str, pages: dict[str, str]) -> str:
 class _Page(HTMLParser):
     """A page's navigation and main part again, its ids its own, its links leading into the one document."""
 
-    def __init__(self, site: Path, path: str, pages: dict[str, str]) -> None:
+    def __init__(self, site: Path, path: str, pages: dict[str, str], holders: dict[str, str]) -> None:
         super().__init__(convert_charrefs=False)
         self.site, self.path, self.pages = site, path, pages
+        self.holders = holders  #: id of a picture -> id of the article that has it, of those made so far
         self.id = pages[path]
         self.parts: list[str] = []
         self.title: list[str] = []
@@ -149,8 +160,9 @@ class _Page(HTMLParser):
     def _tag(self, tag: str, given: dict[str, str | None]) -> str:
         """The tag with other attributes, "" where it can stay as it is."""
         changed = {name: f"{self.id}--{given[name]}" for name in ("id", *REFERENCES) if given.get(name)}
-        if given.get("src"):
-            changed["src"] = self._uri(self._resolved(str(given["src"])))
+        for name in ("src", "srcset"):
+            if given.get(name):
+                changed |= self._picture(name, self._resolved(str(given.pop(name))))
         if given.get("href"):
             changed |= self._link(given)
         for name in ("data-source", "data-still"):
@@ -164,6 +176,17 @@ class _Page(HTMLParser):
         words = [name if value is None else f'{name}="{html.escape(value)}"' for name, value in pairs]
         return f"<{' '.join([tag, *words])}>"
 
+    def _picture(self, name: str, path: str) -> dict[str, str]:
+        """A picture itself where it is shown first, else which one it is."""
+        picture = self._picture_id(path)
+        if picture in self.holders:
+            return {"data-picture": picture}
+        self.holders[picture] = self.id
+        return {"id": picture, name: self._uri(path)}
+
+    def _picture_id(self, path: str) -> str:
+        return f"picture-{hashlib.sha256(self._file(path).read_bytes()).hexdigest()[:16]}"
+
     def _link(self, given: dict[str, str | None]) -> dict[str, str]:
         """Where a link leads: to an article or a place in one, out of the file, or to a download that is in it."""
         target, _, anchor = str(given["href"]).partition("#")
@@ -173,16 +196,23 @@ class _Page(HTMLParser):
         if path in self.pages:
             return {"href": f"#{self.pages[path]}" + (f"--{anchor}" if anchor else "")}
         if "zoom" in (given.get("class") or "").split():  # the picture itself stands in the link, once is enough
-            return {"href": f"#{self.pages.get(posixpath.join(posixpath.dirname(path), 'index.html'), self.id)}"}
+            beside = self.pages.get(posixpath.join(posixpath.dirname(path), "index.html"), self.id)
+            return {"href": f"#{self.holders.get(self._picture_id(path), beside)}"}
         return {"href": self._uri(path), "download": posixpath.basename(path)}
 
     def _resolved(self, link: str) -> str:
         return posixpath.normpath(posixpath.join(posixpath.dirname(self.path), unquote(link)))
 
-    def _uri(self, path: str) -> str:
+    def _file(self, path: str) -> Path:
         file = self.site / path
         assert file.resolve().is_relative_to(self.site.resolve()), path
-        kind = TYPES[file.suffix]
-        return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+        return file
+
+    def _uri(self, path: str) -> str:
+        file = self._file(path)
+        content, kind = file.read_bytes(), TYPES[file.suffix]
+        if file.suffix == ".svg":  # a text: a quarter shorter so
+            return f"data:{kind},{quote(content, safe=PLAIN)}"
+        return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

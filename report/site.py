@@ -32,7 +32,8 @@ from .words import figure, linked, paragraphs
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
 LARGE = {"checkpoint.safetensors", "codes.npz"}  #: files of a cell that no page shows
-STATIC = ("report.css", "report.js", "single.js", "stats.js", "tables.js")
+#: Styles and scripts, these in the order they are to be read in
+STATIC = ("report.css", "report.js", "single.js", "stats.js", "arrangement.js", "writers.js", "tables.js")
 
 Files = dict[str, bytes]  #: path below the site -> content
 

@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 from bench.store import csv_text, row
 
-from . import claims_section, formats, pareto, said, table_data, tables, trends
+from . import claims_section, formats, pareto, said, standings, table_data, tables, trends
 from .bibtex import table_bibtex
 from .charts import strip
 from .conditions import override_flags
@@ -35,7 +35,7 @@ def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str,
         tools=tools_view(suite, families), published=published(suite), curves=curves(suite, hues),
         pareto=pareto.views(suite, families, hues), trends=trends.views(suite, families, hues),
         galleries=galleries(suite), groups=suite.groups, states=_states(suite), facts=_facts(suite),
-        claims=claims_section.view(suite), pages=variant_pages([suite]),
+        claims=claims_section.view(suite), pages=variant_pages([suite]), standings=standings.view(families),
     )  # fmt: skip
     made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
     made[f"{base}/suite.yaml"] = _source(suite).encode()

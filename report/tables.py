@@ -7,9 +7,8 @@ measured under different keys has no mean at all. What is not there is named, wi
 """
 
 import hashlib
-import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,14 +61,19 @@ class Table:
 
     @cached_property
     def table_id(self) -> str:
-        """12 hex digits over all that the table shows: the same records, arranged alike, have the same id."""
-        cells = [
-            [row, column, sorted(v.seeds.items()), v.planned, v.state, gap_texts(v), v.key, v.images, v.best, v.ids]
-            for row in self.rows for column in self.columns if (v := self.cells.get((row, column)))
-        ]  # fmt: skip
-        published = [[*place, [view["published"] for view in views]] for place, views in self.published.items()]
-        shows = [self.command, self.heading, cells, self.notes, published]
-        return hashlib.sha256(json.dumps(shows, sort_keys=True).encode()).hexdigest()[:12]
+        """12 hex digits of the SHA-256 of `shows`: the same records, arranged alike, have the same id."""
+        return hashlib.sha256("\n".join(self.shows()).encode()).hexdigest()[:12]
+
+    def shows(self) -> Iterator[str]:
+        """What the id is of, line by line: command, heading, notes, and of each value its place, its seeds with all
+        their digits, and what is said of it. The page's script writes the same lines (static/writers.js).
+        """
+        yield from (self.command, self.heading, *self.notes, *self.published_notes)
+        for row in self.rows:
+            for column in self.columns:
+                if value := self.cells.get((row, column)):
+                    place = ("" if word is None else str(word) for _, word in (*row, *column))
+                    yield "\t".join([*place, *_shown_of(value), "; ".join(self.beside(row, column))])
 
     def beside(self, row: Place, column: Place) -> list[str]:
         """The comparable published values of a cell."""
@@ -125,6 +129,12 @@ class Table:
         return [self.marks[text] for text in gap_texts(value)]
 
 
+def _shown_of(value: Value) -> list[str]:
+    seeds = " ".join(f"{seed}:{value.seeds[seed]!r}" for seed in sorted(value.seeds))
+    key = ", ".join(f"{name} {word}" for name, word in value.key)
+    return [seeds, str(value.planned), value.state, "best" if value.best else "", key, "; ".join(gap_texts(value))]
+
+
 def families(suite: Suite) -> dict[str, list[str]]:
     """Metric family -> its metric names, in the order of the suite, then of the records."""
     found: dict[str, list[str]] = {name: [] for name in suite.metrics}
@@ -153,7 +163,7 @@ def build(
 
     Axes named neither in `rows` nor in `columns` are added to the rows where they differ. `dataset` leaves only its
     columns; `sort` is "name", or the name or number of the column whose best comes first; `precision` is the number
-    of decimals; `published` puts published values beside; `ranked` says average ranks over the datasets.
+    of decimals; `published` puts published values beside; `ranked` says over which columns rows are ranked (`ranks`).
     Raises `UsageError` for an unknown metric, axis, dataset or column.
     """
     known = families(suite)
@@ -212,7 +222,7 @@ def _natural(coordinate: str | int | None) -> tuple[bool, int, str]:
     """Numbers by size, before words."""
     if isinstance(coordinate, int):
         return False, coordinate, ""
-    return True, 0, str(coordinate or "").casefold()
+    return True, 0, str(coordinate or "").lower()  # not casefold(), which the page's script does not have
 
 
 def _sorting_column(table: Table, sort: str) -> Place:
@@ -409,11 +419,12 @@ def table(
 
     Raises `UsageError` for an unknown suite, format, metric, axis, dataset or column, and where nothing is recorded.
     """
-    from .formats import FORMATS
+    from . import formats, standings
 
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}{did_you_mean(format, FORMATS)}")
-    return FORMATS[format](build_as_asked(load(Path(results), suite), metrics, rows, columns, **how))
+    forms = standings.FORMATS if how.get("ranked") else formats.FORMATS
+    if format not in forms:
+        raise UsageError(f"unknown format {format!r}{did_you_mean(format, forms)}")
+    return forms[format](build_as_asked(load(Path(results), suite), metrics, rows, columns, **how))
 
 
 def build_as_asked(

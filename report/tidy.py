@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 from .conditions import classifier_accuracy, commits, dates, settings
@@ -14,19 +15,26 @@ AXES = ("dataset", "label", "variant", "options", "net", "likelihood", "latent_s
 NUMBERS = ("mean", "half_width", "std", "n", "planned", "best", "state", "reason", "n_images")
 
 
-def dumps(tables: list[Table]) -> str:
+More = Callable[[Table, Place], dict[str, Any]]  #: what else is known of a row
+
+
+def _nothing(table: Table, row: Place) -> dict[str, Any]:
+    return {}
+
+
+def dumps(tables: list[Table], more: More = _nothing) -> str:
     """The JSON form of several tables."""
-    return json.dumps({"tables": [as_json(table) for table in tables]}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({"tables": [as_json(table, more) for table in tables]}, indent=1, ensure_ascii=False) + "\n"
 
 
-def as_json(table: Table) -> dict[str, Any]:
+def as_json(table: Table, more: More = _nothing) -> dict[str, Any]:
     """A table as plain values: rows of cells, each with its coordinates and conditions."""
     return {
         "id": table.id, "table_id": table.table_id, "command": table.command,
         "suite": table.suite, "digest": table.digest, "overrides": table.overrides,
         "metric": table.metric, "unit": table.unit, "better": table.better, "summary": table.summary,
         "row_axes": table.row_axes, "column_axes": table.column_axes, "note": table.note,
-        "rows": [_row(table, row) for row in table.rows],
+        "rows": [_row(table, row) | more(table, row) for row in table.rows],
     }  # fmt: skip
 
 
@@ -65,9 +73,12 @@ def coordinates(value: Value) -> dict[str, str | int | None]:
     return {axis: value.at.get(axis) for axis in AXES} | {"options": said or None}
 
 
-def csv_text(tables: list[Table]) -> str:
-    """One line a value, tidy: suite, metric, coordinates, numbers, conditions; all tables together."""
-    lines = [_line(table, *place) for table in tables for place in _places(table)]
+def csv_text(tables: list[Table], more: More = _nothing) -> str:
+    """One line a value, tidy: suite, metric, coordinates, numbers, conditions; all tables together.
+
+    What `more` says of a row stands in each of its lines.
+    """
+    lines = [_line(table, *place) | more(table, place[0]) for table in tables for place in _places(table)]
     out = io.StringIO()
     columns = sorted(dict.fromkeys(name for line in lines for name in line), key=_order)
     writer = csv.DictWriter(out, columns, lineterminator="\n")

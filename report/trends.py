@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from .data import Suite, words
+from .drawings import Axis, Trend, TrendChart, Who
 from .measure import QUIET, Key, Value
-from .plots import Axis, Trend, trend_chart
+from .plots import trend_chart
 from .tables import ARROWS, Table
 
 Line = tuple[Any, ...]  #: coordinates of a configuration but its latent size
 
 
 def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list[dict[str, Any]]:
-    """By dataset: a drawing a metric, where there are at least two latent sizes to join."""
+    """By dataset: a drawing a metric, where there are at least two latent sizes to join.
+
+    A panel has its `chart`, the `drawing` that this shows, and the `values` behind it.
+    """
     found = []
     for dataset in dict.fromkeys(str(group.at["dataset"]) for group in suite.groups):
         panels = [panel for table in families for panel in _panels(table, dataset, hues)]
@@ -50,9 +54,10 @@ def _panel(table: Table, dataset: str, member: Any, key: Key, values: list[Value
     told = "".join(f", {k} {v}" for k, v in key if k not in QUIET)
     alt = words(f"{called} over latent size on {dataset}{told}: {'; '.join(_told(trend) for trend in trends)}", 900)
     log = sizes[0] > 0 and sizes[-1] / sizes[0] >= 4
+    drawing = TrendChart(tuple(trends), Axis("latent size", log, _few(sizes)), Axis(table.unit), alt)
     return {
-        "title": f"{called}{told} {ARROWS.get(table.better, '')}".strip(),
-        "chart": trend_chart(trends, Axis("latent size", log, _few(sizes)), Axis(table.unit), alt),
+        "title": f"{called}{told} {ARROWS.get(table.better, '')}".strip(), "metric": called,
+        "chart": trend_chart(drawing), "drawing": drawing, "values": values,
     }  # fmt: skip
 
 
@@ -79,6 +84,7 @@ def _trend(line: Line, values: list[Value], hues: dict[str, int], several: bool)
         half=tuple(summary.half_width for _, summary in drawn),
         seeds=tuple((float(_size(value)), number) for value in values for number in value.seeds.values()),
         style="" if net in (None, "mlp") else "dashed",
+        who=Who.at(values[0].at),
     )
 
 

@@ -9,7 +9,7 @@ from conftest import run_bench
 
 from bench.errors import UsageError
 from report import table as print_table
-from report.agree import reading, rounds_to, same, verify
+from report.agree import ESCAPES, reading, rounds_to, same, verify
 
 FORMS = ["latex", "markdown", "csv", "json"]
 REFERENCE = {"variant": "vae", "metric": "mse", "value": 1.95, "source": "A 2014", "comparable": True}
@@ -241,3 +241,40 @@ def test_a_file_that_is_no_text_or_not_there_is_bad_input(results, tmp_path):
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def ranked_results(root):
+    """Two rows over two datasets; a column is scaled between the rows' means."""
+    cells = []
+    for label, low in ((HOSTILE, 1.0), ("b", 2.0)):
+        for dataset in ("x", "y"):
+            for seed in range(3):
+                cell = synthetic.make_cell(label=label, dataset=dataset, seed=seed)
+                record = synthetic.make_record(cell, "s")
+                value = low + 0.137 * seed**2 * (dataset == "y")
+                record["metrics"] = {"mse": {"value": value, "unit": "u", "better": "lower", "n": 10, "key": {}}}
+                synthetic.write_record(root, "s", record, artefacts=False)
+                cells.append((cell, None))
+    synthetic.write_suite(root, "s", cells, metrics=[])
+    return root
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_standings_that_were_printed_agree_and_those_changed_by_hand_do_not(tmp_path, form):
+    printed = print_table(ranked_results(tmp_path), "s", form, ranked=True)
+    assert all(agreement.differences == [] for agreement in verify(tmp_path, printed))
+    iqm = json.loads(print_table(tmp_path, "s", "json", ranked=True))["tables"][0]["rows"][1]["iqm"]
+    old = f"{iqm:.3f} " if form in ESCAPES else repr(iqm)
+    assert old in printed
+    found = verify(tmp_path, printed.replace(old, old.replace("0.", "0.9")))
+    assert {d.what for agreement in found for d in agreement.differences} == {"number" if form in ESCAPES else "iqm"}
+
+
+@pytest.mark.parametrize("form", ["latex", "markdown"])
+def test_a_row_added_to_the_standings_is_named_and_one_left_out_is_counted(tmp_path, form):
+    lines = print_table(ranked_results(tmp_path), "s", form, ranked=True).splitlines()
+    [at] = [i for i, line in enumerate(lines) if "b " in line and "2.00" in line and "[" in line]
+    _, more = verify(tmp_path, "\n".join([*lines[:at], lines[at].replace("b ", "better ", 1), *lines[at:]]))
+    assert [(d.what, d.row) for d in more.differences] == [("row", "better")]
+    _, fewer = verify(tmp_path, "\n".join(lines[:at] + lines[at + 1 :]))
+    assert (fewer.differences, fewer.checked, fewer.left_out) == ([], 2, 2)

@@ -1,6 +1,7 @@
 """Claims: what a form expects, what the records say to it, and how every mistake is told before anything trains."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -10,7 +11,7 @@ from conftest import run_bench
 from test_report import Page
 
 import report
-from bench.claims import Point, judge
+from bench.claims import Point, as_text, judge
 from bench.errors import SuiteError
 from bench.suite import json_schema, load
 from report.claims_section import drawing
@@ -344,6 +345,31 @@ def test_a_claim_that_cannot_be_read_is_not_run(broken):
     assert found.because.startswith("the claim cannot be read: ")
 
 
+def points_of(label, values, dataset, called):
+    """The same of a dataset that goes by another name."""
+    return [replace(p, cell=p.cell | {"dataset_label": called}) for p in points(label, values, dataset=dataset)]
+
+
+def test_a_verdict_says_on_which_data_it_was_found_whatever_the_claim_names():
+    jpeg = ("folder", "CIFAR-10 as JPEG")
+    grid = points_of("ae", HIGH, *jpeg) + points_of("vae", LOW, *jpeg) + points("pca", [None] * 3, dataset="stl10")
+    found = verdict(BELOW, grid, says="lower on STL-10")
+    assert found.datasets == ("CIFAR-10 as JPEG",)
+    assert "lower on STL-10  (t; tested on CIFAR-10 as JPEG)" in as_text([found])
+    gone = verdict({"of": {"variant": "pca"}, "less_than": 3}, grid)
+    assert gone.datasets == ()
+    assert "tested on" not in as_text([gone])
+
+
+def test_a_claim_over_two_datasets_names_both_in_the_order_of_its_checks():
+    grid = [p for name in ("mnist", "digits") for label, at in (("ae", 1.0), ("vae", 2.0))
+            for p in points(label, [at, at + 0.1, at + 0.2], dataset=name)]  # fmt: skip
+    also = [{"where": {"dataset": "digits"}, "expect": BELOW}]
+    found = verdict(BELOW, grid, where={"dataset": "mnist"}, also=also)
+    assert [check.datasets for check in found.checks] == [("mnist",), ("digits",)]
+    assert found.datasets == ("mnist", "digits")
+
+
 def test_holm_is_over_the_claims_that_have_a_p():
     grid = points("vae", LOW) + points("ae", HIGH)
     fraction = claim({"variant": "vae", "at_most": 1})
@@ -492,12 +518,13 @@ def test_the_verb_prints_verdicts_and_json_has_the_promised_shape(results, tmp_p
         ("held", "supported"), ("turned", "contradicted"), ("gone", "not run"), ("open", "under-specified"),
     ]  # fmt: skip
     assert {"id", "says", "source", "verdict", "effect", "interval", "p", "seeds", "cells"} <= found[0].keys()
+    assert [c["datasets"] for c in found] == [["mnist"], ["mnist"], [], ["mnist"]]
     assert found[0]["seeds"] == {"n": 6, "in_direction": 6}
     assert found[0]["interval"][0] < found[0]["effect"] < found[0]["interval"][1] < 0
     assert len(found[0]["cells"]) == 12
     assert all((results / "demo" / cell / "record.json").is_file() for cell in found[0]["cells"])
     text = run_bench("claims", "demo", "--results", str(results), cwd=tmp_path).stdout
-    assert "supported         held  AE is better  (t)" in text
+    assert "supported         held  AE is better  (t; tested on mnist)" in text
     assert "1 supported, 1 contradicted, 1 under-specified, 1 not run of 4 claims" in text
 
 
@@ -519,6 +546,7 @@ def test_claims_are_the_first_section_of_a_suites_page_and_counted_on_the_index(
     assert {f"{cell}/index.html" for cell in ids} <= links
     text = " ".join(page.text.split())
     assert "mse of ae below that of vae" in text
+    assert text.count("tested on mnist") == 3
     assert "under-specified" in text
     assert "1 supported 1 contradicted 1 under-specified 1 not run" in " ".join(Page(index).text.split())
 

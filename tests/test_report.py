@@ -221,6 +221,23 @@ def test_a_cell_page_says_everything_and_how_to_make_it_again(site):
         assert words in text
 
 
+def test_a_cell_leads_to_its_variant_and_the_variant_to_its_suite_and_cells(site):
+    def links(path):
+        hrefs = [a["href"] for tag, a in Page(path).tags if tag == "a" and "href" in a]
+        return {(path.parent / href).resolve() for href in hrefs if not href.startswith("#")}
+
+    cells = set((site / "suites" / "demo").resolve().glob("*/index.html"))
+    variants = {}
+    for cell in cells:
+        [variant] = [path for path in links(cell) if path.parent.name == "variants"]
+        variants.setdefault(variant, set()).add(cell)
+    assert {path.stem for path in variants} == {"ae", "vae", "pca"}
+    for variant, its in variants.items():
+        assert links(variant) & cells <= its
+        assert links(variant) & its
+        assert (site / "suites" / "demo" / "index.html").resolve() in links(variant)
+
+
 def test_results_and_suite_can_be_downloaded(site):
     lines = (site / "suites" / "demo" / "results.csv").read_text().splitlines()
     assert len(lines) == 1 + 11

@@ -1,17 +1,21 @@
 """Fronts, trends, variants, definitions, citations, and the whole in one file: what each says and leaves out."""
 
 import base64
+import csv
 import hashlib
+import io
 import itertools
 import json
 import random
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote_to_bytes
 
 import pytest
 import synthetic
 import test_report
 from conftest import run_bench
+from PIL import Image
 
 import report
 from bench import registry
@@ -210,6 +214,40 @@ def test_the_protocol_is_that_of_the_cells(site):
     assert "embed.perplexity 30.0 one, two" in text
 
 
+# -- standings
+
+
+def standings_of(site):
+    """Metric -> the cells below it, of the standings of a suite's page; {} where there are none."""
+    text = (site / "suites" / "demo" / "index.html").read_text(encoding="utf-8")
+    if '<section id="standings">' not in text:
+        return {}
+    section = text.split('<section id="standings">')[1].split("</section>")[0]
+    heads = re.findall(r'<a href="../../metrics.html#metric-(\w+)">', section)
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in section.split("<tbody>")[1].split("<tr>")[1:]]
+    return dict(zip(heads, zip(*rows, strict=True), strict=True))
+
+
+def test_standings_over_two_datasets_are_those_of_the_command(tmp_path):
+    synthetic.write(tmp_path, "demo", datasets=("mnist", "digits"), nets=("mlp",), artefacts=False, pca=False)
+    found = standings_of(report.build(tmp_path, tmp_path / "site").parent)
+    assert "elbo" not in found  # one of the two rows has none
+    assert "fid" not in found
+    lines = list(csv.DictReader(io.StringIO(report.table(tmp_path, "demo", "csv", "mse", ranked=True))))
+    for label, cell in zip(("ae", "vae"), found["mse"], strict=True):
+        line = next(line for line in lines if line["label"] == label)
+        iqm, low, high, rank = (float(line[name]) for name in ("iqm", "iqm_low", "iqm_high", "average_rank"))
+        assert cell.replace("−", "-") == f'{iqm:.3f} [{low:.3f}, {high:.3f}]<span class="why">rank {rank:.2f}</span>'
+
+
+def test_one_data_set_or_one_that_has_not_run_has_no_standings(tmp_path):
+    synthetic.write(tmp_path / "a", "demo", nets=("mlp",), artefacts=False)
+    assert standings_of(report.build(tmp_path / "a", tmp_path / "site").parent) == {}
+    synthetic.write(tmp_path / "b", "demo", lambda cell: ("done", None) if cell["dataset"] == "mnist" else (None, None),
+                    datasets=("mnist", "digits"), nets=("mlp",), artefacts=False, pca=False)  # fmt: skip
+    assert standings_of(report.build(tmp_path / "b", tmp_path / "site").parent) == {}
+
+
 # -- citations
 
 
@@ -302,6 +340,45 @@ def test_one_file_allows_its_own_style_and_script_and_nothing_else(single):
 
 def test_one_file_of_the_same_records_has_the_same_bytes(single, results, tmp_path):
     assert report.build_single(results, tmp_path / "again.html").read_text(encoding="utf-8") == single
+
+
+def test_one_file_holds_every_picture_once_and_says_where_else_it_is_shown(single, site):
+    tags = Document(single).tags
+    held = [a["src"] for tag, a in tags if tag == "img" and "src" in a]
+    assert len(held) == len(set(held))
+    ids = {a["id"] for tag, a in tags if tag == "img" and "src" in a}
+    others = [a["data-picture"] for _, a in tags if "data-picture" in a]
+    assert others
+    assert set(others) <= ids
+    shown = [a["src"] for path in site.rglob("*.html") for tag, a in test_report.Page(path).tags if tag == "img"]
+    assert len(held) + len(others) == len(shown)
+    pictures = [path for path in site.rglob("suites/*/*/*") if path.suffix in (".png", ".svg")]
+    assert len(set(held)) <= len({path.read_bytes() for path in pictures})
+
+
+def test_a_picture_in_one_file_is_the_one_that_the_site_shows_there(single, site):
+    tags = Document(single).tags
+    held = {a["id"]: a["src"] for tag, a in tags if tag == "img" and "src" in a}
+    found = {a["alt"]: a.get("src") or held[a["data-picture"]] for tag, a in tags if tag == "img"}
+    folders = [path for path in site.rglob("*.html") if path.parent.parent.parent.name == "suites"]
+    for path in folders:
+        for attributes in (a for tag, a in test_report.Page(path).tags if tag == "img"):
+            head, content = found[attributes["alt"]].split(",", 1)
+            data = base64.b64decode(content) if head.endswith(";base64") else unquote_to_bytes(content)
+            assert data == (path.parent / attributes["src"]).read_bytes()
+
+
+def test_a_moving_picture_of_one_file_asks_for_nothing_beside_it(tmp_path):
+    cells = synthetic.write(tmp_path, "demo", points=20, sizes=(2,), labels=("vae",), nets=("mlp",), seeds=1, pca=False)
+    folder = tmp_path / "demo" / synthetic.cell_id(cells[0])
+    frames = [Image.new("L", (56, 28), shade) for shade in (0, 255)]
+    frames[0].save(folder / "interpolations.png")
+    frames[0].save(folder / "interpolations_moving.gif", save_all=True, append_images=frames[1:])
+    tags = Document(report.build_single(tmp_path, tmp_path / "x.html").read_text(encoding="utf-8")).tags
+    sources = [a for tag, a in tags if tag == "source"]
+    assert sources
+    assert all("srcset" not in a for a in sources)
+    assert {a["data-picture"] for a in sources} <= {a["id"] for tag, a in tags if tag == "img" and "src" in a}
 
 
 def test_hostile_text_stays_text_in_one_file(tmp_path):

@@ -34,6 +34,11 @@ def site(results, tmp_path_factory):
     return report.build(results, tmp_path_factory.mktemp("site")).parent
 
 
+@pytest.fixture(scope="module")
+def single(results, tmp_path_factory):
+    return report.build_single(results, tmp_path_factory.mktemp("single") / "all.html")
+
+
 def test_every_kind_of_page_opens_from_a_file_with_its_style(page, site):
     cell = next(p for p in sorted((site / "suites" / "demo").iterdir()) if (p / "map_tsne.svg").exists())
     for path in ("index.html", "metrics.html", "suites/demo/index.html", f"suites/demo/{cell.name}/index.html"):
@@ -138,6 +143,30 @@ def test_pictures_and_maps_are_really_drawn(page, site):
     for image in page.locator("main img:visible").all():
         image.scroll_into_view_if_needed()
         page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=image.element_handle())
+
+
+def test_pictures_of_the_one_file_are_drawn_where_they_are_shown_again(page, single):
+    visit(page, single, "#suites.demo")
+    again = page.locator("article.here-now img:visible")
+    assert again.count() > 4
+    for image in again.all():
+        image.scroll_into_view_if_needed()
+        page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=image.element_handle())
+    link = page.locator("article.here-now a.zoom:visible").nth(1)
+    link.click()
+    page.wait_for_function("document.querySelector('dialog.viewer img').naturalWidth > 0")
+    assert page.locator("dialog.viewer img").get_attribute("src") == link.locator("img").get_attribute("src")
+
+
+def test_without_scripts_a_picture_of_the_one_file_is_on_its_cells_page_and_linked_elsewhere(plain_page, single):
+    visit(plain_page, single, "#suites.demo")
+    shown_again = plain_page.locator("#suites\\.demo a.zoom:has(img[data-picture]):visible").first
+    name = shown_again.locator("img").get_attribute("data-picture")
+    shown_again.click()
+    held = plain_page.locator(f"#{name}")
+    held.scroll_into_view_if_needed()
+    assert held.is_visible()
+    assert held.evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 0
 
 
 def test_hostile_text_runs_nothing_and_is_seen(page, site):

@@ -12,10 +12,13 @@ import pytest
 import synthetic
 
 from bench.errors import UsageError
-from report import pasted
+from bench.stats import aggregate
+from report import formats, pasted
 from report import table as print_table
 from report.data import load
 from report.latex import escape_latex
+from report.ranks import standings
+from report.standings import FORMATS as WITH_RANKS
 from report.tables import build
 
 
@@ -433,6 +436,16 @@ def test_the_id_is_that_of_the_records_and_the_arrangement(tmp_path):
     assert len({one.table_id, other.table_id, finer.table_id}) == 3
 
 
+def test_the_id_is_also_that_of_gaps_and_of_published_values(tmp_path):
+    whole = build(suite(tmp_path / "a", runs("vae", [1.0, 2.0, 3.0])), "mse")[0]
+    gap = build(suite(tmp_path / "b", [*runs("vae", [1.0, 2.0]), (synthetic.make_cell(seed=2), None)]), "mse")[0]
+    beside, another = (
+        build(suite(tmp_path / f"c{value}", runs("vae", [1.0, 2.0, 3.0]), references=[REFERENCE | {"value": value}]),
+              "mse")[0] for value in (1.9, 1.8)
+    )  # fmt: skip
+    assert len({table.table_id for table in (whole, gap, beside, another)}) == 4
+
+
 def order(root, *arguments, **how):
     table = build(load(root, "s"), *arguments, **how)[0]
     return [dict(row)["label"] for row in table.rows]
@@ -457,13 +470,92 @@ def test_the_decimals_and_the_dataset_can_be_chosen(tmp_path):
         print_table(tmp_path, "s", dataset="kmnst")
 
 
-def test_average_ranks_leave_out_columns_with_a_hole_for_all_rows(tmp_path):
+def ranked(root):
+    """Two rows over four datasets: one of equal means, one with a hole."""
     records = []
-    for dataset, a, b in (("mnist", 1.0, 2.0), ("kmnist", 3.0, 3.0), ("stl10", 2.0, 9.0)):
-        records += runs("a", [a] * 3, dataset=dataset) + runs("b", [b] * 3, dataset=dataset)
-    records[-1] = (records[-1][0], None)
-    note = build(suite(tmp_path, records), "mse", ranked=True)[0].note
-    assert "Average rank over 2 of 3 columns (1 is best): a 1.25, b 1.75. 1 with missing numbers left out." in note
+    levels = {"mnist": (1.0, 2.0), "kmnist": (3.0, 3.0), "stl10": (2.0, 9.0), "digits": (8.0, 4.0)}
+    for dataset, (a, b) in levels.items():
+        records += runs("a", [a - 0.1, a, a + 0.1], dataset=dataset) + runs("b", [b - 0.1, b, b + 0.1], dataset=dataset)
+    records = [(c, None if (c["dataset"], c["label"], c["seed"]) == ("stl10", "b", 2) else v) for c, v in records]
+    return suite(root, records)
+
+
+def test_standings_leave_out_columns_with_a_hole_for_all_rows(tmp_path):
+    table = build(ranked(tmp_path), "mse", ranked=True)[0]
+    assert "Average ranks (1 is best) are over 3 of 4 columns; 1 with missing numbers left out." in table.note
+    assert "over the seeds of 2 of them; left out: 1, where all means are equal." in table.note
+    found = {dict(row)["label"]: standing for row, standing in standings(table).rows.items()}
+    assert {label: standing.rank for label, standing in found.items()} == {"a": 1.5, "b": 1.5}
+
+
+def test_an_iqm_is_of_seeds_scaled_column_by_column_between_the_worst_mean_and_the_best(tmp_path):
+    table = build(ranked(tmp_path), "mse", ranked=True)[0]
+    found = {dict(row)["label"]: standing.iqm for row, standing in standings(table).rows.items()}
+    # a: on mnist 1.1, 1, 0.9 (2 is the worst mean, 1 the best); on digits 0.025, 0, -0.025 (8 the worst, 4 the best)
+    expected = {"a": [[1.1, 1.0, 0.9], [0.025, 0.0, -0.025]], "b": [[0.1, 0.0, -0.1], [1.025, 1.0, 0.975]]}
+    for label, strata in expected.items():
+        by_hand = aggregate(strata)
+        assert (found[label].iqm, found[label].low, found[label].high) == pytest.approx(
+            (by_hand.iqm, by_hand.low, by_hand.high))  # fmt: skip
+    assert found["a"].low < found["a"].iqm < found["a"].high
+
+
+def test_a_higher_score_is_scaled_the_other_way(tmp_path):
+    records = [(synthetic.make_cell(label=label, dataset=dataset, seed=seed),
+                {"mse": mse(value)["mse"] | {"better": "higher"}})
+               for label, value in (("a", 5.0), ("b", 7.0)) for dataset in ("x", "y") for seed in range(3)]  # fmt: skip
+    found = standings(build(suite(tmp_path, records), "mse")[0])
+    assert [(dict(row)["label"], s.rank, s.iqm.iqm) for row, s in found.rows.items()] == [("b", 1, 1), ("a", 2, 0)]
+
+
+def test_two_seeds_have_an_iqm_and_no_interval(tmp_path):
+    records = [run for d in ("x", "y") for run in runs("a", [1.0, 1.0], dataset=d) + runs("b", [2.0, 2.0], dataset=d)]
+    suite(tmp_path, records)
+    printed = print_table(tmp_path, "s", "text", "mse", ranked=True)
+    assert re.search(r"^a +1\.00  1\.000$", printed, re.MULTILINE)
+
+
+def test_nothing_stands_where_every_column_misses_a_number_or_there_is_one(tmp_path):
+    lone = build(suite(tmp_path / "lone", runs("a", [1.0] * 3) + runs("b", [2.0] * 3)), "mse", ranked=True)[0]
+    assert standings(lone) is None
+    assert "Average rank" not in lone.note
+    records = runs("a", [1.0] * 3, dataset="x") + runs("b", [2.0] * 3, dataset="y")
+    holes = build(suite(tmp_path / "holes", records), "mse", ranked=True)[0]
+    assert standings(holes) is None
+    assert "No average ranks: every column misses a number." in holes.note
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex"])
+def test_standings_stand_below_the_table_and_leave_it_as_it_is(tmp_path, form):
+    loaded = ranked(tmp_path)
+    made = [build(loaded, "mse", ranked=True)[0]]
+    table, below = formats.FORMATS[form](made), WITH_RANKS[form](made)
+    assert below.startswith(table)
+    standing = below.removeprefix(table)
+    assert "Average rank" in standing
+    assert "0.481" in standing
+    assert form != "latex" or latex_check.complaints(below) == []
+    assert "Average rank" not in print_table(tmp_path, "s", form, "mse")
+
+
+def test_standings_are_fields_of_the_data(tmp_path):
+    ranked(tmp_path)
+    [table] = json.loads(print_table(tmp_path, "s", "json", "mse", ranked=True))["tables"]
+    lines = list(csv.DictReader(io.StringIO(print_table(tmp_path, "s", "csv", "mse", ranked=True))))
+    for row in table["rows"]:
+        assert (row["average_rank"], row["ranked_columns"], row["iqm_columns"]) == (1.5, 3, 2)
+        assert row["iqm_low"] < row["iqm"] < row["iqm_high"]
+        assert {line["iqm"] for line in lines if line["label"] == row["at"]["label"]} == {repr(row["iqm"])}
+    assert "iqm" not in print_table(tmp_path, "s", "csv", "mse") + print_table(tmp_path, "s", "json", "mse")
+
+
+@pytest.mark.parametrize("name", ["[2pt] \\input{x}", "*", "a|b & c_d"])
+def test_a_hostile_row_of_the_standings_is_text(tmp_path, name):
+    records = [run for d in ("x", "y") for run in runs(name, [1.0] * 3, dataset=d) + runs("b", [2.0] * 3, dataset=d)]
+    suite(tmp_path, records)
+    assert latex_check.complaints(print_table(tmp_path, "s", "latex", "mse", ranked=True)) == []
+    standing = pasted.find(print_table(tmp_path, "s", "markdown", "mse", ranked=True))[1]
+    assert [len(line.cells) for line in standing.rows] == [3, 3]
 
 
 def test_latex_sets_numbers_in_columns_that_siunitx_aligns(tmp_path):

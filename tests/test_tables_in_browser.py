@@ -1,10 +1,9 @@
 """A reader's hands on a suite's tables: filter, sort, arrange, round, copy; the address holds it all, and the numbers
 and bold marks are those that `bench table` prints for the same arrangement."""
 
-import csv
-import io
 import json
 import random
+from pathlib import Path
 
 import latex_check
 import pytest
@@ -13,6 +12,7 @@ from browsing import IN_BROWSER, copied, visit
 from scipy import stats as scipy_stats
 
 import report
+from report import agree
 from report.data import load
 from report.digits import shown
 from report.said import cell_parts, names
@@ -176,27 +176,141 @@ def taken(page, metric, word, role="button"):
     return copied(page, section.get_by_role(role, name=word))
 
 
-def test_a_rearranged_table_is_copied_as_the_command_prints_it_but_for_its_notes(page, site, results):
-    visit(page, site / "suites" / "demo" / "index.html", "#tables?rows=label,net,dataset&columns=member,latent_size")
+#: A fragment, a metric, and the flags of `bench table` that ask for the same.
+SAID_BY_FLAGS = {
+    "published": [
+        ("rows=label,net,dataset&columns=member,latent_size", "mse",
+         {"rows": "label,net,dataset", "columns": "member,latent_size"}),
+        ("rows=member,latent_size&columns=dataset,label,net", "fcd",
+         {"rows": "member,latent_size", "columns": "dataset,label,net", "dataset": "mnist"}),
+        ("digits=2", "mse", {"precision": 2}),
+        ("only.dataset=mnist&digits=0", "elbo", {"dataset": "mnist", "precision": 0}),
+            ('sort=["mse",["mnist",2],0]', "mse", {"sort": "mnist, latent 2"}),
+        ('sort=["elbo",["mnist",16],1]', "elbo", {"sort": "mnist, latent 16"}),
+        ('sort=["mse","label",0]', "mse", {"sort": "name"}),
+        ("digits=3", "fcd", {"dataset": "mnist", "precision": 3}),  # too wide: a table a dataset
+    ],
+    "keys": [
+        ("rows=latent_size,label&columns=net,member,dataset", "elbo",
+         {"rows": "latent_size,label", "columns": "net,member,dataset"}),
+        ("digits=1&only.dataset=digits", "elbo", {"precision": 1, "dataset": "digits"}),
+    ],
+    "mnist_all": [
+        ("rows=dataset,label&columns=latent_size,net,member", "mse",
+         {"rows": "dataset,label", "columns": "latent_size,net,member"}),
+        ("only.dataset==mnist", "fcd", {"dataset": "mnist"}),
+        ('sort=["elbo",["mnist",16],1]&digits=1', "elbo", {"sort": "mnist, latent 16", "precision": 1}),
+    ],
+    "pytorch_vae_example": [
+        ("rows=dataset,label&columns=net,member,latent_size", "elbo",
+         {"rows": "dataset,label", "columns": "net,member,latent_size"}),
+        ("digits=1", "silhouette", {"precision": 1}),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Suite -> (results, site): one with published values and odd words, one of two likelihoods, and committed ones."""
+    made, site = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("others")
+    odd = AXES | {"labels": ("ae", "vae", 'a|b_c <i>, "名" --x (y)')}
+    beside = {"dataset": "mnist", "latent_size": 2, "protocol": "", "source": "A & B_2, 2014"}
+    references = [
+        {"variant": "vae", "metric": "mse", "net": "mlp", "value": 0.039, "comparable": True, **beside},
+        {"variant": "vae", "metric": "mse", "value": 0.0401, "comparable": True, **beside},
+        {"variant": "ae", "metric": "elbo", "value": -130.25, "comparable": False, "because": "other data", **beside},
+    ]
+    fields = {"references": references, "overrides": ["title='Other, \"odd\"'"]}
+    synthetic.write(made, "published", outcome, artefacts=False, fields=fields, **odd)
+    cells = [cell for likelihood in ("bernoulli", "gaussian") for cell in
+             synthetic.grid(likelihood=likelihood, nets=("mlp",), pca=False, datasets=AXES["datasets"])]  # fmt: skip
+    for cell in cells:
+        synthetic.write_record(made, "keys", synthetic.make_record(cell, "keys"), artefacts=False)
+    synthetic.write_suite(made, "keys", [(cell, None) for cell in cells])
+    committed = Path(__file__).parent.parent / "results"
+    found = {}
+    for root, some in ((made, ["published", "keys"]), (committed, ["mnist_all", "pytorch_vae_example"])):
+        report.build(root, site / root.name, some)
+        found |= dict.fromkeys(some, (root, site / root.name))
+    return found
+
+
+ASKED = [(suite, *case) for suite, cases in SAID_BY_FLAGS.items() for case in cases]
+
+
+@pytest.mark.parametrize(("suite", "fragment", "metric", "flags"), ASKED)
+def test_a_rearranged_table_is_copied_byte_for_byte_as_the_command_prints_it(
+    page, others, suite, fragment, metric, flags
+):
+    results, site = others[suite]
+    visit(page, site / "suites" / suite / "index.html", f"#tables?{fragment}")
     page.locator("[data-shown] table").first.wait_for()
-    text = taken(page, "mse", "Markdown")
-    wanted = report.table(results, "demo", "markdown", "mse", "label,net,dataset", "member,latent_size")
-    assert [x for x in text.splitlines() if x.startswith("|")] == [x for x in wanted.splitlines() if x.startswith("|")]
-    assert "bench table demo --metric mse --rows label,net,dataset --columns member,latent\\_size" in text
-    assert latex_check.complaints(taken(page, "mse", "LaTeX")) == []
-    [table] = build(load(results, "demo"), "mse", ["label", "net", "dataset"], ["member", "latent_size"])
-    lines = list(csv.DictReader(io.StringIO(taken(page, "mse", "CSV"))))
-    assert [float(x["mean"]) for x in lines if x["mean"]] == [
-        table.cells[r, c].summary.mean for r in table.rows for c in table.columns
-        if (r, c) in table.cells and table.cells[r, c].summary
-    ]  # fmt: skip
+    for word, form in (("LaTeX", "latex"), ("Markdown", "markdown"), ("CSV", "csv")):
+        assert taken(page, metric, word) == report.table(results, suite, form, metric, **flags)
+
+
+def test_a_pasted_copy_agrees_with_the_records_it_is_of(page, others):
+    results, site = others["published"]
+    path = site / "suites" / "published" / "index.html"
+    visit(page, path, "#tables?rows=latent_size,label&columns=dataset,member,net")
+    page.locator("[data-shown] table").first.wait_for()
+    for word in ("LaTeX", "Markdown", "CSV"):
+        [found] = agree.verify(results, taken(page, "mse", word))
+        assert found.differences == []
+        assert found.checked > 0
+        assert found.table_id == found.table_id_now
+
+
+def test_a_table_of_the_site_in_one_file_is_copied_alike(page, results, tmp_path):
+    visit(page, report.build_single(results, tmp_path / "site.html"), "#suites.demo--tables?digits=2&rows=net,label")
+    page.locator("[data-shown] table").first.wait_for()
+    assert taken(page, "mse", "LaTeX") == report.table(results, "demo", "latex", "mse", "net,label", precision=2)
+
+
+def test_a_browser_without_digests_names_the_command_in_the_place_of_the_id(suite, results):
+    suite.evaluate("Object.defineProperty(globalThis.crypto, 'subtle', {value: undefined})")
+    suite.locator("select[name=digits]").select_option("3")
+    suite.locator("[data-shown] table").first.wait_for()
+    text = taken(suite, "mse", "Markdown")
+    assert "bench table demo --metric mse --precision 3 prints it with its id." in text
+    [found] = agree.verify(results, text)
+    assert (found.table_id, found.differences) == ("", [])
 
 
 def test_a_filtered_table_says_that_it_is_not_the_whole(suite):
-    suite.locator("input[data-only=label]").fill("vae_")
     suite.locator("input[data-only=label]").fill("vae")
     suite.locator("[data-shown] table").first.wait_for()
-    assert "Not the whole table, only: variant vae. Bold is of the whole." in taken(suite, "mse", "Markdown")
+    text = taken(suite, "mse", "Markdown")
+    assert text.endswith("Not the whole table, only: variant vae. Bold is of the whole.\n")
+    assert "bench table" not in text
+
+
+def test_a_filter_that_hides_nothing_of_a_table_leaves_it_whole(suite, results):
+    suite.locator("input[data-only=member]").fill("prior")
+    suite.locator("[data-shown] table").first.wait_for()
+    assert taken(suite, "mse", "LaTeX") == report.table(results, "demo", "latex", "mse")
+    assert "Not the whole table, only: member prior." in taken(suite, "fcd", "Markdown")
+
+
+def test_what_no_flags_say_is_copied_with_aligned_numbers_and_published_values(page, others):
+    visit(page, others["published"][1] / "suites" / "published" / "index.html", "#tables?only.label=vae&digits=4")
+    page.locator("[data-shown] table").first.wait_for()
+    text = taken(page, "mse", "LaTeX")
+    assert latex_check.complaints(text) == []
+    assert "S[table-format=1.4(5)]" in text
+    assert "{latent 2, published}" in text
+    assert "Published: 0.039 (vae, mlp, mnist, latent 2: A \\& B\\_2, 2014); 0.0401 (" in text
+    page.get_by_label("one table, a column a metric").check()
+    page.locator("section[data-metric='all metrics']").wait_for()
+    text = taken(page, "all metrics", "LaTeX")
+    assert latex_check.complaints(text) == []
+    assert "latent 2, published" in text
+
+
+def test_a_sort_that_the_command_does_not_know_is_said_to_be_the_pages(page, site):
+    visit(page, site / "suites" / "demo" / "index.html", '#tables?sort=["mse","net",1]')
+    page.locator("[data-shown] table").first.wait_for()
+    assert taken(page, "mse", "Markdown").endswith("Arranged in the report's page.\n")
 
 
 def test_bibtex_is_copied_from_the_usual_and_from_a_rearranged_table(suite, site):
@@ -251,6 +365,14 @@ def test_the_scripts_numbers_are_those_of_the_report(suite):
     assert suite.evaluate("cases => cases.map(([x, d]) => shown(x, d))", cases) == [shown(x, d) for x, d in cases]
 
 
+def test_the_scripts_floats_are_written_as_python_writes_them(suite):
+    draw = random.Random(1)  # noqa: S311
+    cases = [0.0, -0.0, 1.0, 100.0, -2.5, 1e15, 1e16, 123456789012345680.0, 1e22, 1e-4, 1.5e-5, 5e-324, 0.1 + 0.2]
+    cases += [draw.uniform(-1, 1) * 10.0 ** draw.randint(-12, 20) for _ in range(500)]
+    wanted = list(map(repr, cases))
+    assert suite.evaluate("texts => texts.map((text) => repr(Number(text)))", wanted) == wanted
+
+
 def test_the_scripts_p_values_are_those_of_scipy(suite):
     cases = [(t, f) for t in (0.0, 0.3, 1.0, 2.2, 4.303, 12.0, 200.0) for f in (1, 2, 2.7, 5, 30, 400)]
     found = suite.evaluate("cases => cases.map(([t, f]) => twoSided(t, f))", cases)
@@ -261,5 +383,5 @@ def test_the_data_beside_a_page_are_ascii_and_hold_every_seed(site, results):
     text = (site / "suites" / "demo" / "tables" / "data.js").read_bytes().decode("ascii")
     data = json.loads(text.removeprefix("benchView(").removesuffix(");\n"))
     [family] = [f for f in data["families"] if f["metric"] == "mse"]
-    seeds = sum(len(value[7]) for value in family["values"] if not isinstance(value[4], str))
+    seeds = sum(len(value[9]) for value in family["values"] if len(value) > 6)
     assert seeds == sum(record.status == "done" for record in load(results, "demo").records)

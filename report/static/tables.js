@@ -8,289 +8,6 @@ function benchView(data) {
   suites.get(data.suite)?.(data);
 }
 
-// -- numbers and words, as report/tables.py and report/said.py have them
-
-/** Python's f"{x:.{digits}f}": exact, an exact tie to the even digit. */
-function fixed(x, digits) {
-  const text = x.toFixed(digits), long = Math.abs(x).toFixed(Math.min(100, digits + 60));
-  if (!/^50*$/.test(long.slice(long.length - Math.min(60, 100 - digits)))) return text;
-  const down = long.slice(0, long.length - Math.min(60, 100 - digits)).replace(/\.$/, "");
-  return /[02468]$/.test(down) ? (x < 0 ? "-" : "") + down : text;
-}
-
-/** Python's f"{x:.2g}". */
-function short(x) {
-  const [plain, power] = x.toExponential(1).split("e"), exponent = Number(power);
-  if (exponent >= -4 && exponent < 2) return String(Number(fixed(x, 1 - exponent)));
-  const mantissa = exponent > 0 ? fixed(x / 10 ** exponent, 1) : plain;
-  return `${mantissa.replace(".0", "")}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-}
-
-function shown(x, digits) {
-  const text = fixed(x, digits);
-  return (Math.abs(x) >= 1e7 || (x !== 0 && Number(text) === 0) ? short(x) : text).replaceAll("-", "−");
-}
-
-const magnitude = (x) => Math.floor(Math.log10(Math.abs(x)));
-
-/** Two digits of the median half-width; without one, four of the largest mean. */
-function decimalsOf(values) {
-  const halves = values.filter((v) => v.half).map((v) => magnitude(v.half)).sort((a, b) => a - b);
-  const means = values.filter((v) => v.mean).map((v) => magnitude(v.mean));
-  const wanted = halves.length ? 1 - halves[(halves.length - 1) >> 1] : means.length ? 3 - Math.max(...means) : 0;
-  return Math.max(0, Math.min(6, wanted));
-}
-
-const letter = (index) => (index >= 26 ? letter(Math.floor(index / 26) - 1) : "") + String.fromCharCode(97 + index % 26);
-const distinct = (list) => [...new Set(list)];
-
-function grouped(list, keyOf) {
-  const found = new Map();
-  for (const item of list) {
-    const key = keyOf(item);
-    if (!found.has(key)) found.set(key, []);
-    found.get(key).push(item);
-  }
-  return found;
-}
-
-// -- a table out of values
-
-function valuesOf(data, family) {
-  return family.values.map(([group, member, texts, planned, key, mean, half, seeds, numbers, cell]) => {
-    const at = { metric: family.metric, member };
-    data.axes.forEach((axis, index) => { at[axis] = data.groups[group][index]; });
-    const value = { at, planned, texts: texts.map((index) => family.texts[index]), better: family.better };
-    const gone = typeof key === "string";
-    return Object.assign(value, gone
-      ? { state: key, key: null, seeds: [], numbers: [] } : { key: family.keys[key], mean, half, seeds, numbers, cell });
-  });
-}
-
-const placeOf = (at, axes) => axes.map((axis) => at[axis] ?? null);
-const idOf = (place) => JSON.stringify(place);
-
-/** Which axes are shown: those that differ, and of the rest those that keep two configurations apart. */
-function shownAxes(values, rows, columns) {
-  const varied = (axis) => distinct(values.map((v) => v.at[axis] ?? null)).length > 1;
-  let some = rows.filter(varied);
-  const across = columns.filter(varied);
-  if (!some.length) some = rows.slice(0, 1);
-  if (!across.length) across.push(...columns.slice(0, 1));
-  for (const axis of ["label", "net", "likelihood", "dataset", "latent_size", "member", "setting"]) {
-    if (some.includes(axis) || across.includes(axis)) continue;
-    const buckets = grouped(values, (v) => idOf(placeOf(v.at, [...some, ...across])));
-    if ([...buckets.values()].some((b) => distinct(b.map((v) => v.at[axis] ?? null)).length > 1)) some.push(axis);
-  }
-  return [some, across];
-}
-
-/** Values under different keys may not share a column: the parts that differ become an axis of their own. */
-function splitByKey(values, columns) {
-  const clashes = grouped(values, (v) => idOf([placeOf(v.at, columns), v.at.dataset]));
-  const keysOf = (some) => [...new Map(some.filter((v) => v.key).map((v) => [idOf(v.key), v.key])).values()];
-  if ([...clashes.values()].every((some) => keysOf(some).length < 2)) return columns;
-  for (const some of clashes.values()) {
-    const keys = keysOf(some);
-    const differing = (name) => distinct(keys.map((key) => new Map(key).get(name) ?? null)).length > 1;
-    for (const value of some) {
-      const parts = (value.key ?? keys[0] ?? []).filter(([name]) => differing(name));
-      value.at.key = parts.map(([name, word]) => `${name} ${word || "unknown"}`).join(", ") || "–";
-    }
-  }
-  return [...columns, "key"];
-}
-
-/** Numbers by size, words in order of appearance, axis by axis. */
-function sortedPlaces(places, count) {
-  const ranks = Array.from({ length: count }, (_, index) => {
-    const found = distinct(places.map((place) => place[index]));
-    if (found.every(Number.isInteger)) found.sort((a, b) => a - b);
-    return new Map(found.map((x, rank) => [x, rank]));
-  });
-  const difference = (a, b) => {
-    for (let i = 0; i < count; i++) if (a[i] !== b[i]) return ranks[i].get(a[i]) - ranks[i].get(b[i]);
-    return 0;
-  };
-  return places.sort(difference);
-}
-
-const uniquePlaces = (values, axes) => [...new Map(values.map((v) => {
-  const place = placeOf(v.at, axes);
-  return [idOf(place), place];
-})).values()];
-
-function arrange(values, state) {
-  const [rowAxes, across] = shownAxes(values, state.rows, state.columns);
-  const columnAxes = splitByKey(values, across);
-  const cells = new Map(values.map((v) => [idOf([placeOf(v.at, rowAxes), placeOf(v.at, columnAxes)]), v]));
-  const cell = (row, column) => cells.get(idOf([row, column]));
-  for (const value of cells.values()) value.best = false;
-  for (const column of grouped([...cells.values()].filter((v) => v.seeds.length),
-    (v) => idOf([placeOf(v.at, columnAxes), v.at.dataset])).values()) {
-    for (const value of winners(column, column[0].better)) value.best = true;
-  }
-  const every = uniquePlaces(values, rowAxes);
-  const decimals = (column) => state.digits ?? decimalsOf(every.map((row) => cell(row, column)).filter(Boolean));
-  const keep = (axes) => (place) => axes.every((axis, index) => matches(place[index], state.only[axis]));
-  const columns = sortedPlaces(uniquePlaces(values, columnAxes), columnAxes.length).filter(keep(columnAxes));
-  const rows = sortedRows(every.filter(keep(rowAxes)), rowAxes, columns, cell, state.sort);
-  const texts = distinct(rows.flatMap((row) => columns.flatMap((column) => cell(row, column)?.texts ?? [])));
-  return {
-    rowAxes, columnAxes, rows, columns, cell, hidden: every.length - rows.length,
-    decimals: new Map(columns.map((column) => [column, decimals(column)])),
-    marks: new Map(texts.map((text, index) => [text, letter(index)])),
-  };
-}
-
-function sortedRows(rows, axes, columns, cell, sort) {
-  if (!sort) return rows;
-  const axis = axes.indexOf(sort.by), column = columns.find((place) => idOf(place) === idOf(sort.by));
-  if (axis < 0 && !column) return rows;
-  const of = (row) => (column ? cell(row, column)?.mean ?? null : row[axis]);
-  const sign = sort.down ? -1 : 1;
-  return [...rows].sort((a, b) => {
-    const [x, y] = [of(a), of(b)];
-    if (x === null || y === null) return (x === null) - (y === null);
-    return sign * (typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y)));
-  });
-}
-
-/** A filter is a list of alternatives: parts of words ("vae, pca"), whole ones ("=vae"), numbers ("2, 16"). */
-function matches(word, filter) {
-  const wanted = (filter ?? "").toLowerCase().split(",").map((part) => part.trim()).filter(Boolean);
-  const text = String(word ?? "–").toLowerCase();
-  return !wanted.length || wanted.some((part) => {
-    if (typeof word === "number") return text === part.replace(/^=/, "");
-    return part.startsWith("=") ? text === part.slice(1).trim() : text.includes(part);
-  });
-}
-
-// -- the words of heads and cells
-
-class Words {
-  constructor(data, family) { Object.assign(this, { data, family }); }
-
-  axis(axis) { return axis === "member" ? this.family.member : axis === "metric" ? "Metric" : this.data.headings[axis] ?? axis; }
-
-  name(axis, word) {
-    if (word === null || word === "") return "–";
-    return axis === "member" ? this.data.spaces[word] ?? String(word) : String(word);
-  }
-
-  head(axis, word) { return axis === "latent_size" ? `latent ${this.name(axis, word)}` : this.name(axis, word); }
-
-  column(table, place) { return place.map((word, index) => this.head(table.columnAxes[index], word)).join(", "); }
-
-  number(value, digits) {
-    if (!value.seeds.length) return this.data.gaps[value.state] ?? value.state;
-    const mean = shown(value.mean, digits);
-    return value.half === null ? mean : `${mean} ± ${shown(value.half, digits)}`;
-  }
-
-  /** Text, "(2/3)" where seeds are missing, and the letters of its notes. */
-  cell(table, row, column) {
-    const value = table.cell(row, column);
-    if (!value) return { text: "–", best: false, partial: "", marks: "" };
-    const missing = value.seeds.length !== value.planned;
-    return {
-      text: this.number(value, table.decimals.get(column)), best: value.best,
-      partial: value.seeds.length && missing ? ` (${value.seeds.length}/${value.planned})` : value.seeds.length === 1 ? " (n = 1)" : "",
-      marks: value.texts.map((text) => table.marks.get(text)).join(","),
-    };
-  }
-
-  /** Heads of one level with how many columns each spans; a span ends where an upper one does. */
-  spans(table, level) {
-    if (level === table.columnAxes.length - 1) {
-      return table.columns.map((place) => [this.head(table.columnAxes[level], place[level]), 1]);
-    }
-    const found = [];
-    let before = null;
-    for (const place of table.columns) {
-      const prefix = idOf(place.slice(0, level + 1));
-      if (prefix === before) found.at(-1)[1] += 1;
-      else found.push([this.head(table.columnAxes[level], place[level]), 1]);
-      before = prefix;
-    }
-    return found;
-  }
-
-  notes(table, view) {
-    const bold = table.rows.some((row) => table.columns.some((column) => table.cell(row, column)?.best));
-    const said = this.family.notes.filter((sentence) => bold || !sentence.startsWith("Bold"));
-    return [said.join(" "), ...(view ? [view] : []), ...[...table.marks].map(([text, mark]) => `${mark}: ${text}.`)];
-  }
-}
-
-// -- text to paste
-
-function latexOf(words, table, view) {
-  const character = (c) => (c === "\0" ? "{}" : words.data.latex[c] ?? c);
-  const escape = (text) => [...text.replaceAll("\0", "").replace(/-(?=-)/g, "-\0")].map(character).join("");
-  const left = table.rowAxes.length, lines = [];
-  const row = (cells) => {
-    const line = `${cells.join(" & ")} \\\\`;
-    return /^[[*]/.test(line) ? `{}${line}` : line;
-  };
-  for (let level = 0; level < table.columnAxes.length; level++) {
-    const spans = words.spans(table, level);
-    const last = level === table.columnAxes.length - 1;
-    if (last) { lines.push(row([...table.rowAxes.map((axis) => escape(words.axis(axis))), ...spans.map(([word]) => escape(word))])); break; }
-    lines.push(row([...table.rowAxes.map(() => ""), ...spans.map(([word, n]) => `\\multicolumn{${n}}{c}{${escape(word)}}`)]));
-    let start = left + 1;
-    lines.push(spans.map(([, n]) => { const rule = `\\cmidrule(lr){${start}-${start + n - 1}}`; start += n; return rule; }).join(" "));
-  }
-  const body = table.rows.map((place) => row([
-    ...place.map((word, index) => escape(words.name(table.rowAxes[index], word))),
-    ...table.columns.map((column) => {
-      const { text, best, partial, marks } = words.cell(table, place, column);
-      const said = best ? `\\textbf{${escape(text)}}` : escape(text);
-      return said + escape(partial) + (marks ? `\\textsuperscript{${marks}}` : "");
-    }),
-  ]));
-  const caption = escape(`${words.family.heading}. ${words.family.summary}`.trim());
-  return ["% needs \\usepackage{booktabs}", "\\begin{table}", "\\centering", `\\caption{${caption}}`,
-    `\\begin{tabular}{${"l".repeat(left)}${"r".repeat(table.columns.length)}}`, "\\toprule", ...lines, "\\midrule", ...body,
-    "\\bottomrule", "\\end{tabular}", ...words.notes(table, view).map((note) => `\\par\\smallskip{\\footnotesize ${escape(note)}}`),
-    "\\end{table}", ""].join("\n");
-}
-
-function markdownOf(words, table, view) {
-  const escape = (text) => text.replace(/([\\`*_[\]|])/g, "\\$1").replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  const pipe = (parts) => `| ${parts.join(" | ")} |`;
-  const heads = [...table.rowAxes.map((axis) => words.axis(axis)), ...table.columns.map((place) => words.column(table, place))];
-  const rule = [...table.rowAxes.map(() => "---"), ...table.columns.map(() => "---:")];
-  const body = table.rows.map((place) => pipe([
-    ...place.map((word, index) => escape(words.name(table.rowAxes[index], word))),
-    ...table.columns.map((column) => {
-      const { text, best, partial, marks } = words.cell(table, place, column);
-      return (best ? `**${text}**` : text) + partial + (marks ? `<sup>${marks}</sup>` : "");
-    }),
-  ]));
-  const notes = words.notes(table, view).map(escape).join("  \n");
-  return [`**${escape(words.family.heading)}**`, "", pipe(heads.map(escape)), pipe(rule), ...body, "", notes, ""].join("\n");
-}
-
-/** A line a value that is shown. A text that a spreadsheet would compute with stays a text: it is quoted as it is. */
-function csvOf(words, table) {
-  const axes = [...words.data.axes, "member", "key"];
-  const quote = (x) => (x === null || x === undefined ? "" : /[",\r\n]/.test(String(x)) ? `"${String(x).replaceAll('"', '""')}"` : String(x));
-  const lines = [["suite", "metric", ...axes, "mean", "half_width", "n", "planned", "best", "state", "reason", "seeds"]];
-  for (const row of table.rows) {
-    for (const column of table.columns) {
-      const v = table.cell(row, column);
-      if (!v) continue;
-      const seeds = v.seeds.map((seed, index) => `${seed}:${v.numbers[index]}`).join(" ");
-      lines.push([words.data.suite, v.at.metric, ...axes.map((axis) => v.at[axis]), v.mean, v.half, v.seeds.length, v.planned,
-        v.best ? "True" : "False", v.seeds.length ? "done" : v.state, v.texts.join("; "), seeds]);
-    }
-  }
-  return lines.map((line) => line.map(quote).join(",") + "\n").join("");
-}
-
-const WRITERS = { latex: latexOf, markdown: markdownOf, csv: csvOf };
-
 // -- the table on the page
 
 function make(tag, attributes = {}, ...children) {
@@ -339,7 +56,7 @@ function tableOf(words, table, state) {
     const last = level === table.columnAxes.length - 1, line = make("tr");
     if (last) line.append(...table.rowAxes.map((name) => headButton(make("th", { scope: "col", class: "row-head" }, words.axis(name)), name, metric, sort)));
     else line.append(make("td", { colspan: table.rowAxes.length, class: "axis-name" }, words.axis(axis)));
-    words.spans(table, level).forEach(([word, n], index) => {
+    words.heads(table, level).forEach(([word, n], index) => {
       const head = make("th", { scope: n > 1 ? "colgroup" : "col", colspan: n > 1 ? n : "", class: last ? "" : "span" }, word);
       line.append(last ? headButton(head, table.columns[index], metric, sort) : head);
     });
@@ -511,31 +228,32 @@ class View {
   }
 
   merged(families) {
-    const shared = families[0].notes.filter((sentence) => families.every((family) => family.notes.includes(sentence)));
-    const own = families.flatMap((family) => family.notes.filter((s) => !shared.includes(s)).map((s) => `${family.metric}: ${s}`));
-    const called = families.map((family) => family.heading).join("; ");
-    const family = { metric: "all metrics", heading: called, summary: "", notes: [...shared, ...own], member: "Of", families };
+    const called = families.map((family) => new Words(this.data, family).heading).join("; ");
+    const family = { metric: "all metrics", heading: called, summary: "", member: "Of", families };
     return { family, values: families.flatMap((one) => valuesOf(this.data, one)) };
   }
 
   cut(family, values) {
     const { sort } = this.state;
     const state = { ...this.state, sort: sort?.metric === family.metric ? sort : null };
-    if (family.families) state.columns = ["metric", ...state.columns];
+    if (family.families) return [this.entry(family, values, { ...state, columns: ["metric", ...state.columns] })];
+    const datasets = distinct(values.map((v) => v.at.dataset)), { dataset: wanted, ...only } = state.only;
+    const chosen = datasets.filter((dataset) => matches(dataset, wanted));
+    const of = (dataset) => this.entry(family, values.filter((v) => v.at.dataset === dataset), { ...state, only }, dataset);
+    if (wanted && chosen.length === 1) return chosen.map(of);
+    const whole = this.entry(family, values, state);
+    const wide = whole.table.columns.length > this.data.wide && whole.table.columnAxes.includes("dataset") && datasets.length > 1;
+    return wide ? chosen.map(of) : [whole];
+  }
+
+  /** A table; of one dataset it is the table that `bench table --dataset` prints. */
+  entry(family, values, state, dataset = null) {
     const measured = values.some((v) => v.seeds.length);
-    const table = measured ? arrange(values, state) : { rows: [], columns: [], hidden: 0, empty: true };
-    const datasets = distinct(values.map((v) => v.at.dataset));
-    if (!measured || table.columns.length <= this.data.wide || datasets.length < 2 || !table.columnAxes.includes("dataset") || family.families) {
-      return [{ family, table }];
-    }
-    return datasets.filter((dataset) => matches(dataset, state.only.dataset)).map((dataset) => {
-      const some = values.filter((v) => v.at.dataset === dataset);
-      return { family, dataset, table: some.some((v) => v.seeds.length) ? arrange(some, state) : { ...table, rows: [], columns: [], hidden: 0, empty: true } };
-    });
+    return { family, dataset, table: measured ? arrange(values, state) : { rows: [], columns: [], hidden: 0, empty: true } };
   }
 
   section({ family, table, dataset }, index) {
-    const words = new Words(this.data, family), id = `${this.root.id}-shown-${index}`;
+    const words = new Words(this.data, family, dataset), id = `${this.root.id}-shown-${index}`;
     const name = make("h3", { id }, dataset ? `${family.metric}, ${dataset}` : family.metric);
     if (family.better === "lower" || family.better === "higher") {
       name.append(" ", make("span", { class: "arrow", title: `${family.better} is better` }, family.better === "lower" ? "↓" : "↑"));
@@ -552,27 +270,22 @@ class View {
       return section;
     }
     const area = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": id }, tableOf(words, table, this.state));
-    const [note] = words.notes(table, "");
-    section.append(area, make("p", { class: "conditions" }, note.split(/(?<=\.) (?=Bold)/).join(" ")));
+    const sentences = words.sentences(table).filter((sentence) => !sentence.startsWith(this.data.bold)); // it stands above
+    section.append(area, make("p", { class: "conditions" }, sentences.join(" ")));
     if (table.marks.size) {
       section.append(make("ul", { class: "notes" }, ...[...table.marks].map(([text, mark]) => make("li", {}, make("sup", {}, mark), ` ${text}`))));
     }
     return section;
   }
 
-  /** What a pasted table says of itself: which part of the whole it is, or what prints it with its id. */
-  said(family) {
-    const { only, digits, sort, rows, columns } = this.state, usual = this.empty();
-    const parts = Object.entries(only).map(([axis, text]) => `${(this.data.headings[axis] ?? axis).toLowerCase()} ${text}`);
-    if (parts.length) return `Not the whole table, only: ${parts.join("; ")}. Bold is of the whole.`;
-    if (sort || family.families) return "Arranged in the report's page.";
-    const flags = [["rows", rows.join() === usual.rows.join() ? null : rows], ["columns", columns.join() === usual.columns.join() ? null : columns],
-      ["precision", digits]].filter(([, value]) => value !== null).map(([name, value]) => ` --${name} ${value}`).join("");
-    return `Arranged in the report's page; bench table ${this.data.suite} --metric ${family.metric}${flags} prints it with its id.`;
+  /** What a pasted table says of itself that no flags of the command say. */
+  said(table) {
+    const parts = Object.entries(this.state.only).map(([axis, text]) => `${(this.data.headings[axis] ?? axis).toLowerCase()} ${text}`);
+    return table.whole ? "Arranged in the report's page." : `Not the whole table, only: ${parts.join("; ")}. Bold is of the whole.`;
   }
 
   async copy(button) {
-    const { family, table } = this.drawn[Number(button.dataset.table)];
+    const { family, table, dataset } = this.drawn[Number(button.dataset.table)];
     const kind = button.dataset.writes;
     if (kind === "bibtex") {
       const links = (family.families ?? [family]).map(({ metric }) => [...this.usual.querySelectorAll("[data-metric]")]
@@ -581,7 +294,8 @@ class View {
       const entries = texts.join("\n").trim().split(/\n\n+/);
       await write(`${[...new Map(entries.map((entry) => [entry.split("\n", 1)[0], entry])).values()].join("\n\n")}\n`);
     } else {
-      await write(WRITERS[kind](new Words(this.data, family), table, this.said(family)));
+      const words = new Words(this.data, family, dataset);
+      await write(WRITERS[kind](words, table, await stampOf(words, table, this.state, this.said(table))));
     }
     say(button, "Copied");
   }
