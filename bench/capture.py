@@ -2,122 +2,185 @@
 
 A step of a small net spends a sixth of its time on what is not arithmetic: making a graph of gradients, walking it, and
 looking at every tensor's history on the way. The operations are the same in every step, so those of forward and
-backward pass are written down once (by `torch.fx`), and from then on the list alone is run.
+backward pass are written down once (by `torch.fx`), and from then on the list alone is run; on a GPU as one CUDA graph,
+which needs no launching of its kernels one by one.
 
 It is used only where it gives the very bits of the step it was written down from, on its batch and on one in another
-order. What has no such list, such as a net whose shapes depend on values, is trained the plain way, to the same result.
+order (on GPUs, whose kernels need not repeat their own bits, the same but for rounding). What has no such list, such as
+a net whose shapes depend on values, is trained the plain way, to the same result.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
-from .precision import autocast
-
-LONG = 400  #: steps of a training from which on capturing, 0.1 s, is worth it
-LINEAR, RELU = "mkldnn::_linear_pointwise", "aten::relu"
+LONG = 200  #: steps of a training from which on capturing, 0.1 s, is worth it
+ROUNDING = {"cpu": 0.0, "cuda": 1e-4}  #: how far a captured step may be from the plain one, of each tensor's norm
+LINEAR, RELU, RELU_BACK = "mkldnn::_linear_pointwise", "aten::relu", "aten::threshold_backward"
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
 DEPENDS = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
+
+Batch = tuple[Tensor, Tensor, Any]  #: images, labels, noise
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be captured, of a model or of a stack of them.
+
+    terms: from parameters by name and a batch to the terms of the objective, among them "loss", a scalar or one for
+        each model; a function of these and of `buffers`, which it may change.
+    """
+
+    terms: Callable[[dict[str, Tensor], Tensor, Tensor, Any], dict[str, Tensor]]
+    parameters: dict[str, Tensor]
+    buffers: list[Tensor]
 
 
 class Captured:
     """A step on batches of one shape: called as `gradients` is, it does the same."""
 
-    def __init__(self, model: Any, half: bool, x: Tensor, y: Tensor, noise: Any) -> None:
-        self.parameters = dict(model.named_parameters())
-        self.shapes = _shapes(x, y, noise)
-        self.terms: list[str] = []
+    def __init__(self, step: Step, batch: Batch) -> None:
+        self.parameters, self.shapes = step.parameters, _shapes(batch)
+        self.names: list[str] = []
 
-        def step(x: Tensor, y: Tensor, noise: Any, parameters: dict[str, Tensor]) -> list[Tensor]:
+        def both_ways(x: Tensor, y: Tensor, noise: Any, parameters: dict[str, Tensor]) -> list[Tensor | None]:
             with torch.enable_grad():
                 free = {name: p.detach().requires_grad_() for name, p in parameters.items()}
-                with autocast(x.device, half):
-                    terms = functional_call(model, free, (x, y, noise))
-                found = torch.autograd.grad(terms["loss"], list(free.values()), allow_unused=True)
-            self.terms = list(terms)
-            return [*terms.values(), *found]
+                terms = step.terms(free, x, y, noise)
+                loss = terms["loss"]
+                found = torch.autograd.grad(loss, list(free.values()), torch.ones_like(loss), allow_unused=True)
+            self.names = list(terms)
+            return [*terms.values(), *map(_laid_as, found, parameters.values())]
 
-        self.run = _straight(step, x, y, noise, self.parameters)
+        self.run = _straight(both_ways, *batch, self.parameters)
 
-    def fits(self, x: Tensor, y: Tensor, noise: Any) -> bool:
+    def fits(self, batch: Batch) -> bool:
         """Whether a batch has the shapes that the step was written down for."""
-        return _shapes(x, y, noise) == self.shapes
+        return _shapes(batch) == self.shapes
 
     @torch.inference_mode()
     def __call__(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         values = self.run(x, y, noise, self.parameters)
-        for parameter, grad in zip(self.parameters.values(), values[len(self.terms) :], strict=True):
+        for parameter, grad in zip(self.parameters.values(), values[len(self.names) :], strict=True):
             parameter.grad = grad
-        return dict(zip(self.terms, values, strict=False))
+        return dict(zip(self.names, values, strict=False))
 
 
-def gradients(model: Any, half: bool, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+class Replayed(Captured):
+    """A captured step as a CUDA graph. Gradients lie in the same place after every call; terms are copied out of it."""
+
+    @torch.inference_mode()
+    def __init__(self, captured: Captured, batch: Batch) -> None:
+        self.parameters, self.shapes, self.names = captured.parameters, captured.shapes, captured.names
+        self.inputs = [leaf.clone() for leaf in _leaves(batch)]
+        places = _like(batch, iter(self.inputs))
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):  # what libraries allocate on first use may not be part of the graph
+            for _ in range(3):
+                captured.run(*places, self.parameters)
+        torch.cuda.current_stream().wait_stream(aside)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.values = captured.run(*places, self.parameters)
+        self.run = self._replay
+
+    def _replay(self, *arguments: Any) -> list[Any]:
+        for place, leaf in zip(self.inputs, _leaves(arguments[:3]), strict=True):
+            place.copy_(leaf)
+        self.graph.replay()
+        return [v.clone() if i < len(self.names) else v for i, v in enumerate(self.values)]
+
+
+def gradients(step: Step, batch: Batch) -> dict[str, Tensor]:
     """The plain step: the terms of a batch, with the gradient of the loss left in each parameter's `grad`."""
-    with autocast(x.device, half):
-        terms = model(x, y, noise)
-    for parameter in model.parameters():
+    terms = step.terms(step.parameters, *batch)
+    for parameter in step.parameters.values():
         parameter.grad = None
-    terms["loss"].backward()
+    terms["loss"].backward(torch.ones_like(terms["loss"]))
     return {name: value.detach() for name, value in terms.items()}
 
 
-def capture(model: Any, half: bool, x: Tensor, y: Tensor, noise: Any) -> Captured | None:
-    """The step of `model` on batches like this one; None where it cannot be had, or is not the plain one to the bit.
+def capture(step: Step, batch: Batch) -> Captured | None:
+    """The step on batches like this one; None where it cannot be had, or is not the plain one.
 
-    x (B, C, H, W), y (B,), noise as the model draws it. The model, and torch's global random numbers, are left as they
-    were.
+    Parameters, buffers, and torch's global random numbers, are left as they were.
     """
-    if not all(parameter.requires_grad for parameter in model.parameters()):
+    if not all(parameter.requires_grad for parameter in step.parameters.values()):
         return None
-    other = x.flip(0), y.roll(1), noise
     try:
-        with _undone(model):
-            captured = Captured(model, half, x, y, noise)
-        equal = all(_equal(model, half, captured, batch) for batch in ((x, y, noise), other))
+        with _undone(step):
+            captured = Captured(step, batch)
+        if not _same(step, captured, batch):
+            return None
+        if batch[0].is_cuda:
+            with _undone(step):
+                captured = Replayed(captured, batch)
+        return captured if _same(step, captured, batch) else None
     except Exception:  # whatever it is that cannot be written down, it can be trained
         return None
-    return captured if equal else None
 
 
-def _equal(model: Any, half: bool, captured: Captured, batch: tuple[Tensor, Tensor, Any]) -> bool:
-    def outcome(step: Any) -> list[Tensor | None]:
-        with _undone(model):
-            terms = step(*batch)
-            return [*terms.values(), *(p.grad for p in model.parameters()), *(b.clone() for b in model.buffers())]
+def _same(step: Step, captured: Captured, batch: Batch) -> bool:
+    """Whether terms, gradients and buffers are those of the plain step, on a batch and on one in another order."""
+    x, y, noise = batch
+    axis = x.ndim - 4  # a stack's images have an axis before
+    others = batch, (x.flip(axis), y.roll(1, axis), noise)
+    return all(
+        _close(a, b)
+        for other in others
+        for a, b in zip(_outcome(step, captured, other), _outcome(step, None, other), strict=True)
+    )
 
-    found, expected = outcome(captured), outcome(lambda *batch: gradients(model, half, *batch))
-    return all(a is b or (a is not None and b is not None and torch.equal(a, b))
-               for a, b in zip(found, expected, strict=True))  # fmt: skip
+
+def _outcome(step: Step, captured: Captured | None, batch: Batch) -> list[Tensor | None]:
+    with _undone(step):
+        terms = captured(*batch) if captured else gradients(step, batch)
+        grads = [None if p.grad is None else p.grad.clone() for p in step.parameters.values()]
+        return [*terms.values(), *grads, *(b.clone() for b in step.buffers)]
+
+
+def _close(a: Tensor | None, b: Tensor | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    if laid(a) != laid(b):
+        return False
+    allowed = ROUNDING[b.device.type]
+    return torch.equal(a, b) if allowed == 0 else bool(((a - b).norm() <= allowed * b.norm()).item())
 
 
 @contextmanager
-def _undone(model: Any) -> Iterator[None]:
+def _undone(step: Step) -> Iterator[None]:
     """Buffers (running means), gradients and torch's global random numbers are afterwards as they were."""
-    before, grads = [b.clone() for b in model.buffers()], [p.grad for p in model.parameters()]
-    with torch.random.fork_rng(devices=[]):
+    before, grads = [b.clone() for b in step.buffers], [p.grad for p in step.parameters.values()]
+    with torch.random.fork_rng():
         try:
             yield
         finally:
             with torch.no_grad():
-                for buffer, value in zip(model.buffers(), before, strict=True):
+                for buffer, value in zip(step.buffers, before, strict=True):
                     buffer.copy_(value)
-            for parameter, grad in zip(model.parameters(), grads, strict=True):
+            for parameter, grad in zip(step.parameters.values(), grads, strict=True):
                 parameter.grad = grad
 
 
-def _straight(step: Any, *arguments: Any) -> Any:
+# -- the list
+
+
+def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Callable[..., list[Any]]:
     from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 
-    module = make_fx(step)(*arguments)
+    module = make_fx(function)(*arguments)
     for node in list(module.graph.nodes):
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
             _simplify(node)
     module.recompile()
-    return module.forward
+    forward: Callable[..., list[Any]] = module.forward
+    return forward
 
 
 def _simplify(node: Any) -> None:
@@ -132,6 +195,18 @@ def _simplify(node: Any) -> None:
         if source.op == "call_function" and source.target.name() == LINEAR and len(source.users) == 1:
             source.args = (*source.args[:3], "relu", [], "")
             _replace(node, source)
+    elif name == RELU_BACK:
+        _lay_alike(node)
+
+
+def _lay_alike(node: Any) -> None:
+    """Lay a gradient as the values that it belongs to: else both are read pixel by pixel, at a tenth of the speed."""
+    grad, values = node.args[0], node.args[1]
+    layout = values.meta["tensor_meta"].memory_format
+    if layout == torch.channels_last != grad.meta["tensor_meta"].memory_format:
+        with node.graph.inserting_before(node):
+            laid = node.graph.call_function(torch.ops.aten.clone.default, (grad,), {"memory_format": layout})
+        node.replace_input_with(grad, laid)
 
 
 def _replace(node: Any, by: Any) -> None:
@@ -147,13 +222,30 @@ def _takes_rows(node: Any) -> bool:
     return all(dtype in (torch.int64, torch.int32) for dtype in values)
 
 
-def _shapes(x: Tensor, y: Tensor, noise: Any) -> list[torch.Size]:
-    return [x.shape, y.shape, *(leaf.shape for leaf in _leaves(noise))]
+def _laid_as(grad: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """As `backward` leaves it: optimisers walk through both in step."""
+    if grad is None or laid(grad) == laid(parameter):
+        return grad
+    return torch.empty_strided(parameter.shape, parameter.stride(), device=grad.device).copy_(grad)
 
 
-def _leaves(noise: Any) -> Iterator[Tensor]:
-    if isinstance(noise, Tensor):
-        yield noise
+def laid(values: Tensor) -> list[int]:
+    """How a tensor lies in memory: its strides, where it has more than one element to stride over."""
+    return [stride for size, stride in zip(values.shape, values.stride(), strict=True) if size > 1]
+
+
+def _shapes(batch: Batch) -> list[torch.Size]:
+    return [leaf.shape for leaf in _leaves(batch)]
+
+
+def _leaves(nested: Any) -> Iterator[Tensor]:
+    if isinstance(nested, Tensor):
+        yield nested
     else:
-        for part in noise:
+        for part in nested:
             yield from _leaves(part)
+
+
+def _like(nested: Any, leaves: Iterator[Tensor]) -> Any:
+    """The same nesting with other leaves."""
+    return next(leaves) if isinstance(nested, Tensor) else tuple(_like(part, leaves) for part in nested)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from .capture import LONG, Captured, capture, gradients
+from .capture import LONG, Batch, Captured, Step, capture, gradients
 from .datasets import Data, Split
 from .kernels import FusedAdam, faster_layers
 from .precision import autocast, double, matmul_precision
@@ -67,7 +67,8 @@ def fit(
         `stackable`, `draw` and `forward`; its parameters are drawn under the seed's `init` streams.
     data: images on any device; they are moved to `device` once.
     group_size: how many seeds are stacked; None takes all of them on CUDA and one on other devices, where stacking was
-        measured to be slower. The result does not depend on it beyond rounding.
+        measured to be slower. The result does not depend on it beyond rounding. A group that does not fit into the
+        device's memory is trained again as two halves.
     on_epoch: called after each epoch with its number (from 1) and the last history row of each seed of the group.
     """
     device = torch.device(device)
@@ -81,11 +82,19 @@ def fit(
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
     fitted: list[Fitted] = []
     with matmul_precision(budget.precision), torch.enable_grad():
-        for start in range(0, len(seeds), size):
-            group = seeds[start : start + size]
-            models = [_built(build, s).to(device) for s in group]
-            with faster_layers(models[0], device) if len(models) == 1 else nullcontext():
-                fitted += _fit_group(models, train, test, budget, group, on_epoch)
+        while len(fitted) < len(seeds):
+            group = seeds[len(fitted) : len(fitted) + size]
+            try:
+                models = [_built(build, s).to(device) for s in group]
+                with faster_layers(models[0], device) if len(models) == 1 else nullcontext():
+                    fitted += _fit_group(models, train, test, budget, group, on_epoch)
+                continue
+            except torch.OutOfMemoryError:
+                if len(group) == 1:
+                    raise
+            size = len(group) // 2  # out here the exception, and with it what it held on the device, is gone
+            models = []
+            torch.cuda.empty_cache()
     return fitted
 
 
@@ -139,7 +148,7 @@ def _fit_group(
     half = budget.precision == "bf16"
     results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
     steps = math.ceil(len(train) / budget.batch_size)
-    stack: _Stack = _One(models[0], half, steps * budget.epochs) if len(models) == 1 else _Many(models, half)
+    stack: _Stack = _One(models[0], half) if len(models) == 1 else _Many(models, half)
     stepper = _Stepper(stack, budget, steps * budget.epochs)
     orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
     noises = [generator(s, "noise", device) for s in seeds]
@@ -260,18 +269,27 @@ class _Stepper:
         self.parameters = stack.parameters()
         self.optimizer = _optimizer(self.parameters, budget)
         self.count = 0
+        self.captured: Captured | None = None
 
     def step(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         """One update of every seed; returns the terms before it, each (S,) and without its graph."""
         if self.budget.schedule == "cosine":
             for group in self.optimizer.param_groups:
                 group["lr"] = self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps))
-        terms = self.stack.gradients(x, y, noise)
+        terms = self._gradients(self.stack.batch(x, y, noise))
         if self.budget.grad_clip is not None:
             self.stack.clip(self.budget.grad_clip)
         self.optimizer.step()
         self.count += 1
-        return terms
+        return {name: value.reshape(-1) for name, value in terms.items()}
+
+    def _gradients(self, batch: Batch) -> dict[str, Tensor]:
+        """Terms, with gradients left in each `grad`; a long training captures its first step."""
+        if self.count == 0 and self.total_steps >= LONG:
+            self.captured = capture(self.stack.step, batch)
+        if self.captured is not None and self.captured.fits(batch):
+            return self.captured(*batch)
+        return gradients(self.stack.step, batch)
 
 
 def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer | FusedAdam:
@@ -290,23 +308,24 @@ def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer
 
 
 class _Stack(Protocol):
-    """S models seen as one. Terms carry a leading axis S; `gradients` leaves those of the loss in each `grad`."""
+    """S models seen as one. `terms` carry a leading axis S; `step` and its `batch` have it only where S > 1."""
+
+    step: Step
 
     def parameters(self) -> list[Tensor]: ...
     def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
+    def batch(self, x: Tensor, y: Tensor, noise: Any) -> Batch: ...
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
-    def gradients(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
     def clip(self, norm: float) -> None: ...
     def write_back(self) -> None: ...
 
 
 class _One:
-    """A group of one: the model itself, without the cost of vmap, and in a long training captured."""
+    """A group of one: the model itself, without the cost of vmap."""
 
-    def __init__(self, model: Any, half: bool, steps: int) -> None:
+    def __init__(self, model: Any, half: bool) -> None:
         self.model, self.half = model, half
-        self.to_capture = steps >= LONG
-        self.captured: Captured | None = None
+        self.step = Step(self._terms, dict(model.named_parameters()), list(model.buffers()))
 
     def parameters(self) -> list[Tensor]:
         return list(self.model.parameters())
@@ -314,21 +333,18 @@ class _One:
     def draw(self, x: Tensor, generator: torch.Generator) -> Any:
         return self.model.draw(x, generator)
 
+    def batch(self, x: Tensor, y: Tensor, noise: Any) -> Batch:
+        return x[0], y[0], _first(noise)
+
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        with autocast(x.device, self.half):
-            terms = self.model(x[0], y[0], _first(noise))
+        terms = self._terms(self.step.parameters, *self.batch(x, y, noise))
         return {name: value.unsqueeze(0) for name, value in terms.items()}
 
-    def gradients(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        batch = x[0], y[0], _first(noise)
-        if self.to_capture and x.device.type == "cpu":
-            self.captured = capture(self.model, self.half, *batch)
-        self.to_capture = False
-        if self.captured is not None and self.captured.fits(*batch):
-            terms = self.captured(*batch)
-        else:
-            terms = gradients(self.model, self.half, *batch)
-        return {name: value.unsqueeze(0) for name, value in terms.items()}
+    def _terms(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        with autocast(x.device, self.half):
+            if parameters is self.step.parameters:
+                return self.model(x, y, noise)
+            return functional_call(self.model, parameters, (x, y, noise))
 
     @torch.inference_mode()  # as the gradients of a captured step are made
     def clip(self, norm: float) -> None:
@@ -352,6 +368,7 @@ class _Many:
             return functional_call(skeleton, (params, buffers), (x, y, noise))
 
         self.call = vmap(one)
+        self.step = Step(self._terms, self.params, list(self.buffers.values()))
 
     def parameters(self) -> list[Tensor]:
         return list(self.params.values())
@@ -359,17 +376,17 @@ class _Many:
     def draw(self, x: Tensor, generator: torch.Generator) -> Any:
         return self.models[0].draw(x, generator)
 
+    def batch(self, x: Tensor, y: Tensor, noise: Any) -> Batch:
+        return x, y, noise
+
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self._terms(self.params, x, y, noise)
+
+    def _terms(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         with autocast(x.device, self.half):
-            return self.call(self.params, self.buffers, x, y, noise)
+            return self.call(parameters, self.buffers, x, y, noise)
 
-    def gradients(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        terms = self.terms(x, y, noise)
-        for parameter in self.params.values():
-            parameter.grad = None
-        terms["loss"].backward(torch.ones_like(terms["loss"]))
-        return {name: value.detach() for name, value in terms.items()}
-
+    @torch.inference_mode()
     def clip(self, norm: float) -> None:
         grads = [p.grad for p in self.params.values() if p.grad is not None]
         total = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in grads]).sum(0).sqrt()  # (S,)

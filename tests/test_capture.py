@@ -3,15 +3,16 @@
 import pytest
 import torch
 from conftest import cut
-from test_train import CONV, MLP, TRAINED, build, parameters
+from test_train import CONV, TRAINED, build, parameters
 
 from bench import train
-from bench.capture import capture, gradients
+from bench.capture import capture, gradients, laid
 from bench.kernels import faster_layers
 from bench.suite import Train
 from bench.train import fit
 
 CPU = torch.device("cpu")
+MLP = ("mlp", {"hidden": (256,), "activation": "relu"})  # wide enough for the faster layers
 SPATIAL = ("spatial", {})
 
 
@@ -26,9 +27,12 @@ def batch(model, n=24, size=8):
     return x, y, model.draw(x, stream)
 
 
-def values(model, step, *arguments):
-    terms = step(*arguments)
-    return [*terms.values(), *(p.grad for p in model.parameters() if p.grad is not None)]
+def step_of(model, half=False):
+    return train._One(model, half).step
+
+
+def values(step, terms):
+    return [*terms.values(), *(p.grad for p in step.parameters.values() if p.grad is not None)]
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
@@ -37,16 +41,18 @@ def values(model, step, *arguments):
 def test_every_variant_has_a_captured_step_with_the_terms_and_gradients_of_the_plain_one(variant, net, half):
     size = 32 if net is SPATIAL else 8
     model = build(variant, net, (1, size, size), latent_size=16)()
+    step = step_of(model, half)
     with faster_layers(model, CPU):
-        captured = capture(model, half, *batch(model, size=size))
+        captured = capture(step, batch(model, size=size))
         assert captured is not None
         x, y, noise = batch(model, size=size)
         x, y = x.square(), y.roll(5)
-        found = values(model, captured, x, y, noise)
-        expected = values(model, lambda *b: gradients(model, half, *b), x, y, noise)
+        found = values(step, captured(x, y, noise))
+        expected = values(step, gradients(step, (x, y, noise)))
     assert len(found) == len(expected) > 3
     for a, b in zip(found, expected, strict=True):
         assert torch.equal(a, b)
+        assert laid(a) == laid(b)  # fused optimisers walk through the memory of both
 
 
 @pytest.mark.parametrize(
@@ -61,10 +67,11 @@ def test_every_variant_has_a_captured_step_with_the_terms_and_gradients_of_the_p
     ],
     ids=str,
 )
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]], ids=["alone", "stacked"])
 @pytest.mark.parametrize("variant", ["vae", "contractive_ae"])
-def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, budget, few_digits, monkeypatch):
+def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, seeds, budget, few_digits, monkeypatch):
     budget = Train(epochs=2, batch_size=64, **budget)  # 200 images: the last batch is of another size
-    [plain] = fit(build(variant), few_digits, budget, [0])
+    *_, plain = fit(build(variant, MLP, latent_size=16), few_digits, budget, seeds, group_size=len(seeds))
     used = []
 
     def watched(*arguments):
@@ -73,7 +80,7 @@ def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, bud
 
     monkeypatch.setattr(train, "LONG", 1)
     monkeypatch.setattr(train, "capture", watched)
-    [captured] = fit(build(variant), few_digits, budget, [0])
+    *_, captured = fit(build(variant, MLP, latent_size=16), few_digits, budget, seeds, group_size=len(seeds))
     assert used[0] is not None
     assert torch.equal(parameters(captured), parameters(plain))
     for a, b in zip(captured.history, plain.history, strict=True):
@@ -118,19 +125,19 @@ def by_count(count=[0.0]):  # noqa: B006  (it is to remember)
 @pytest.mark.parametrize("body", [by_mask, by_choice, by_count()], ids=["mask", "choice", "count"])
 def test_a_step_that_depends_on_values_or_on_the_past_is_not_captured(body):
     model = Net(torch.nn.Linear(64, 8), torch.nn.ReLU(), body=body)
-    assert capture(model, False, *batch(model)) is None
+    assert capture(step_of(model), batch(model)) is None
 
 
 def test_an_index_of_whole_numbers_is_captured():
     weights = torch.arange(1.0, 12.0)
     model = Net(body=lambda error, y: error * weights[y + 1])
-    assert capture(model, False, *batch(model)) is not None
+    assert capture(step_of(model), batch(model)) is not None
 
 
 def test_frozen_parameters_are_trained_the_plain_way():
     model = Net()
     model.layers[1].bias.requires_grad_(False)
-    assert capture(model, False, *batch(model)) is None
+    assert capture(step_of(model), batch(model)) is None
 
 
 def test_capturing_leaves_running_means_gradients_and_random_numbers_as_they_were():
@@ -139,7 +146,7 @@ def test_capturing_leaves_running_means_gradients_and_random_numbers_as_they_wer
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    assert capture(model, False, *batch(model)) is not None
+    assert capture(step_of(model), batch(model)) is not None
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(a, b) for a, b in zip(model.buffers(), before, strict=True))
     assert all(p.grad is None for p in model.parameters())
