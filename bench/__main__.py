@@ -102,22 +102,28 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
 @JSON
 def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
          as_json: bool) -> None:  # fmt: skip
-    """What would run, what is done, what is skipped and why."""
+    """What would run, what is done, what is skipped and why, and what it needs."""
+    from . import grouping, needs
     from . import plan as planning
     from .store import Store
     from .suite import load
 
     loaded, store = load(suite, overrides, only), Store(results)
     planned = planning.limited(planning.plan(loaded, store), limit)
-    guess = planning.estimate(planned, store)
+    records = [record for name in store.suites() for record in store.records(name)]
+    guess = planning.estimate(planned, records)
+    memory, groups = needs.memory(loaded.cells, records), grouping.told(loaded.cells)
     if as_json:
         cells = [{"id": p.cell.id, "state": p.state, "reason": p.reason, "cell": p.cell.as_record()} for p in planned]
-        click.echo(json.dumps({"cells": cells, "counts": planning.counts(planned), "estimate": guess}, indent=1))
+        told = {"counts": planning.counts(planned), "estimate": guess, "memory": memory.as_json(), "groups": groups}
+        click.echo(json.dumps({"cells": cells, **told}, indent=1))
         return
     for p in planned:
         click.echo(f"{p.state:<9} {p.cell.title}{f'  ({p.reason})' if p.reason else ''}")
     click.echo(f"{loaded.name}: {_counted(planning.counts(planned))}")
-    click.echo(_told(guess))
+    for line in (_told(guess), memory.words(), grouping.words(groups)):
+        if line:
+            click.echo(line)
 
 
 @cli.command()
@@ -331,11 +337,14 @@ def _remake(record: "Record", data: str | None) -> str:
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are over these.")
 @click.option("--against", metavar="PEER", help="Take turns with another library's trainer: pythae.")
 @click.option("--overhead", is_flag=True, help="Measure bookkeeping, plan and store as well.")
+@click.option("--evaluation", is_flag=True, help="Measure a cell's evaluation on MNIST, and the same by hand, as well.")
+@click.option("--inception-images", type=click.IntRange(min=0), default=200, show_default=True,
+              help="Of a set, for FID and KID in --evaluation; 0: without.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/speed"), show_default=True)
 @DATA
 @JSON
-def speed(overhead: bool, out: Path, data: str | None, as_json: bool, images: int | None, seconds: float | None,
-          **asked: Any) -> None:  # fmt: skip
+def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, data: str | None, as_json: bool,
+          images: int | None, seconds: float | None, **asked: Any) -> None:  # fmt: skip
     """How fast a grid trains here, as a share of what the machine could do, and against a peer."""
     if images is not None and seconds is not None:
         raise UsageError("--images and --seconds both say how long a round is; give one of them")
@@ -347,6 +356,11 @@ def speed(overhead: bool, out: Path, data: str | None, as_json: bool, images: in
     found = measure.measure(plan, lambda line: click.echo(line, err=True))
     if overhead:
         found["overhead"] = rest.measure()
+    if evaluation:
+        from .speed import evaluation as by_part
+
+        asked_for = by_part.Asked(plan.data_root, out.absolute().parent / "rulers", inception_images=inception_images)
+        found["evaluation"] = by_part.measure(asked_for, lambda line: click.echo(line, err=True))
     written = table.write(found, out)
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table.markdown(found), nl=as_json)
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

@@ -21,7 +21,7 @@ from . import registry
 from .corruptions import lost_pixels
 from .datasets import Data, Split
 from .distances import covered_by_each_other, nearest_label, need, neighbour_radii
-from .embeddings import embed, require_spread
+from .embeddings import embed, method_of, require_spread
 from .errors import NotApplicable
 from .jacobian import squared_norms
 from .likelihoods import gaussian_kl, gaussian_log_prob, reparametrise
@@ -102,6 +102,7 @@ class Artefacts:
         "test_covered": "sampler",
         "inception_samples": "sampler",
         "points": "space",
+        "map": "space",
         "corrupted_pixels": "corruption",
         "corrupted_split": "corruption",
         "corrupted_images": "corruption",
@@ -335,7 +336,7 @@ class Artefacts:
         return self.rulers.get("inception").features(self.get("samples", sampler))
 
     def _test_features(self, ruler: Ruler) -> Tensor:
-        return self.rulers.once(ruler.name, lambda: ruler.features(self.data.test.images))
+        return self.rulers.once(ruler.name, lambda: ruler.test_features(self.data.test.images))
 
     def make_samples_covered(self, sampler: str | None) -> Tensor:
         need(BALL_K + 1, self.get("classifier_test"), "test images")
@@ -372,6 +373,9 @@ class Artefacts:
         return self.get("labels")[torch.as_tensor(self.get("point_index"), device=self.device)]
 
     # -- what stands beside a value
+
+    def make_map(self, space: str | None) -> str | None:
+        return method_of(space)
 
     def make_knn_k(self) -> int:
         return self.cell.evaluate.knn_k

@@ -1,13 +1,13 @@
 """Distances between sets of points: nearest neighbours, covering balls, the Fréchet distance of Gaussians.
 
-Everything is computed in float64: the expansion ‖x‖² + ‖y‖² − 2 x·y, which turns distances into one matrix
-product, loses half of the digits, and float64 has them to lose (nor does TF32 ever apply to it). Sets are
-walked through in chunks of rows, so memory stays bounded whatever the number of points.
+Results are those of float64, mostly at the speed of float32. The expansion ‖x‖² + ‖y‖² − 2 x·y turns distances into one
+matrix product and loses digits. So a product in float32 (never TF32) only finds who can be near, and those few are
+measured again in float64 from their differences. How far float32 can be off is bounded; rows whose answer that bound
+leaves open go through a product in float64, which has the digits to lose. Sets are walked through in chunks of rows, so
+memory stays bounded whatever the number of points.
 
 Letters:  N, M points · F features (or code dimensions)
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,9 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import NotApplicable
+from .precision import matmul_precision
 
-#: elements of one chunk of the distance matrix: 32 MiB in float64
-CHUNK = 2**22
+CHUNK = 2**22  #: elements of one chunk of a matrix: 16 MiB in float32
+GROUP = 64  #: distances of which only the smallest is looked at first
+SPARE = 8  #: candidates beyond the k neighbours asked for
+UNIT = 2.0**-24  #: largest relative error of one rounding to float32
 
 
 def as_float64(x: Tensor) -> Tensor:
@@ -46,13 +49,38 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return torch.addmm(squares, x, y.T, alpha=-2).clamp_(min=0)
 
 
-def nearest(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k points nearest to each query, (N, F), (M, F) → distances, ascending, and indices, both (N, k).
+def nearest(queries: Tensor, points: Tensor, k: int, itself: bool = True) -> tuple[Tensor, Tensor]:
+    """The k points nearest to each query, (N, F), (M, F) → distances in float64, ascending, and indices, both (N, k).
 
+    itself: False where queries are the points, k < M, and none is to be its own neighbour.
     Which of several points at one distance is taken is not defined; on a CPU it is always the same.
     """
-    found = [d.topk(k, dim=1, largest=False) for d in _chunks(queries, points)]
-    return torch.cat([f.values for f in found]).sqrt(), torch.cat([f.indices for f in found])
+    x, y = _centred(queries, points)
+    own = None if itself else torch.arange(len(x), device=x.device)[:, None]
+    candidates, beyond = _candidates(x, y, k + SPARE, torch.float32)
+    squares, index = _ranked(x, y, candidates, own, k)
+    left_open = (squares[:, -1] > beyond).nonzero()[:, 0]  # a point that is no candidate may be nearer
+    if len(left_open):
+        candidates, _ = _candidates(x[left_open], y, k + SPARE, torch.float64)
+        own = own if own is None else own[left_open]
+        squares[left_open], index[left_open] = _ranked(x[left_open], y, candidates, own, k)
+    return squares.sqrt(), index
+
+
+def ranks(points: Tensor, others: Tensor) -> Tensor:
+    """The places of some points when all are ordered by their distance from another one, the nearest having 1.
+
+    points: (N, F). others: for each point, indices of those whose places are asked for, (N, k). Returns int64 (N, k);
+    of several at one distance, all have the first place.
+    """
+    x, _ = _centred(points, points)
+    right, found = _right(x, x.square().sum(1), torch.float64), []
+    rows = _rows(right.shape[1])
+    parts = zip(x.split(rows), others.split(rows), torch.arange(len(x)).split(rows), strict=True)
+    for part, asked, own in parts:
+        d = _product(part, right).scatter_(1, own[:, None].to(x.device), torch.inf)  # no point is its own neighbour
+        found.append(torch.stack([(d < d.gather(1, j[:, None])).sum(1) for j in asked.T], 1) + 1)
+    return torch.cat(found)
 
 
 def neighbour_radii(points: Tensor, k: int) -> Tensor:
@@ -71,15 +99,12 @@ def nearest_label(queries: Tensor, points: Tensor, labels: Tensor, k: int) -> Te
 
 
 def covered_by_each_other(x: Tensor, y: Tensor, radii_x: Tensor, radii_y: Tensor) -> tuple[Tensor, Tensor]:
-    """Which x lie in at least one closed ball around a y, and which y in one around an x, in a single walk.
+    """Which x lie in at least one closed ball around a y, and which y in one around an x.
 
     (N, F), (M, F), radii of the balls (N,), (M,) → bool (N,), bool (M,). A radius of NaN covers nothing.
     """
-    rows_covered, y_covered = [], torch.zeros(len(y), dtype=torch.bool, device=radii_y.device)
-    for d, radii in zip(_chunks(x, y), radii_x.split(_rows(y)), strict=True):  # d (rows, M)
-        rows_covered.append((d <= radii_y.square()).any(1))
-        y_covered |= (d <= radii.square()[:, None]).any(0)
-    return torch.cat(rows_covered), y_covered
+    x, y = _centred(x, y)
+    return _covered(x, y, as_float64(radii_y)), _covered(y, x, as_float64(radii_x))
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -106,14 +131,88 @@ def _covariance_root(x: Tensor) -> Tensor:
     return torch.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode="r").R
 
 
-def _chunks(x: Tensor, y: Tensor) -> Iterator[Tensor]:
-    """Squared distances from the rows of `x` to all of `y`, a block of rows at a time."""
+def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in float64, around the mean of `y`: distances stay as they are, the expansion cancels less."""
     x, y = as_float64(x), as_float64(y)
-    centre = y.mean(0)  # distances do not change, the cancellation in the expansion gets smaller
-    x, y = x - centre, y - centre
-    return (squared_distances(rows, y) for rows in x.split(_rows(y)))
+    centre = y.mean(0)
+    return x - centre, y - centre
 
 
-def _rows(y: Tensor) -> int:
-    """How many rows of the distances to all of `y` make a chunk."""
-    return max(1, CHUNK // len(y))
+def _ranked(x: Tensor, y: Tensor, candidates: Tensor, own: Tensor | None, k: int) -> tuple[Tensor, Tensor]:
+    """The k nearest of each row's candidates (N, m): squared distances, ascending, and indices, both (N, k)."""
+    rows = _rows(candidates.shape[1] * x.shape[1])
+    parts = zip(x.split(rows), candidates.split(rows), strict=True)
+    squares = torch.cat([(part[:, None] - y[near]).square().sum(2) for part, near in parts])
+    if own is not None:
+        squares = squares.masked_fill(candidates == own, torch.inf)
+    squares, order = squares.sort(dim=1, stable=True)
+    return squares[:, :k], candidates.gather(1, order[:, :k])
+
+
+def _candidates(x: Tensor, y: Tensor, m: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The m points nearest to each x by products in `dtype`, all where there are fewer: indices (N, m), and what no
+    other point's squared distance is below, (N,).
+
+    At distance d, where ‖y‖ <= ‖x‖ + d, a product in float32 is off by at most (F + 8) UNIT (2‖x‖ + d)².
+    """
+    if m >= len(y):
+        return torch.arange(len(y), device=x.device).expand(len(x), -1), x.new_full((len(x),), torch.inf)
+    right = _right(y, y.square().sum(1), dtype)
+    found = [_lowest(_product(rows, right), m, len(y)) for rows in x.split(_rows(right.shape[1]))]
+    last = (torch.cat([value for value, _ in found]).double() + x.square().sum(1)).clamp(min=0)
+    off = (x.shape[1] + 8) * UNIT * (2 * x.norm(dim=1) + last.sqrt()).square()
+    return torch.cat([index for _, index in found]), last - off
+
+
+def _lowest(values: Tensor, m: int, n: int) -> tuple[Tensor, Tensor]:
+    """The m lowest of each row's first n values, n or more columns, none of the others lower: the m-th (rows,), and
+    indices (rows, m).
+
+    The m lowest lie in the m groups whose lowest value is lowest, so that most of a long row is only looked at once.
+    """
+    groups = values.shape[1] // GROUP
+    if groups < 4 * m:
+        found = values[:, :n].topk(m, dim=1, largest=False)
+        return found.values[:, -1], found.indices
+    grouped = values.view(len(values), GROUP, groups)
+    chosen = grouped.amin(1).topk(m, dim=1, largest=False, sorted=False).indices  # (rows, m)
+    near = grouped.gather(2, chosen[:, None].expand(-1, GROUP, -1)).flatten(1)  # (rows, GROUP · m)
+    found = near.topk(m, dim=1, largest=False)
+    index = found.indices // m * groups + chosen.gather(1, found.indices % m)
+    return found.values[:, -1], index
+
+
+def _covered(x: Tensor, y: Tensor, radii: Tensor) -> Tensor:
+    """Which x lie in at least one ball around a y: min_j ‖x − y_j‖² − r_j² <= 0, bool (N,)."""
+    bias = (y.square().sum(1) - radii.square()).nan_to_num(nan=torch.inf)
+    largest = x.norm(dim=1) + y.norm(dim=1).max()
+    off = (x.shape[1] + 8) * UNIT * (largest.square() + radii.square().nan_to_num(nan=0).max())
+    depth = _depth(x, y, bias, torch.float32)
+    left_open = (depth.abs() <= off).nonzero()[:, 0]
+    depth[left_open] = _depth(x[left_open], y, bias, torch.float64)
+    return depth <= 0
+
+
+def _depth(x: Tensor, y: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """‖x_i‖² + min_j (bias_j − 2 x_i·y_j), with products in `dtype`: float64 (N,)."""
+    right = _right(y, bias, dtype)
+    lowest = [_product(rows, right).amin(1) for rows in x.split(_rows(right.shape[1]))]
+    return torch.cat(lowest).double() + x.square().sum(1)
+
+
+def _right(y: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """(F + 1, M or a few more): what x and a 1 are multiplied by. Columns are filled up to whole groups with inf."""
+    right = torch.cat([-2 * y, bias[:, None]], 1).to(dtype)
+    filled = F.pad(right, (0, 0, 0, -len(y) % GROUP))
+    filled[len(y) :, -1] = torch.inf
+    return filled.T.contiguous()
+
+
+def _product(x: Tensor, right: Tensor) -> Tensor:
+    with matmul_precision("fp32"):
+        return F.pad(x, (0, 1), value=1.0).to(right.dtype) @ right
+
+
+def _rows(columns: int) -> int:
+    """How many rows of so many columns make a chunk."""
+    return max(1, CHUNK // columns)

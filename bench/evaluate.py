@@ -98,7 +98,8 @@ def _entry(declared: Any, artefacts: Artefacts, member: str | None) -> dict[str,
         arguments = {name: artefacts.get(name, member) for name in declared.needs}
         start = time.perf_counter()
         value = float(declared(**arguments))
-        entry |= {"n": len(arguments[declared.counts]), "key": {k: artefacts.get(k) for k in declared.key}}
+        key = {name: artefacts.get(name, member) for name in declared.key}
+        entry |= {"n": len(arguments[declared.counts]), "key": {k: v for k, v in key.items() if v is not None}}
         entry["seconds"] = round(time.perf_counter() - start, 4)
     except NotApplicable as reason:
         return entry | {"reason": str(reason)}
@@ -150,7 +151,7 @@ def _pictures(artefacts: Artefacts, metrics: Collection[str], present: Collectio
 def write(evaluation: Evaluation, folder: Path) -> None:
     """Put arrays and pictures beside the record (which is written after them)."""
     if evaluation.codes is not None:
-        write_arrays(folder / "codes.npz", {"codes": evaluation.codes})
+        write_arrays(folder / "codes.npz", {"codes": evaluation.codes}, compress=False)
     if evaluation.embeddings is not None:
         write_arrays(folder / "embeddings.npz", evaluation.embeddings)
     for name, picture in evaluation.pictures.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from . import needs
 from .errors import UsageError
 from .store import Store
 from .task import Outcome, Settings, Task, record_failure, run_task
@@ -42,14 +43,18 @@ def execute(
             yield from _on_cluster(client, tasks, settings)
 
 
-def default_workers(settings: Settings) -> int:
-    """One per visible GPU when they are used, else one per CPU core this process may use."""
+def default_workers(settings: Settings, need: int | None = None) -> int:
+    """One per visible GPU when they are used, else one per CPU core this process may use.
+
+    need: bytes of memory that a worker is expected to take; on CPUs there are then no more than fit, but one at least.
+    """
     if settings.device in ("auto", "cuda") and torch.cuda.is_available():
         return torch.cuda.device_count()
     if settings.device not in ("auto", "cpu"):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // settings.threads)
+    count, room = max(1, cores // settings.threads), needs.available()
+    return min(count, max(1, room // need)) if need and room else count
 
 
 @contextmanager

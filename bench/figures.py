@@ -16,7 +16,9 @@ Arrays are uint8 (H, W, C), frames (T, H, W, C). One that does not exist for a m
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -120,7 +122,18 @@ def _test_images(made: Artefacts, n: int | None) -> tuple[Tensor, Tensor | None]
 
 def _through(made: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
     pairs = zip(x.split(BATCH), [None] * len(x) if y is None else y.split(BATCH), strict=False)
-    return torch.cat([made.model.generate(made.model.encode(part, label), label) for part, label in pairs])
+    with _computing(made):
+        return torch.cat([made.model.generate(made.model.encode(part, label), label) for part, label in pairs])
+
+
+@contextmanager
+def _computing(made: Artefacts) -> Iterator[None]:
+    """What a model computes for its figures is told apart from drawing them: `figures` of the record's seconds."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        made.seconds["figures"] = made.seconds.get("figures", 0.0) + time.perf_counter() - start
 
 
 def _seen_in_training(made: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
@@ -137,7 +150,8 @@ def _seen_in_training(made: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
     try:
         labels = torch.full((len(x),), -1, device=x.device) if y is None else y
         if not model.closed_form:
-            model(x, labels, model.draw(x, generator(0, "restored", made.device)))
+            with _computing(made):
+                model(x, labels, model.draw(x, generator(0, "restored", made.device)))
     finally:
         del model.net.encode
     if not seen:
@@ -183,7 +197,8 @@ def decoded(made: Artefacts, codes: Tensor, labels: Tensor | None) -> Tensor:
         return torch.zeros((0, *made.model.net.size.shape), dtype=torch.uint8)
     given = [None] * len(codes) if labels is None else labels.to(codes.device).split(BATCH)
     pairs = zip(codes.split(BATCH), given, strict=False)
-    return torch.cat([quantise(made.model.generate(z, y)).cpu() for z, y in pairs])
+    with _computing(made):
+        return torch.cat([quantise(made.model.generate(z, y)).cpu() for z, y in pairs])
 
 
 def _filled(images: Tensor, n: int) -> Tensor:
@@ -302,7 +317,8 @@ def _ways(made: Artefacts, first: np.ndarray, second: np.ndarray) -> Tensor:
     ends = []
     for index in (first, second):
         y = None if test.labels is None else test.labels[index]
-        ends.append(model.encode(to_float(test.images[index]), y))
+        with _computing(made):
+            ends.append(model.encode(to_float(test.images[index]), y))
     t = torch.linspace(0, 1, STEPS, device=made.device).view(1, -1, 1)
     codes = (1 - t) * ends[0].unsqueeze(1) + t * ends[1].unsqueeze(1)  # (n, STEPS, D)
     labels = None if test.labels is None else test.labels[first].repeat_interleave(STEPS)

@@ -2,7 +2,9 @@
 
 The net is torch-fidelity's: the TensorFlow graph of 2015-12-05, its resize included, so the numbers are those
 of the original FID code up to rounding (https://github.com/toshas/torch-fidelity/blob/master/doc/precision.md).
-Images are uint8 from end to end: what the net sees is what a saved file would hold.
+Images are uint8 from end to end: what the net sees is what a saved file would hold. Its batch
+normalisations are multiplied into the convolutions before them, and on CPUs its convolutions run on channels-last
+tensors: the same sums in another order (features agree to about 1e-6), two thirds of the time and less.
 
 Weights are looked for, in this order, in
     the file (or the folder) that the environment variable BENCH_INCEPTION names,
@@ -20,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .errors import DataError, NotApplicable
 
@@ -94,14 +97,17 @@ class Inception:
             net = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=copy)
         except RuntimeError as error:
             raise DataError(f"{weights} does not fit Inception-v3; expected {URL}") from error
-        self.net = net.to(self.device)
+        _fold(net)
+        layout = torch.channels_last if self.device.type == "cpu" else torch.preserve_format
+        self.net = net.to(self.device, memory_format=layout)
 
     @torch.no_grad()
-    def features(self, images_uint8: Tensor, batch_size: int = 64) -> Tensor:
+    def features(self, images_uint8: Tensor, batch_size: int | None = None) -> Tensor:
         """Pool features, uint8 (N, C, H, W) → float64 (N, 2048) on the host; C is 1 (repeated) or 3.
 
-        `batch_size` bounds memory and changes nothing but the last float32 digits.
+        `batch_size` bounds memory and changes nothing but the last float32 digits; 16 on CPUs, else 64.
         """
+        batch_size = batch_size or (16 if self.device.type == "cpu" else 64)
         assert images_uint8.dtype == torch.uint8, images_uint8.dtype
         if images_uint8.shape[1] not in (1, 3):
             raise NotApplicable(f"Inception takes 1 or 3 channels, these images have {images_uint8.shape[1]}")
@@ -113,6 +119,14 @@ class Inception:
         rgb = images.to(self.device).expand(-1, 3, -1, -1)
         (pooled,) = self.net(rgb)
         return pooled.cpu().double()
+
+
+def _fold(net: nn.Module) -> None:
+    """Multiply each batch normalisation into the convolution before it; in evaluation mode both are linear."""
+    for block in net.modules():
+        conv, norm = getattr(block, "conv", None), getattr(block, "bn", None)
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            block.conv, block.bn = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
 @contextmanager

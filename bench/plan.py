@@ -9,6 +9,7 @@
     skipped   makes no sense, for the reason given
 """
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,10 +82,10 @@ def limited(planned: list[Planned], limit: int | None) -> list[Planned]:
     return [p for p in planned if p.cell.id not in surplus]
 
 
-def estimate(planned: list[Planned], store: Store) -> dict[str, Any]:
-    """Seconds and bytes of the open cells, from what like cells took before; None where nothing like them has run."""
-    measured = [r for name in store.suites() for r in store.records(name) if r.status == "done"]
-    costs = [_cost(p.cell, measured) for p in planned if p.state in OPEN]
+def estimate(planned: list[Planned], records: list[Record]) -> dict[str, Any]:
+    """Seconds and bytes of the open cells, from what like `records` of any suite took; None where there are none."""
+    like = _by_kind(records)
+    costs = [_cost(p.cell, like) for p in planned if p.state in OPEN]
     known = [c for c in costs if c is not None]
     seconds = sum(s for s, _ in known)
     return {
@@ -109,20 +110,25 @@ def _state(cell: Cell, record: Record | None, suite: Suite, store: Store) -> Pla
     return Planned(cell, "missing")
 
 
-def _cost(cell: Cell, measured: list[Record]) -> tuple[float, int] | None:
+def _by_kind(records: list[Record]) -> dict[tuple[Any, ...], list[tuple[Record, int]]]:
+    """Dataset, variant and net → the finished records that share them, each with the bytes of its folder."""
+    found: dict[tuple[Any, ...], list[tuple[Record, int]]] = {}
+    for record in records:
+        if record.status == "done":
+            with os.scandir(record.folder) as files:
+                size = sum(file.stat().st_size for file in files)
+            kind = tuple(record.cell.get(part) for part in ("dataset", "variant", "net"))
+            found.setdefault(kind, []).append((record, size))
+    return found
+
+
+def _cost(cell: Cell, like: dict[tuple[Any, ...], list[tuple[Record, int]]]) -> tuple[float, int] | None:
     """Mean seconds and bytes of the recorded cells that share dataset, variant and net; epochs scale the training."""
-    net = cell.net.name if cell.net else None
-    like = [
-        r
-        for r in measured
-        if (r.cell.get("dataset"), r.cell.get("variant"), r.cell.get("net"))
-        == (cell.dataset.name, cell.variant.name, net)
-    ]
-    if not like:
+    found = like.get((cell.dataset.name, cell.variant.name, cell.net.name if cell.net else None))
+    if not found:
         return None
-    seconds = [_scaled(r, cell.train.epochs) + float(r.timings.get("evaluate", 0)) for r in like]
-    sizes = [sum(f.stat().st_size for f in r.folder.iterdir()) for r in like]
-    return sum(seconds) / len(seconds), sum(sizes) // len(sizes)
+    seconds = [_scaled(r, cell.train.epochs) + float(r.timings.get("evaluate", 0)) for r, _ in found]
+    return sum(seconds) / len(seconds), sum(size for _, size in found) // len(found)
 
 
 def _scaled(record: Record, epochs: int) -> float:

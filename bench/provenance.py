@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,7 +29,7 @@ def provenance(device: torch.device, threads: int, precision: str, fingerprint: 
         "precision": precision,
         "kernels": dict(chosen()) if device.type == "cpu" else {},
         "fingerprint": fingerprint,
-        "peak_memory_mb": _peak_memory_mb(device),
+        "peak_memory_mb": peak_memory_mb(device),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -74,7 +75,16 @@ def _device_name(device: torch.device) -> str:
     return f"{device.type}: {processor()}, {os.cpu_count()} cores"
 
 
-def _peak_memory_mb(device: torch.device) -> float:
+def forget_peak_memory(device: torch.device) -> None:
+    """Let the peak begin anew, so that it is of the cells that follow; where the system cannot, it stays the process's."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory this process has had since `forget_peak_memory`, host and GPU, in 10⁶ bytes."""
     unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else 0.0

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -67,15 +67,33 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Ruler:
-    """A feature net ready to measure. `name` goes into the key of every value measured with it."""
+    """A feature net ready to measure. `name` goes into the key of every value measured with it.
+
+    kept: a folder where features of whole test sets stay, for nets that are slow.
+    """
 
     name: str
     net: Any
     accuracy: float | None = None
+    kept: Path | None = None
 
     def features(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) → float64 (N, F)."""
         return self.net.features(images)
+
+    def test_features(self, images: Tensor) -> Tensor:
+        """`features` of a test set: what an earlier process made of the same images is read, float64 to float32's
+        digits, which is all that a net computes with."""
+        if self.kept is None:
+            return self.features(images)
+        path = self.kept / f"{self.name}-{self.net.device.type}-{_images_digest(images)}.safetensors"
+        try:
+            with _alone(path):
+                if not path.exists():
+                    _save({"features": self.features(images).float()}, path)
+                return load_file(path)["features"].double()
+        except (OSError, SafetensorError):  # a data root that cannot be written to, or is full; a damaged file
+            return self.features(images)
 
     def logits(self, features: Tensor) -> Tensor:
         """What a classifier makes of its own features: float64 (N, F) → (N, K); its softmax is p(class|image)."""
@@ -124,7 +142,8 @@ def inception_ruler(data_root: Path, device: torch.device) -> Ruler:
     weights = inception.locate_weights(data_root)
     if weights is None:
         raise NotApplicable(inception.MISSING)
-    return Ruler(f"inception-v3-tf2015-{inception.weights_digest(weights)}", inception.Inception(weights, device))
+    net = inception.Inception(weights, device)
+    return Ruler(f"inception-v3-tf2015-{net.digest}", net, kept=data_root / "inception" / "features")
 
 
 def _train_classifier(data: Data, path: Path, device: torch.device) -> None:
@@ -133,11 +152,20 @@ def _train_classifier(data: Data, path: Path, device: torch.device) -> None:
     [fitted] = fit(lambda: Classifier(data.shape, len(data.classes)), data, budget, [0], device=device)
     accuracy = fitted.history[-1]["test_accuracy"]
     about = {"dataset": data.name, "accuracy": round(accuracy, 4), "epochs": epochs, "version": CLASSIFIER_VERSION}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     weights = {name: value.detach().cpu().contiguous() for name, value in fitted.model.state_dict().items()}
-    save_file(weights, temporary, metadata={"bench": json.dumps(about)})
+    _save(weights, path, {"bench": json.dumps(about)})
+
+
+def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None = None) -> None:
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata=about)
     temporary.replace(path)
+
+
+def _images_digest(images: Tensor) -> str:
+    digest = hashlib.sha256(str(tuple(images.shape)).encode())
+    digest.update(images.cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 @contextmanager

@@ -7,17 +7,16 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
-from . import checkpoint, data, inception, registry
+from . import checkpoint, data, inception, needs, registry
 from .errors import BenchError, DataError, UsageError
-from .executor import execute
+from .executor import default_workers, execute
+from .grouping import SIZES
 from .kernels import chosen
 from .plan import Planned, counts, plan
 from .store import Record, Store
 from .suite import Cell, Choice, Suite
 from .suite_grid import extent
 from .task import Settings, Task, components, pick_device, waits_for_weights
-
-MOST_STACKED = 16  #: seeds of one group on a GPU
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,8 @@ def run(
     _record_skips(suite, store)
     tasks = _tasks(todo, suite, store, settings, force, retry_failed, train, redraw)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
+    if workers is None and scheduler is None and len(tasks) > 1:
+        workers = _workers([p.cell for p in todo], len(tasks), store, settings, on_event)
     summary, done = Summary(), 0
     try:
         for outcomes in execute(tasks, settings, workers, scheduler):
@@ -85,6 +86,18 @@ def run(
     ids = {p.cell.id for p in asked} - left
     summary.states = counts([p for p in plan(suite, store) if p.cell.id in ids])
     return summary
+
+
+def _workers(
+    cells: list[Cell], tasks: int, store: Store, settings: Settings, on_event: Callable[[Event], None]
+) -> int:
+    """As many as the machine has cores or GPUs for, or fewer where so many would not fit into its memory."""
+    need = needs.memory(cells, [record for name in store.suites() for record in store.records(name)]).worker
+    most, fit = (min(tasks, default_workers(settings, limit)) for limit in (None, need))
+    if need is not None and fit < most:
+        each = f"one is expected to take {needs.size_words(need)} of memory"
+        on_event(Event("note", f"workers: {fit} of {most}, since {each}; --workers {most} starts them all the same"))
+    return fit
 
 
 def _write_suite(suite: Suite, store: Store, on_event: Callable[[Event], None]) -> None:
@@ -141,12 +154,15 @@ def _todo(
     wanted |= {"done", "failed", "diverged"} if force else set()
     weights = inception.locate_weights(settings.data_root) is not None
     found = [p for p in asked if p.state in wanted or (weights and p.record and waits_for_weights(p.record))]
-    return found if train else [p for p in found if _has_checkpoint(p.cell, suite, store)]
+    if train:
+        return found
+    trained = _trained(suite, store)
+    return [p for p in found if _has_checkpoint(p.cell, trained, suite, store)]
 
 
-def _has_checkpoint(cell: Cell, suite: Suite, store: Store) -> bool:
+def _has_checkpoint(cell: Cell, trained: dict[str, str], suite: Suite, store: Store) -> bool:
     """The cell's own, or that of a cell that was trained alike."""
-    return store.has_checkpoint(suite.name, cell.id) or _donor(cell, _trained(suite, store), suite, store) is not None
+    return store.has_checkpoint(suite.name, cell.id) or _donor(cell, trained, suite, store) is not None
 
 
 def _trained(suite: Suite, store: Store) -> dict[str, str]:
@@ -212,13 +228,13 @@ def _tasks(
     train: bool,
     redraw: bool,
 ) -> list[Task]:
-    """Groups of cells that differ only by seed, in the suite's order, at most as large as the device stacks."""
+    """Groups of cells that differ only by seed, in the suite's order, at most as large as the device may stack."""
     groups: dict[str, list[Planned]] = {}
     for item in todo:
         groups.setdefault(item.cell.group_key, []).append(item)
     trained = _trained(suite, store)
     fingerprints = {} if force else _fingerprints(suite, store)
-    size = MOST_STACKED if pick_device(settings.device).type == "cuda" else 1
+    size = max(SIZES) if pick_device(settings.device).type == "cuda" else 1
     return [
         Task(
             suite.name,

@@ -42,7 +42,7 @@ def initialising(seed: int) -> Iterator[None]:
     token = _initialising.set(seed)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(seed, "init"))
+            _seed(derive(seed, "init"))
             yield
     finally:
         _initialising.reset(token)
@@ -57,8 +57,13 @@ def part(name: str) -> Iterator[None]:
     """
     seed = _initialising.get()
     if seed is not None:
-        torch.manual_seed(derive(seed, f"init:{name}"))
+        _seed(derive(seed, f"init:{name}"))
     yield
+
+
+def _seed(seed: int) -> None:
+    """The CPU's global generator alone: `torch.manual_seed` also formats a stack trace for a CUDA not yet in use."""
+    torch.default_generator.manual_seed(seed)
 
 
 _initialising: ContextVar[int | None] = ContextVar("initialising", default=None)

@@ -7,27 +7,30 @@ trained but not recorded is evaluated from its checkpoint the next time.
 import os
 import re
 import shutil
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from . import checkpoint, evaluate, inception, rulers
 from . import data as data_room
 from .artefacts import Rulers
 from .datasets import Data
 from .errors import BenchError, DataError, ResultError, UsageError
+from .grouping import group_size
 from .memory import keep_freed_memory
 from .plan import expected_metrics, lacking
-from .provenance import provenance
+from .provenance import forget_peak_memory, peak_memory_mb, provenance
 from .registry import describe
 from .store import Record, Store, write_bytes, write_history
 from .suite import Cell, Choice
@@ -109,8 +112,7 @@ def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
         if not cells:
             return []
         job = _Job(task, settings, store, device, _load(cells[0], settings, task.fingerprint))
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        forget_peak_memory(device)
         try:
             trained = _train(cells, job)
         except Exception as error:  # whatever breaks a cell is recorded as its result
@@ -182,7 +184,12 @@ def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
     fresh = [c for c in cells if c.id not in ready]
     if fresh and job.task.train:
         first, seeds = fresh[0], [c.seed for c in fresh]
-        results = fit(lambda: _build(first, job.data), job.data, first.train, seeds, device=job.device)
+
+        def build() -> Any:
+            return _build(first, job.data)
+
+        size = group_size(first, build, job.data, job.device, len(seeds))
+        results = fit(build, job.data, first.train, seeds, device=job.device, group_size=size)
         for cell, fitted in zip(fresh, results, strict=True):
             ready[cell.id] = _keep(cell, fitted, job)
     return ready
@@ -279,7 +286,7 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
     if before is not None and not metrics:  # the numbers, and where they come from, stay as they are
         return Outcome(cell, "done", f"figures {seconds:.1f} s")
     timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": parts}
-    common["provenance"]["rulers"] = feature_nets.describe()
+    common["provenance"] |= {"rulers": feature_nets.describe(), "peak_memory_mb": peak_memory_mb(job.device)}
     if before is not None:  # what the suite no longer asks for is still a result
         result.metrics = {**before.metrics, **result.metrics}
         timings["evaluate"] = round(before.timings.get("evaluate", 0.0) + seconds, 4)
@@ -389,7 +396,13 @@ def _threads(n: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
-        with threadpool_limits(n):
+        with _libraries(len(sys.modules)).limit(limits=n):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The thread pools that are loaded. They are looked for again after an import, which alone can load another."""
+    return ThreadpoolController()

@@ -302,10 +302,15 @@ def test_plan_says_what_would_run_without_running_or_importing_torch(bench, suit
     plan = json.loads(bench("plan", suite, "--json").stdout)
     assert plan["counts"] == {"missing": 6}
     assert plan["estimate"]["cell_seconds"] is None
+    assert plan["memory"] | {"images_bytes": 0} == {
+        "images_bytes": 0, "model_bytes": None, "unknown_models": 2, "peak_bytes": None, "worker_bytes": 1797 * 72
+    }  # fmt: skip
+    assert [group["size"] for group in plan["groups"]] == [None]
     assert not (tmp_path / "results").exists()
     bench("run", suite, "--workers", 1, "--limit", 2)
     plan = json.loads(bench("plan", suite, "--json").stdout)
     assert plan["counts"] == {"done": 2, "missing": 4}
+    assert plan["memory"]["worker_bytes"] == plan["memory"]["peak_bytes"] > 10**7
     assert {"id", "state", "reason"} <= set(plan["cells"][0])
     code = (
         "import sys; sys.argv = ['bench', 'plan', sys.argv[1]]\n"

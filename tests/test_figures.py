@@ -344,15 +344,48 @@ def test_without_a_budget_a_picture_is_exact(channels):
     assert (opened(content) == few).all()
 
 
+def test_a_few_greys_stay_what_they_are_also_under_a_budget():
+    few = noise(60, 60, 1) // 86 * 100  # 0, 100 and 200 are not among the sixteen greys
+    suffix, content = pictures.encode(few, 1_200)
+    assert (suffix, len(content) <= 1_200) == (".png", True)
+    assert (opened(content) == few).all()
+
+
 def test_greys_that_take_too_much_are_rounded_to_sixteen():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))[..., None]
     ramp = np.roll(ramp, np.random.default_rng(0).integers(0, 256), 1) ^ (noise(64, 256, 1) & 3)
     exact = len(pictures.encode(ramp)[1])
-    suffix, content = pictures.encode(ramp, exact - 1)
+    suffix, content = pictures.encode(ramp, exact * 9 // 10)
     assert suffix == ".png"
     assert len(content) < exact
     assert np.abs(opened(content).astype(int) - ramp).max() <= 8
     assert len(np.unique(opened(content))) <= 16
+
+
+def smooth(height, width, channels, rough):
+    """Waves with some noise: harder to compress, the rougher."""
+    y, x = (axis[..., None] / 9 for axis in np.mgrid[:height, :width])
+    waves = 128 + 60 * np.sin(x + np.arange(channels)) + 60 * np.cos(y)
+    return (waves + rough * np.random.default_rng(0).normal(size=waves.shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("budget", [2_000, 6_000, 20_000])
+@pytest.mark.parametrize("rough", [0, 5, 40])
+def test_the_form_that_is_taken_is_the_best_of_those_that_fit(channels, budget, rough):
+    """Forms that are left out since they cannot fit would not have fitted."""
+    image = pictures._image(smooth(150, 200, channels, rough))
+    lossless = [pictures._written(image, "PNG", optimize=True)]
+    if channels == 1:
+        lossless.append(pictures._written(pictures._fewer_greys(image), "PNG", optimize=True, bits=4))
+    reduced = [image.convert("RGB").reduce(shrink) for shrink in pictures.SHRINKS]
+    webps = [pictures._written(r, "WEBP", quality=q, method=4) for r in reduced for q in pictures.QUALITIES]
+    hopeful = image.width * image.height * channels <= pictures.HOPELESS * budget
+    expected = next(form for form in [*(lossless if hopeful else []), *webps] if len(form) <= budget)
+    suffix, content = pictures.encode(smooth(150, 200, channels, rough), budget)
+    assert len(content) <= budget
+    assert (opened(content) == opened(expected)).all()
+    assert suffix == (".webp" if expected in webps else ".png")
 
 
 @pytest.mark.parametrize("shape", [(388, 388, 3), (388, 388, 1), (970, 388, 3), (16, 33, 99, 3), (16, 29, 145, 1)])

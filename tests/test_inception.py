@@ -19,6 +19,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Featu
 from bench import inception, registry
 from bench.errors import DataError, NotApplicable
 from bench.inception import FILE, URL, Inception, fetch_weights, locate_weights, weights_digest
+from bench.rulers import Ruler
 
 
 class Unloaded(FeatureExtractorInceptionV3):
@@ -246,3 +247,49 @@ def test_kid_from_images_to_value_equals_torch_fidelitys(weights, images, featur
     )  # fmt: skip
     value = registry.load("metrics", "kid")(features[:3], net.features(other))
     assert value == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-4)
+
+
+def test_the_net_is_folded_and_gives_torch_fidelitys_fid(weights, images, net):
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.net.modules())
+    reference = FeatureExtractorInceptionV3("theirs", ["2048"], feature_extractor_weights_path=str(weights))
+    fid = registry.load("metrics", "fid")
+    other = images.flip(3) // 2
+    theirs = fid(*(reference(x)[0].double() for x in (images, other)))
+    assert fid(net.features(images), net.features(other)) == pytest.approx(theirs, rel=1e-4)
+
+
+# -- kept features
+
+
+class Counting:
+    """A net whose features are told apart by how often it was asked."""
+
+    def __init__(self) -> None:
+        self.device, self.calls = torch.device("cpu"), 0
+
+    def features(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        return torch.full((len(images), 2), 0.5 + self.calls, dtype=torch.float64)
+
+
+def test_features_of_a_test_set_are_made_once_and_read_by_the_next_process(tmp_path, images):
+    first, second = Counting(), Counting()
+    made = Ruler("net-1", first, kept=tmp_path / "features").test_features(images)
+    read = Ruler("net-1", second, kept=tmp_path / "features").test_features(images)
+    assert (first.calls, second.calls) == (1, 0)
+    assert torch.equal(made, read)
+    assert read.dtype == torch.float64
+
+
+def test_features_of_other_images_or_another_net_are_not_mistaken_for_them(tmp_path, images):
+    net = Counting()
+    for ruler, x in (("a", images), ("a", images[:2]), ("a", images.flip(0)), ("b", images)):
+        Ruler(ruler, net, kept=tmp_path).test_features(x)
+    assert net.calls == 4
+
+
+def test_where_nothing_can_be_kept_features_are_made_all_the_same(tmp_path, images):
+    blocked = put(tmp_path / "file")
+    net = Counting()
+    assert len(Ruler("a", net, kept=blocked / "features").test_features(images)) == 4
+    assert net.calls == 1

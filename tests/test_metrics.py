@@ -670,6 +670,65 @@ def test_chunks_do_not_change_distances(monkeypatch):
     assert torch.allclose(again, near, rtol=1e-12)
 
 
+@pytest.mark.parametrize("itself", [True, False])
+@pytest.mark.parametrize("far", [0.0, 1e4])
+def test_neighbours_are_those_of_float64_also_where_float32_cannot_tell(far, itself):
+    """Many groups of points; with one far away, the others are nearer than float32 products can say."""
+    x = randn(6000, 3)
+    x[5999] += far
+    x[:1000] *= 1e-4
+    points, queries = (x, x) if not itself else (x, x[:300] + 1e-5)
+    near, index = distances.nearest(queries, points, 5, itself)
+    dense = cdist(queries.numpy(), x.numpy())
+    if not itself:
+        np.fill_diagonal(dense, np.inf)
+    assert np.array_equal(index.numpy(), np.argsort(dense, axis=1)[:, :5])
+    assert np.allclose(near.numpy(), np.sort(dense, axis=1)[:, :5], rtol=1e-9)
+
+
+def test_what_float32_leaves_open_is_looked_at_again(monkeypatch):
+    asked = []
+    original = distances._candidates
+
+    def counting(x, y, m, dtype):
+        asked.append((dtype, len(x)))
+        return original(x, y, m, dtype)
+
+    monkeypatch.setattr(distances, "_candidates", counting)
+    x = randn(3000, 3)
+    distances.nearest(x, x, 5)
+    assert asked == [(torch.float32, 3000)]
+    asked.clear()
+    x[:200] = 50 + 1e-5 * x[:200]  # a knot: closer together than float32 resolves at this distance
+    distances.nearest(x, x, 5)
+    assert asked == [(torch.float32, 3000), (torch.float64, 200)]
+
+
+def test_a_ball_that_just_reaches_covers_and_one_that_just_does_not_does_not():
+    """Differences of 1e-9 of the distance, which float32 does not see."""
+    x, y = randn(400, 16), randn(300, 16, seed=1)
+    dense = torch.from_numpy(cdist(x.numpy(), y.numpy()))
+    nearest_x = dense.argmin(1)
+    for factor, reached in ((1 + 1e-9, True), (1 - 1e-9, False)):
+        radii = torch.full((300,), float("nan"), dtype=torch.float64)
+        radii[nearest_x[0]] = dense[0].min() * factor
+        found, _ = distances.covered_by_each_other(x, y, torch.full((400,), float("nan"), dtype=torch.float64), radii)
+        assert bool(found[0]) == reached
+        assert torch.equal(found, (dense <= radii).any(1))
+
+
+def test_ranks_are_places_in_the_order_of_distance(monkeypatch):
+    x = randn(150, 4) + 20
+    others = torch.randint(1, 150, (150, 3), generator=rng()).add(torch.arange(150)[:, None]) % 150
+    dense = cdist(x.numpy(), x.numpy())
+    np.fill_diagonal(dense, np.inf)
+    places = np.argsort(np.argsort(dense, axis=1), axis=1) + 1
+    expected = np.take_along_axis(places, others.numpy(), 1)
+    assert np.array_equal(distances.ranks(x, others).numpy(), expected)
+    monkeypatch.setattr(distances, "CHUNK", 1000)
+    assert np.array_equal(distances.ranks(x, others).numpy(), expected)
+
+
 # -- what the codes know of the classes
 
 

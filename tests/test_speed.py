@@ -10,8 +10,8 @@ import torch
 from conftest import run_bench
 
 from bench import peers
-from bench.errors import RunFailed, UsageError
-from bench.speed import flops, grid, limits, measure, overhead, table, workers
+from bench.errors import DataError, RunFailed, UsageError
+from bench.speed import evaluation, flops, grid, limits, measure, overhead, table, workers
 
 NOWHERE = Path("/nowhere")
 
@@ -125,6 +125,56 @@ def test_overhead_is_what_is_left_of_a_cell_and_stands_below_the_table(measured)
     assert found["store"]["records"] == 3
     text = table.markdown(measured[0] | {"overhead": found})
     assert "a store of 3 records" in text
+    assert found["cell"]["figures"] > 0
+    assert "ms that the model computes for figures" in text
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """Both sides of an evaluation, on few digits and in this process."""
+    home = tmp_path_factory.mktemp("evaluation")
+    asked = evaluation.Asked(home, home, "digits", points=100, samples=120, iw_images=5, inception_images=0, warm=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "_apart", lambda side, job, threads: side(job))
+        return evaluation.measure(asked)
+
+
+def test_an_evaluation_is_told_by_part_and_the_parts_are_all_of_it(evaluated):
+    for name in ("cold", "warm", "warm_all_points"):
+        side = evaluated["ours"][name]
+        assert sum(side["parts"].values()) == pytest.approx(side["wall"], abs=0.02)
+        assert {"tsne", "umap", "knn", "bounds", "classifier", "samples"} <= side["parts"].keys()
+    by_hand = evaluated["naive"]["all"]
+    assert sum(by_hand["parts"].values()) == pytest.approx(by_hand["wall"], abs=0.02)
+    assert {"tsne", "umap", "knn", "bounds", "silhouettes"} <= by_hand["parts"].keys()
+
+
+def test_where_protocols_agree_so_do_the_numbers(evaluated):
+    same = {name: d for name, d in evaluated["differences"].items() if d["same_protocol"]}
+    assert {"mse", "psnr", "knn_accuracy", "kmeans_nmi", "kmeans_ari", "silhouette_latent"} == same.keys()
+    for name, pair in same.items():
+        assert pair["ours"] == pytest.approx(pair["naive"], rel=1e-5), name
+    bounds = evaluated["differences"]["elbo"]
+    assert bounds["ours"] == pytest.approx(bounds["naive"], rel=0.05)  # other noise
+
+
+def test_an_evaluation_stands_below_the_table(measured, evaluated):
+    text = table.markdown(measured[0] | {"evaluation": evaluated})
+    assert "| naive, all |" in text
+    assert "left out on both sides: FID and KID" in text
+    ratio = evaluated["ratios"]["protocol"]
+    assert f"protocol ×{ratio['wall']:.1f} ({ratio['cpu']:.1f})" in text
+
+
+def test_every_second_belongs_to_one_part():
+    maps = [("points_tsne", 1.0), ("nll", 0.25), ("iw_bound", 0.25), ("samples_gmm", 2.0), ("samples_covered_gmm", 0.5)]
+    found = evaluation.by_part([*maps, ("fid_prior", 3.0), ("ssim", 1.0)], 10.0)
+    assert found == {"tsne": 1, "bounds": 0.5, "samples": 2, "classifier": 0.5, "inception": 3, evaluation.REST: 3}
+
+
+def test_an_evaluation_without_its_dataset_says_what_is_missing():
+    with pytest.raises(DataError, match="mnist"):
+        evaluation.measure(evaluation.Asked(NOWHERE, NOWHERE))
 
 
 def test_every_job_is_taken_once(monkeypatch):

@@ -1,5 +1,6 @@
 """A record exists = the cell is settled; nothing read back is trusted."""
 
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from bench import load_results
 from bench.errors import ResultError, UsageError
 from bench.store import Record, Store, read_arrays, write_arrays, write_bytes, write_history, write_json
 
@@ -46,6 +48,33 @@ def test_a_record_comes_back_as_it_was_written(store):
 def test_columns_get_the_texts_of_their_family(store):
     store.write(record(about={"metrics": {"fcd": {"summary": "short"}}}))
     assert store.record("s", ID).about["metrics"]["fcd_prior"] == {"doc": "long text", "summary": "short"}
+
+
+def test_texts_that_a_suite_writes_anew_are_seen(store):
+    store.write(record(about={"metrics": {"fcd": {"summary": "short"}}}))
+    assert store.record("s", ID).about["metrics"]["fcd_prior"]["doc"] == "long text"
+    store.write_suite("s", {"name": "s", "about": {"metrics": {"fcd": {"doc": "another text"}}}})
+    assert store.record("s", ID).about["metrics"]["fcd_prior"]["doc"] == "another text"
+
+
+def test_records_written_meanwhile_are_read_the_next_time(store):
+    store.write(record())
+    assert [r.value("mse") for r in store.records("s")] == [0.5]
+    store.write(record(metrics={"mse": {"value": 0.25}}))
+    store.write(record("ffffffffffff"))
+    assert [r.value("mse") for r in store.records("s")] == [0.25, 0.5]
+
+
+def test_reading_leaves_the_collector_of_garbage_as_it_was(store):
+    write_bytes(store.folder("s", ID) / "record.json", b"damaged")
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            with pytest.raises(ResultError):
+                store.records("s")
+            assert gc.isenabled() == enabled
+        finally:
+            gc.enable()
 
 
 def test_a_cell_without_a_record_is_not_settled(store):
@@ -135,6 +164,8 @@ def test_pickled_arrays_are_not_read(tmp_path):
 
 def test_arrays_and_history_come_back(store):
     folder = store.folder("s", ID)
+    write_arrays(folder / "codes.npz", {"codes": np.eye(3)}, compress=False)
+    assert np.array_equal(read_arrays(folder / "codes.npz")["codes"], np.eye(3))
     write_arrays(folder / "embeddings.npz", {"latent": np.eye(2, dtype=np.float32)})
     write_history(folder, [{"epoch": 1, "train_loss": 2.5}, {"epoch": 2, "train_loss": float("nan")}])
     store.write(record())
@@ -173,6 +204,33 @@ def test_a_cell_is_found_by_the_beginning_of_its_id(store):
         store.find("ff")
     with pytest.raises(UsageError, match="not a cell id"):
         store.find("../etc")
+
+
+def test_a_cell_that_two_suites_share_is_one_row_of_all_results_and_one_of_each_suites(store, tmp_path):
+    store.write_suite("s", {"name": "s", "cells": [{"id": ID}, {"id": "ffffffffffff"}]})
+    store.write_suite("t", {"name": "t", "cells": [{"id": ID}, {"id": "eeeeeeeeeeee"}]})
+    store.write(record())
+    store.write(record("ffffffffffff"))
+    metrics = {"mse": {"value": 0.5}, "psnr": {"value": 9.0}, "fcd_prior": {"value": 3.0}}
+    store.write(record(suite="t", metrics=metrics))
+    store.write(record("eeeeeeeeeeee", suite="t"))
+    every = load_results(tmp_path).set_index("id")
+    assert every["suites"].to_dict() == {ID: "s, t", "ffffffffffff": "s", "eeeeeeeeeeee": "t"}
+    assert every["mse"].count() == 3
+    shared = every.loc[ID]
+    assert (shared["suite"], shared["psnr"], shared["fcd_prior"]) == ("s", 9.0, 3.0)
+    own = load_results(tmp_path, "t").set_index("id")
+    assert sorted(own.index) == [ID, "eeeeeeeeeeee"]
+    assert list(own["suite"]) == ["t", "t"]
+    assert "suites" not in own
+
+
+def test_of_a_shared_cell_the_suite_in_which_it_is_done_counts(store, tmp_path):
+    for name, status in (("s", "failed"), ("t", "done")):
+        store.write_suite(name, {"name": name, "cells": [{"id": ID}]})
+        store.write(record(suite=name, status=status, **({"metrics": {}} if status == "failed" else {})))
+    [row] = load_results(tmp_path).to_dict("records")
+    assert (row["suite"], row["suites"], row["status"], row["mse"]) == ("t", "s, t", "done", 0.5)
 
 
 def test_an_unknown_suite_names_the_nearest(store):

@@ -79,6 +79,7 @@ class Dataset:
     version: ClassVar[int] = 1
     channels: ClassVar[int | None] = None  #: None: an option says
     size: ClassVar[int | None] = None  #: height and width, pixels; None: an option says
+    images: ClassVar[int | None] = None  #: of both splits together; None: told only by what is read
     labelled: ClassVar[bool] = True
     embedded: ClassVar[bool] = False  #: True: comes with an installed package, needs no data root
     source: ClassVar[str] = ""  #: who made the data and where it is published

@@ -24,6 +24,7 @@ class IdxDataset(TorchvisionDataset):
 
     channels: ClassVar[int | None] = 1
     size: ClassVar[int | None] = 28
+    images: ClassVar[int | None] = 70_000
     files: ClassVar[tuple[tuple[str, ...], ...]] = (
         ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"),
         ("train-labels-idx1-ubyte", "train-labels-idx1-ubyte.gz"),

@@ -32,6 +32,7 @@ class CelebA(TorchvisionDataset):
         "Liu, Luo, Wang, Tang, Deep learning face attributes in the wild, 2015, https://arxiv.org/abs/1411.7766"
     )
     channels: ClassVar[int | None] = 3
+    images: ClassVar[int | None] = 182_732
     source: ClassVar[str] = "CelebA, http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
     folder: ClassVar[str] = "celeba"
     files: ClassVar[tuple[tuple[str, ...], ...]] = (

@@ -26,6 +26,7 @@ class CIFAR10(TorchvisionDataset):
     )
     channels: ClassVar[int | None] = 3
     size: ClassVar[int | None] = 32
+    images: ClassVar[int | None] = 60_000
     source: ClassVar[str] = "CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html"
     folder: ClassVar[str] = "cifar-10-batches-py"
     files: ClassVar[tuple[tuple[str, ...], ...]] = (

@@ -24,6 +24,7 @@ class Digits(Dataset):
     )
     channels: ClassVar[int | None] = 1
     size: ClassVar[int | None] = 8
+    images: ClassVar[int | None] = 1_797
     embedded: ClassVar[bool] = True
     source: ClassVar[str] = "scikit-learn's digits, a copy of the UCI test set"
     classes: ClassVar[tuple[str, ...]] = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")

@@ -25,6 +25,7 @@ class STL10(TorchvisionDataset):
     )
     channels: ClassVar[int | None] = 3
     size: ClassVar[int | None] = 96
+    images: ClassVar[int | None] = 13_000
     source: ClassVar[str] = "STL-10, https://cs.stanford.edu/~acoates/stl10/"
     folder: ClassVar[str] = "stl10_binary"
     files: ClassVar[tuple[tuple[str, ...], ...]] = (

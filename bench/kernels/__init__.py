@@ -11,7 +11,7 @@ own path is taken.
 """
 
 from .adam import FusedAdam
-from .choice import cache_folder, chosen, processor
+from .choice import chosen, processor
 from .layers import faster_layers
 
-__all__ = ["FusedAdam", "cache_folder", "chosen", "faster_layers", "processor"]
+__all__ = ["FusedAdam", "chosen", "faster_layers", "processor"]

@@ -1,7 +1,6 @@
 """Which kernels are the faster ones on this machine: measured once (0.5 s), kept in the user's cache folder."""
 
 import json
-import os
 import platform
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from . import convolution, linear, transposed
+from ..cache import cache_folder
 from ..store import write_bytes
 
 WORTH = 1.1  #: how many times faster a kernel must be, so that noise does not decide
@@ -41,12 +41,6 @@ def chosen() -> dict[str, str]:
             content = {"machine": _machine(), **answers, "ratios": ratios}
             write_bytes(path, json.dumps(content, indent=1, sort_keys=True).encode())
     return answers
-
-
-def cache_folder() -> Path:
-    """Where what was measured of this machine is kept: $XDG_CACHE_HOME/bench, or ~/.cache/bench."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "bench"
 
 
 def _known(path: Path) -> dict[str, Any]:

@@ -36,7 +36,8 @@ evaluation makes each such artefact once, when the first metric asks for it (see
 | `knn_k` | int, from the suite's protocol |
 
 Recorded beside a value when a metric's `key` names them, so that nothing is compared that may not be: `likelihood`,
-`binarisation`, `iw_k`, `knn_k`, `classifier` and `inception` (name and hash of the feature net).
+`binarisation`, `iw_k`, `knn_k`, `classifier` and `inception` (name and hash of the feature net), `map` (how a map is
+made, where bench has made it otherwise before).
 
 An artefact that does not exist for a model raises `NotApplicable`; its words stand in the table instead of a number.
 """

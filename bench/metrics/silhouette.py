@@ -25,6 +25,7 @@ from . import metric
     better="higher",
     counts="points",
     per="space",
+    key=("map",),
     reference="Rousseeuw, Silhouettes: a graphical aid to the interpretation and validation of cluster "
     "analysis, 1987, https://doi.org/10.1016/0377-0427(87)90125-7",
 )

@@ -37,10 +37,12 @@ def measure(cells: int = CELLS, records: int = RECORDS, starts: int = STARTS) ->
 
 
 def cell(root: Path, n: int = CELLS) -> dict[str, float]:
-    """From a cell's being ready to its being recorded, less training and metrics, median over `n` tiny cells.
+    """From a cell's being ready to its being recorded, less the work, median over `n` tiny cells.
 
-    other: building the model, test losses, writing curves, checkpoint, arrays and record; pictures: drawing and writing
-    them. The first cell of a process, which imports and loads, is not counted.
+    Work: training, metrics, and figures, which is what the model computes for them (a decoded grid, reconstructions).
+    Overhead: pictures, their assembling, encoding and writing, with the arrays; and other, which is building the model,
+    test losses, checks, curves, checkpoint and record. The first cell of a process, which imports and loads, is not
+    counted.
     """
     from .. import runner
     from ..task import Settings
@@ -57,11 +59,11 @@ def cell(root: Path, n: int = CELLS) -> dict[str, float]:
 
 def _parts(seconds: float, record: Record) -> dict[str, float]:
     timings = record.timings
-    metrics = sum(timings["parts"].values()) + sum(entry.get("seconds", 0.0) for entry in record.metrics.values())
-    arrays = timings["evaluate"] - metrics
-    rest = seconds - timings["train"] - metrics
-    parts = {"overhead": rest, "pictures": arrays, "other": rest - arrays}
-    return parts | {"training": timings["train"], "metrics": metrics}
+    made = sum(timings["parts"].values()) + sum(entry.get("seconds", 0.0) for entry in record.metrics.values())
+    figures, drawn = timings["parts"].get("figures", 0.0), timings["evaluate"] - made
+    rest = seconds - timings["train"] - made
+    parts = {"overhead": rest, "pictures": drawn, "other": rest - drawn}
+    return parts | {"training": timings["train"], "metrics": made - figures, "figures": figures}
 
 
 def plan_start(root: Path, n: int = STARTS) -> float:

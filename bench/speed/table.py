@@ -40,7 +40,7 @@ def markdown(found: dict[str, Any]) -> str:
     rows = [_shown(row) for row in found["rows"]]
     lines = [_line([heading for heading, _ in COLUMNS.values()]), _line(["---"] * len(COLUMNS))] if rows else []
     lines += [_line(row) for row in rows]
-    return "\n".join([*lines, *_overhead(found), "", *_notes(found)]) + "\n"
+    return "\n".join([*lines, *_overhead(found), *_evaluation(found), "", *_notes(found)]) + "\n"
 
 
 def as_csv(found: dict[str, Any]) -> str:
@@ -66,11 +66,44 @@ def _overhead(found: dict[str, Any]) -> list[str]:
     cell, store = found["overhead"]["cell"], found["overhead"]["store"]
     return [
         "",
-        f"- a cell, from ready to recorded, less training and metrics: {1e3 * cell['overhead']:.0f} ms "
-        f"(pictures and arrays {1e3 * cell['pictures']:.0f} ms, all else {1e3 * cell['other']:.0f} ms)",
+        f"- a cell, from ready to recorded, less its work: {1e3 * cell['overhead']:.0f} ms (encoding and writing "
+        f"pictures and arrays {1e3 * cell['pictures']:.0f} ms, all else {1e3 * cell['other']:.0f} ms); its work: "
+        f"training {1e3 * cell['training']:.0f} ms, metrics {1e3 * cell['metrics']:.0f} ms, and "
+        f"{1e3 * cell['figures']:.0f} ms that the model computes for figures",
         f"- `bench plan`, from start to end: {found['overhead']['plan_start']:.2f} s",
         f"- a store of {store['records']:,} records, opened: {store['seconds']:.2f} s",
     ]
+
+
+def _evaluation(found: dict[str, Any]) -> list[str]:
+    if "evaluation" not in found:
+        return []
+    measured = found["evaluation"]
+    sides = {f"ours, {name.replace('_', ' ')}": side for name, side in measured["ours"].items()}
+    sides |= {f"naive, {name}": side for name, side in measured["naive"].items()}
+    rows = [[name, f"{s['wall']:.1f}", f"{s['cpu']:.1f}", _longest(s["parts"])] for name, s in sides.items()]
+    ratios = (f"{name} ×{r['wall']:.1f} ({r['cpu']:.1f})" for name, r in measured["ratios"].items())
+    agreeing = {name: d for name, d in measured["differences"].items() if d["same_protocol"]}
+    apart = (f"{name} {d['ours']:.5g} and {d['naive']:.5g}" for name, d in agreeing.items())
+    asked = measured["asked"]
+    return [
+        "",
+        _line(["evaluation of a cell", "wall s", "CPU s", "of it"]),
+        _line(["---"] * 4),
+        *map(_line, rows),
+        "",
+        f"- naive over ours, wall seconds (CPU seconds): {'; '.join(ratios)}. Ours has one thread, naive "
+        f"{measured['threads']}.",
+        f"- {asked['dataset']}, {asked['samples']:,} samples a sampler; our maps of {asked['points']:,} points, the "
+        f"naive ones of all test codes; Inception: {asked['inception_images']:,} images a set, random weights.",
+        f"- ours and naive, where protocols agree: {'; '.join(apart)}.",
+        *(f"- left out on both sides: {words}" for words in measured["left_out"]),
+    ]
+
+
+def _longest(parts: dict[str, float], n: int = 6) -> str:
+    most = sorted(parts.items(), key=lambda part: -part[1])[:n]
+    return ", ".join(f"{name} {seconds:.1f}" for name, seconds in most)
 
 
 def _notes(found: dict[str, Any]) -> list[str]:

@@ -30,7 +30,7 @@ class Workers:
         for number in range(count):
             ours, theirs = CONTEXT.Pipe()
             process = CONTEXT.Process(target=_serve, args=(theirs, self.left, grid, threads, number, peer), daemon=True)
-            with _thread_variables(threads):
+            with thread_variables(threads):
                 process.start()
             theirs.close()
             self.pipes.append(ours)
@@ -92,7 +92,7 @@ def standing_ready(grid: Grid, count: int, threads: int | None, peer: str | None
 
 
 @contextmanager
-def _thread_variables(threads: int | None) -> Iterator[None]:
+def thread_variables(threads: int | None) -> Iterator[None]:
     """The environment a process is started in: some libraries read their number of threads only there."""
     before = {name: os.environ.get(name) for name in THREADS}
     if threads is not None:
@@ -153,6 +153,8 @@ def _side(grid: Grid, threads: int | None, number: int, peer: str | None) -> _Si
     from ..task import pick_device
 
     if peer is None:
+        import torch.fx.experimental.proxy_tensor  # of the capturing of steps, a second: importing is not counted
+
         keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)

@@ -1,0 +1,196 @@
+"""How many seeds are trained stacked: on a GPU measured in a second or two for each kind of model, elsewhere one.
+
+The answers are kept in `groups.json` of the cache folder, an entry for each device, version of torch and kind of model;
+what is damaged or missing there is measured again. Telling what is known imports no torch.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import registry
+from .cache import cache_folder
+from .store import write_bytes
+from .suite import Cell
+from .suite_grid import extent
+
+if TYPE_CHECKING:
+    import torch
+
+    from .datasets import Data, Split
+
+SIZES = (1, 4, 16)  #: seeds of a group that are tried
+STEPS, EPOCHS = 32, 3  #: of a measurement; its first epoch, which warms up and captures, is not counted
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an answer holds for, besides device and version: models and batches alike enough to be as fast.
+
+    images: channels × height × width. latent_size: rounded up to a power of two.
+    """
+
+    net: str
+    images: str
+    latent_size: int
+    batch_size: int
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.net} D≤{self.latent_size} on {self.images}, batch {self.batch_size}, {self.precision}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best size for a kind on a device, with seed-images/s of each that was tried."""
+
+    device: str
+    torch: str
+    kind: Kind
+    size: int
+    rates: dict[str, float]
+
+
+def kind(cell: Cell) -> Kind | None:
+    """The kind of a cell; None where seeds are not stacked: closed forms, and methods that cannot be."""
+    declared = registry.describe("variants", cell.variant.name).constants
+    if cell.net is None or declared.get("closed_form") or not declared.get("stackable", True):
+        return None
+    channels, size = (extent(cell.dataset, key) for key in ("channels", "size"))
+    bucket = 1 << (cell.latent_size - 1).bit_length()
+    shape, train = f"{channels}×{size}×{size}", cell.train
+    return Kind(cell.net_label or "", shape, bucket, train.batch_size, train.precision)
+
+
+def known() -> list[Answer]:
+    """Everything the cache says; [] where it says nothing that can be read."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        entries = json.loads(_path().read_text(encoding="utf-8"))
+        found = [Answer(**{**entry, "kind": Kind(**entry["kind"])}) for entry in entries]
+        if all(type(answer.size) is int and answer.size in SIZES for answer in found):
+            return found
+    return []
+
+
+def told(cells: Iterable[Cell]) -> list[dict[str, Any]]:
+    """For each kind among cells: what is known of it, an entry for each device, or one with `size` None."""
+    answers, entries = known(), list[dict[str, Any]]()
+    for asked in dict.fromkeys(k for k in map(kind, cells) if k is not None):
+        found = [answer for answer in answers if answer.kind == asked]
+        entries += [
+            {**asdict(asked), "size": a.size, "device": a.device, "torch": a.torch, "rates": a.rates} for a in found
+        ] or [{**asdict(asked), "size": None}]
+    return entries
+
+
+def words(entries: Sequence[dict[str, Any]]) -> str:
+    """What `told` says, in a line; "" where nothing can be stacked."""
+    if not entries:
+        return ""
+    parts: dict[str, list[str]] = {}
+    for entry in entries:
+        answer = "not measured yet" if entry["size"] is None else f"{entry['size']} (measured, {entry['device']})"
+        parts.setdefault(answer, []).append(f"{entry['net']} D≤{entry['latent_size']}")
+    if len(parts) == 1:
+        return f"seeds stacked on a GPU: {next(iter(parts))}"
+    stated = "; ".join(f"{answer}: {', '.join(dict.fromkeys(names))}" for answer, names in parts.items())
+    return f"seeds stacked on a GPU: {stated}"
+
+
+def group_size(cell: Cell, build: Callable[[], Any], data: "Data", device: "torch.device", seeds: int) -> int:
+    """How many of a cell's `seeds` to stack; measured now where that pays and is not known yet.
+
+    build: an untrained model of the cell. On CPUs it is one: stacking was measured to be slower there.
+    """
+    asked = kind(cell)
+    if device.type != "cuda" or asked is None or seeds == 1:
+        return 1
+    where = _device(device)
+    for answer in known():
+        if (answer.device, answer.torch) == where and answer.kind == asked:
+            return answer.size
+    rates = measure(build, data, cell.train, device)
+    size = best(rates)
+    keep(Answer(*where, asked, size, {str(n): round(rate, 1) for n, rate in rates.items()}))
+    return size
+
+
+def best(rates: dict[int, float]) -> int:
+    """The size with the highest rate; 1 where nothing could be measured.
+
+    >>> best({1: 100.0, 4: 350.0, 16: 340.0})
+    4
+    """
+    return max(rates, key=lambda size: rates[size], default=1)
+
+
+def measure(
+    build: Callable[[], Any], data: "Data", budget: Any, device: "torch.device", sizes: Sequence[int] = SIZES
+) -> dict[int, float]:
+    """Size → seed-images/s of training, for those that fit into the device's memory.
+
+    An image counts once for each seed that sees it. The images are the first of `data`, over and over.
+    """
+    from .datasets import Data
+
+    images = STEPS * budget.batch_size
+    small = Data(data.name, _first(data.train, images), _first(data.test, 1), data.classes, data.source)
+    short = budget.model_copy(update={"epochs": EPOCHS, "train_images": None})
+    rates: dict[int, float] = {}
+    for size in sizes:
+        seconds = _epoch_seconds(build, small, short, device, size)
+        if seconds is not None:
+            rates[size] = size * images / seconds
+    return rates
+
+
+def _epoch_seconds(
+    build: Callable[[], Any], data: "Data", budget: Any, device: "torch.device", size: int
+) -> float | None:
+    """Of the fastest epoch but the first; None where so many do not fit, or every seed diverged at once."""
+    from .train import fit
+
+    ends: list[float] = []
+    stacked: list[int] = []
+
+    def ended(epoch: int, rows: list[dict[str, float]]) -> None:
+        ends.append(time.perf_counter())
+        stacked.append(len(rows))
+
+    fit(build, data, budget, range(size), device=device, group_size=size, on_epoch=ended)
+    if any(n != size for n in stacked):  # it was tried again with fewer, for want of memory
+        return None
+    return min((after - before for before, after in pairwise(ends)), default=None)
+
+
+def _first(split: "Split", n: int) -> "Split":
+    import torch
+
+    from .datasets import Split
+
+    index = torch.arange(n, device=split.images.device) % len(split)
+    return Split(split.images[index], None if split.labels is None else split.labels[index])
+
+
+def keep(answer: Answer) -> None:
+    """Add an answer to the cache, in place of an older one for the same; a cache that may not be written is left."""
+    place = (answer.device, answer.torch, answer.kind)
+    others = [a for a in known() if (a.device, a.torch, a.kind) != place]
+    content = json.dumps([asdict(a) for a in [*others, answer]], indent=1, ensure_ascii=False)
+    with suppress(OSError):
+        write_bytes(_path(), content.encode())
+
+
+def _path() -> Path:
+    return cache_folder() / "groups.json"
+
+
+def _device(device: "torch.device") -> tuple[str, str]:
+    import torch
+
+    return torch.cuda.get_device_name(device), torch.__version__
