@@ -76,7 +76,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def forget_peak_memory(device: torch.device) -> None:
-    """Let the peak begin anew, so that it is of the cells that follow; where the system cannot, it stays the process's."""
+    """Let the peak begin anew, for the cells that follow; where the system cannot, it stays that of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with suppress(OSError):
