@@ -115,10 +115,7 @@ def capture(step: Step, batch: Batch) -> Captured | None:
     try:
         with _undone(step):
             captured = Captured(step, batch)
-        if not _same(step, captured, batch):
-            return None
-        if batch[0].is_cuda:
-            with _undone(step):
+            if batch[0].is_cuda:
                 captured = Replayed(captured, batch)
         return captured if _same(step, captured, batch) else None
     except Exception:  # whatever it is that cannot be written down, it can be trained

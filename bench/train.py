@@ -202,8 +202,9 @@ def _train_epoch(
     """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
     before, seen = stepper.count, list[dict[str, Tensor]]()
     batches = permutation.split(budget.batch_size, dim=1)  # each (S, B)
-    for index in batches:
-        x, y = _images(train, index), _labels(train, index)
+    labels = _labels(train, permutation).split(budget.batch_size, dim=1)
+    for index, y in zip(batches, labels, strict=True):
+        x = _images(train, index)
         noise = _stacked([stack.draw(x[s], noises[s]) for s in range(len(noises))])
         seen.append(stepper.step(x, y, noise))
     _mark_bad(bad, torch.stack([terms["loss"] for terms in seen]), before)
@@ -406,7 +407,7 @@ class _Many:
 def _stacked(noises: list[Any]) -> Any:
     """Noise of S seeds → the same structure with a leading axis S."""
     if isinstance(noises[0], Tensor):
-        return torch.stack(noises)
+        return torch.stack(noises) if len(noises) > 1 else noises[0].unsqueeze(0)
     return tuple(_stacked(list(parts)) for parts in zip(*noises, strict=True))
 
 
