@@ -22,18 +22,21 @@ class FusedAdam:
         self.param_groups = [{"lr": lr}]  #: as torch.optim has it, for schedules
         self.weight_decay = weight_decay
         self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
-        self.rows = [(p, torch.zeros_like(p), torch.zeros_like(p), torch.zeros(())) for p in parameters]
+        self.rows = [(p, torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
+        self.counts = [0] * len(self.rows)  #: updates of each parameter so far
 
     @torch.no_grad()
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
-        rows = [row for row in self.rows if row[0].grad is not None]
-        if not rows:
+        found = [i for i, (parameter, *_) in enumerate(self.rows) if parameter.grad is not None]
+        if not found:
             return
-        parameters, means, squares, counts = map(list, zip(*rows, strict=True))
-        torch._foreach_add_(counts, 1)
+        for i in found:
+            self.counts[i] += 1
+        parameters, means, squares = map(list, zip(*(self.rows[i] for i in found), strict=True))
+        steps = {count: torch.tensor(float(count)) for count in {self.counts[i] for i in found}}  # one, as a rule
         self.update(
-            parameters, [p.grad for p in parameters], means, squares, [], counts,
+            parameters, [p.grad for p in parameters], means, squares, [], [steps[self.counts[i]] for i in found],
             lr=self.param_groups[0]["lr"], beta1=0.9, beta2=0.999, weight_decay=self.weight_decay, eps=1e-8,
             amsgrad=False, maximize=False,
         )  # fmt: skip
