@@ -5,9 +5,9 @@ looking at every tensor's history on the way. The operations are the same in eve
 backward pass are written down once (by `torch.fx`), and from then on the list alone is run; on a GPU as one CUDA graph,
 which needs no launching of its kernels one by one.
 
-It is used only where it gives the very bits of the step it was written down from, on its batch and on one in another
-order (on GPUs, whose kernels need not repeat their own bits, the same but for rounding). What has no such list, such as
-a net whose shapes depend on values, is trained the plain way, to the same result.
+It is used only where it gives the very bits of the step it was written down from, on its batch and on one of other
+values (on GPUs, whose kernels need not repeat their own bits, the same but for rounding). What has no such list, such
+as a net whose shapes depend on values, is trained the plain way, to the same result.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from torch import Tensor
 
 LONG = 200  #: steps of a training from which on capturing, 0.1 s, is worth it
 ROUNDING = {"cpu": 0.0, "cuda": 1e-4}  #: how far a captured step may be from the plain one, of each tensor's norm
-LINEAR, RELU, RELU_BACK = "mkldnn::_linear_pointwise", "aten::relu", "aten::threshold_backward"
+RELU_BACK = "aten::threshold_backward"
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
 DEPENDS = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
 
@@ -37,7 +37,7 @@ class Step:
 
     terms: Callable[[dict[str, Tensor], Tensor, Tensor, Any], dict[str, Tensor]]
     parameters: dict[str, Tensor]
-    buffers: list[Tensor]
+    buffers: Callable[[], list[Tensor]]  #: those that there are now: a module may put another in a buffer's place
 
 
 class Captured:
@@ -56,7 +56,11 @@ class Captured:
             self.names = list(terms)
             return [*terms.values(), *map(_laid_as, found, parameters.values())]
 
-        self.run = _straight(both_ways, *batch, self.parameters)
+        self.forward = _straight(both_ways, *batch, self.parameters)
+
+    def run(self, *arguments: Any) -> list[Any]:
+        """Terms and gradients, in order."""
+        return self.forward(*arguments)
 
     def fits(self, batch: Batch) -> bool:
         """Whether a batch has the shapes that the step was written down for."""
@@ -76,8 +80,8 @@ class Replayed(Captured):
     @torch.inference_mode()
     def __init__(self, captured: Captured, batch: Batch) -> None:
         self.parameters, self.shapes, self.names = captured.parameters, captured.shapes, captured.names
-        self.inputs = [leaf.clone() for leaf in _leaves(batch)]
-        places = _like(batch, iter(self.inputs))
+        places = _map(torch.clone, batch)
+        self.inputs = list(_leaves(places))
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):  # what libraries allocate on first use may not be part of the graph
@@ -87,9 +91,8 @@ class Replayed(Captured):
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.values = captured.run(*places, self.parameters)
-        self.run = self._replay
 
-    def _replay(self, *arguments: Any) -> list[Any]:
+    def run(self, *arguments: Any) -> list[Any]:
         for place, leaf in zip(self.inputs, _leaves(arguments[:3]), strict=True):
             place.copy_(leaf)
         self.graph.replay()
@@ -123,10 +126,10 @@ def capture(step: Step, batch: Batch) -> Captured | None:
 
 
 def _same(step: Step, captured: Captured, batch: Batch) -> bool:
-    """Whether terms, gradients and buffers are those of the plain step, on a batch and on one in another order."""
+    """Whether terms, gradients and buffers are those of the plain step, on a batch and on one of other values."""
     x, y, noise = batch
     axis = x.ndim - 4  # a stack's images have an axis before
-    others = batch, (x.flip(axis), y.roll(1, axis), noise)
+    others = batch, (x.flip(axis).square(), y[..., :1].expand_as(y), _map(lambda n: 1 - n, noise))
     return all(
         _close(a, b)
         for other in others
@@ -138,7 +141,7 @@ def _outcome(step: Step, captured: Captured | None, batch: Batch) -> list[Tensor
     with _undone(step):
         terms = captured(*batch) if captured else gradients(step, batch)
         grads = [None if p.grad is None else p.grad.clone() for p in step.parameters.values()]
-        return [*terms.values(), *grads, *(b.clone() for b in step.buffers)]
+        return [*terms.values(), *grads, *(b.clone() for b in step.buffers())]
 
 
 def _close(a: Tensor | None, b: Tensor | None) -> bool:
@@ -152,17 +155,24 @@ def _close(a: Tensor | None, b: Tensor | None) -> bool:
 
 @contextmanager
 def _undone(step: Step) -> Iterator[None]:
-    """Buffers (running means), gradients and torch's global random numbers are afterwards as they were."""
-    before, grads = [b.clone() for b in step.buffers], [p.grad for p in step.parameters.values()]
+    """Buffers (running means), gradients and torch's global random numbers are afterwards as they were.
+
+    Raises `NotImplementedError` where a buffer was replaced, and not changed: a list of operations cannot do that.
+    """
+    buffers, grads = step.buffers(), [p.grad for p in step.parameters.values()]
+    before = [b.clone() for b in buffers]
     with torch.random.fork_rng():
         try:
             yield
         finally:
+            now = step.buffers()
             with torch.no_grad():
-                for buffer, value in zip(step.buffers, before, strict=True):
+                for buffer, value in zip(now, before, strict=True):
                     buffer.copy_(value)
             for parameter, grad in zip(step.parameters.values(), grads, strict=True):
                 parameter.grad = grad
+        if any(a is not b for a, b in zip(buffers, now, strict=True)):
+            raise NotImplementedError("a buffer was replaced")
 
 
 # -- the list
@@ -181,17 +191,16 @@ def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Callable[.
 
 
 def _simplify(node: Any) -> None:
-    """Leave out an operation that does nothing, and let oneDNN's linear layer do the ReLU behind it."""
+    """Leave out an operation that does nothing, and lay tensors that are read together alike.
+
+    ReLUs stay by themselves: oneDNN's, within a linear layer, turn a NaN into 0, and a diverged seed must be seen.
+    """
     name = node.target.name().partition(".")[0]
     if any(tag in node.target.tags for tag in DEPENDS) and not _takes_rows(node):
         raise NotImplementedError(f"what {name} gives depends on values")
     if name in SAME:
-        _replace(node, node.args[0])
-    elif name == RELU:
-        source = node.args[0]
-        if source.op == "call_function" and source.target.name() == LINEAR and len(source.users) == 1:
-            source.args = (*source.args[:3], "relu", [], "")
-            _replace(node, source)
+        node.replace_all_uses_with(node.args[0])
+        node.graph.erase_node(node)
     elif name == RELU_BACK:
         _lay_alike(node)
 
@@ -204,11 +213,6 @@ def _lay_alike(node: Any) -> None:
         with node.graph.inserting_before(node):
             laid = node.graph.call_function(torch.ops.aten.clone.default, (grad,), {"memory_format": layout})
         node.replace_input_with(grad, laid)
-
-
-def _replace(node: Any, by: Any) -> None:
-    node.replace_all_uses_with(by)
-    node.graph.erase_node(node)
 
 
 def _takes_rows(node: Any) -> bool:
@@ -243,6 +247,6 @@ def _leaves(nested: Any) -> Iterator[Tensor]:
             yield from _leaves(part)
 
 
-def _like(nested: Any, leaves: Iterator[Tensor]) -> Any:
+def _map(function: Callable[[Tensor], Tensor], nested: Any) -> Any:
     """The same nesting with other leaves."""
-    return next(leaves) if isinstance(nested, Tensor) else tuple(_like(part, leaves) for part in nested)
+    return function(nested) if isinstance(nested, Tensor) else tuple(_map(function, part) for part in nested)

@@ -12,6 +12,7 @@ Letters:  S seeds of a group · B batch · N images
 """
 
 import copy
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,7 @@ def fit(
                     raise
             size = len(group) // 2  # out here the exception, and with it what it held on the device, is gone
             models = []
+            gc.collect()  # stacks and captured steps hold each other
             torch.cuda.empty_cache()
     return fitted
 
@@ -326,7 +328,7 @@ class _One:
 
     def __init__(self, model: Any, half: bool) -> None:
         self.model, self.half = model, half
-        self.step = Step(self._terms, dict(model.named_parameters()), list(model.buffers()))
+        self.step = Step(self._terms, dict(model.named_parameters()), lambda: list(model.buffers()))
 
     def parameters(self) -> list[Tensor]:
         return list(self.model.parameters())
@@ -369,7 +371,7 @@ class _Many:
             return functional_call(skeleton, (params, buffers), (x, y, noise))
 
         self.call = vmap(one)
-        self.step = Step(self._terms, self.params, list(self.buffers.values()))
+        self.step = Step(self._terms, self.params, lambda: list(self.buffers.values()))
 
     def parameters(self) -> list[Tensor]:
         return list(self.params.values())

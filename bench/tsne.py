@@ -41,15 +41,17 @@ def tsne(codes: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
 
 
 def joint_probabilities(codes: np.ndarray, perplexity: float) -> csr_array:
-    """p_ij (P, P), sparse, float32: symmetric, summing to 1."""
+    """p_ij (P, P), sparse, float32, indices int32: symmetric, summing to 1."""
     n = len(codes)
     k = min(n - 1, int(3 * perplexity + 1))
     points = torch.from_numpy(np.ascontiguousarray(codes))
     distances, index = (a.numpy() for a in nearest(points, points, k, itself=False))
     conditional = _conditional(distances**2, np.log(perplexity)).astype(np.float32)
-    rows = csr_array((conditional.ravel(), index.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    starts = np.arange(0, n * k + 1, k, dtype=np.int32)
+    rows = csr_array((conditional.ravel(), index.ravel().astype(np.int32), starts), shape=(n, n))
     both = (rows + rows.T).tocsr()
-    return both / both.sum()
+    both.data /= both.data.sum(dtype=np.float64).astype(np.float32)
+    return both
 
 
 def _initial(codes: np.ndarray, seed: int) -> np.ndarray:
@@ -86,15 +88,19 @@ def _descend(
 
 @njit(cache=True)
 def _conditional(squared: np.ndarray, entropy: float) -> np.ndarray:
-    """p_j|i over the neighbours of each point, (P, K) → (P, K): the width of each Gaussian found by bisection."""
+    """p_j|i over the neighbours of each point, (P, K) → (P, K): the width of each Gaussian found by bisection.
+
+    Distances are counted from the nearest neighbour's, which changes neither p nor its entropy: its weight is 1, so
+    that the sum never vanishes, however far all of them are.
+    """
     found = np.empty_like(squared)
     for i in range(len(squared)):
-        low, high, beta = -np.inf, np.inf, 1.0
+        low, high, beta, beyond = -np.inf, np.inf, 1.0, squared[i] - squared[i].min()
         for _ in range(BISECTIONS):
-            weights = np.exp(-beta * squared[i])
-            total = max(weights.sum(), 1e-8)
+            weights = np.exp(-beta * beyond)
+            total = weights.sum()
             weights /= total
-            excess = np.log(total) + beta * (squared[i] * weights).sum() - entropy
+            excess = np.log(total) + beta * (beyond * weights).sum() - entropy
             found[i] = weights
             if abs(excess) <= ENTROPY_TOLERANCE:
                 break

@@ -114,6 +114,10 @@ def by_choice(error, y):
     return error * 2 if error.sum() > 0 else error
 
 
+def by_the_largest(error, y):
+    return error * float(error.detach().numpy().max())
+
+
 def by_count(count=[0.0]):  # noqa: B006  (it is to remember)
     def body(error, y):
         count[0] += 1
@@ -122,10 +126,43 @@ def by_count(count=[0.0]):  # noqa: B006  (it is to remember)
     return body
 
 
-@pytest.mark.parametrize("body", [by_mask, by_choice, by_count()], ids=["mask", "choice", "count"])
+@pytest.mark.parametrize("body", [by_mask, by_choice, by_the_largest, by_count()])
 def test_a_step_that_depends_on_values_or_on_the_past_is_not_captured(body):
     model = Net(torch.nn.Linear(64, 8), torch.nn.ReLU(), body=body)
     assert capture(step_of(model), batch(model)) is None
+
+
+class Averaging(Net):
+    """Keeps a mean of its errors in a buffer that is another tensor after each step."""
+
+    def __init__(self):
+        super().__init__(body=self.average)
+        self.register_buffer("mean", torch.zeros(()))
+
+    def average(self, error, y):
+        self.mean = 0.9 * self.mean + 0.1 * error.detach().mean()
+        return error
+
+
+def test_a_step_that_replaces_a_buffer_is_not_captured_and_the_buffer_stays_as_it_was():
+    model = Averaging()
+    assert capture(step_of(model), batch(model)) is None
+    assert model.mean == 0
+
+
+def test_a_layer_norm_before_a_relu_is_captured():
+    model = Net(torch.nn.Linear(64, 8), torch.nn.LayerNorm(8), torch.nn.ReLU())
+    assert capture(step_of(model), batch(model)) is not None
+
+
+def test_what_is_not_a_number_stays_so_behind_a_relu():
+    model = build("ae", MLP)()
+    step = step_of(model)
+    with faster_layers(model, CPU):
+        captured = capture(step, batch(model))
+        with torch.no_grad():
+            step.parameters["net.encoder.1.weight"].fill_(float("nan"))
+        assert captured(*batch(model))["loss"].isnan()
 
 
 def test_an_index_of_whole_numbers_is_captured():

@@ -44,6 +44,17 @@ def test_probabilities_have_the_perplexity_asked_for_and_are_those_of_a_gaussian
     assert (np.diag(joint) == 0).all()
 
 
+@pytest.mark.parametrize(("d", "perplexity"), [(16, 5), (64, 5), (64, 30), (784, 30)])
+def test_the_perplexity_holds_however_far_apart_codes_are(d, perplexity):
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((600, d))
+    codes[:20] *= 30  # and for outliers
+    squares = np.sort(cdist(codes, codes, "sqeuclidean"), axis=1)[:, 1 : 3 * perplexity + 2]
+    found = tsne._conditional(squares, np.log(perplexity))
+    entropy = -(found * np.log(found, where=found > 0, out=np.zeros_like(found))).sum(1)
+    assert np.allclose(np.exp(entropy), perplexity, rtol=1e-3)
+
+
 def test_the_gradient_is_that_of_the_divergence():
     rng = np.random.default_rng(0)
     p = np.triu(rng.random((40, 40)) * (rng.random((40, 40)) < 0.3), 1)
