@@ -9,6 +9,8 @@ memory stays bounded whatever the number of points.
 Letters:  N, M points · F features (or code dimensions)
 """
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ from .precision import matmul_precision
 CHUNK = 2**22  #: elements of one chunk of a matrix: 16 MiB in float32
 GROUP = 64  #: distances of which only the smallest is looked at first
 SPARE = 8  #: candidates beyond the k neighbours asked for
-UNIT = 2.0**-24  #: largest relative error of one rounding to float32
+UNIT, UNIT64 = 2.0**-24, 2.0**-53  #: largest relative error of one rounding to float32, to float64
 
 
 def as_float64(x: Tensor) -> Tensor:
@@ -55,16 +57,16 @@ def nearest(queries: Tensor, points: Tensor, k: int, itself: bool = True) -> tup
     itself: False where queries are the points, k < M, and none is to be its own neighbour.
     Which of several points at one distance is taken is not defined; on a CPU it is always the same.
     """
-    x, y = _centred(queries, points)
+    x, y, scale = _centred(queries, points)
     own = None if itself else torch.arange(len(x), device=x.device)[:, None]
     candidates, beyond = _candidates(x, y, k + SPARE, torch.float32)
     squares, index = _ranked(x, y, candidates, own, k)
-    left_open = (squares[:, -1] > beyond).nonzero()[:, 0]  # a point that is no candidate may be nearer
+    left_open = (~(squares[:, -1] <= beyond)).nonzero()[:, 0]  # a point that is no candidate may be nearer
     if len(left_open):
         candidates, _ = _candidates(x[left_open], y, k + SPARE, torch.float64)
         own = own if own is None else own[left_open]
         squares[left_open], index[left_open] = _ranked(x[left_open], y, candidates, own, k)
-    return squares.sqrt(), index
+    return squares.sqrt() / scale, index
 
 
 def ranks(points: Tensor, others: Tensor) -> Tensor:
@@ -73,12 +75,12 @@ def ranks(points: Tensor, others: Tensor) -> Tensor:
     points: (N, F). others: for each point, indices of those whose places are asked for, (N, k). Returns int64 (N, k);
     of several at one distance, all have the first place.
     """
-    x, _ = _centred(points, points)
-    right, found = _right(x, x.square().sum(1), torch.float64), []
-    rows = _rows(right.shape[1])
+    x, found = _finite(points), []
+    rows = _rows(len(x))
     parts = zip(x.split(rows), others.split(rows), torch.arange(len(x)).split(rows), strict=True)
-    for part, asked, own in parts:
-        d = _product(part, right).scatter_(1, own[:, None].to(x.device), torch.inf)  # no point is its own neighbour
+    for part, asked, own in parts:  # from differences, so that equal distances are equal
+        d = torch.cdist(part, x, compute_mode="donot_use_mm_for_euclid_dist")
+        d.scatter_(1, own[:, None].to(x.device), torch.inf)  # no point is its own neighbour
         found.append(torch.stack([(d < d.gather(1, j[:, None])).sum(1) for j in asked.T], 1) + 1)
     return torch.cat(found)
 
@@ -103,8 +105,8 @@ def covered_by_each_other(x: Tensor, y: Tensor, radii_x: Tensor, radii_y: Tensor
 
     (N, F), (M, F), radii of the balls (N,), (M,) → bool (N,), bool (M,). A radius of NaN covers nothing.
     """
-    x, y = _centred(x, y)
-    return _covered(x, y, as_float64(radii_y)), _covered(y, x, as_float64(radii_x))
+    x, y, scale = _centred(x, y)
+    return _covered(x, y, as_float64(radii_y) * scale), _covered(y, x, as_float64(radii_x) * scale)
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -131,11 +133,23 @@ def _covariance_root(x: Tensor) -> Tensor:
     return torch.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode="r").R
 
 
-def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in float64, around the mean of `y`: distances stay as they are, the expansion cancels less."""
-    x, y = as_float64(x), as_float64(y)
+def _finite(x: Tensor) -> Tensor:
+    """In float64. Raises `NotApplicable` where a number is none, since it would be nobody's neighbour."""
+    x = as_float64(x)
+    if not bool(x.isfinite().all()):
+        raise NotApplicable("some of the points are not finite")
+    return x
+
+
+def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Both in float64, around the mean of `y`, so that the expansion cancels less, and times a power of two that brings
+    the largest number near 1, so that float32 has room for squares; and that power."""
+    x, y = _finite(x), _finite(y)
     centre = y.mean(0)
-    return x - centre, y - centre
+    x, y = x - centre, y - centre
+    largest = max(float(part.abs().max()) if part.numel() else 0.0 for part in (x, y))
+    scale = 2.0 ** -math.frexp(largest)[1]
+    return x * scale, y * scale, scale
 
 
 def _ranked(x: Tensor, y: Tensor, candidates: Tensor, own: Tensor | None, k: int) -> tuple[Tensor, Tensor]:
@@ -183,14 +197,17 @@ def _lowest(values: Tensor, m: int, n: int) -> tuple[Tensor, Tensor]:
 
 
 def _covered(x: Tensor, y: Tensor, radii: Tensor) -> Tensor:
-    """Which x lie in at least one ball around a y: min_j ‖x − y_j‖² − r_j² <= 0, bool (N,)."""
+    """Which x lie in at least one ball around a y: min_j ‖x − y_j‖² − r_j² <= 0, bool (N,).
+
+    Within the rounding of float64 a point counts as inside: balls are closed, and one of radius 0 has its centre.
+    """
     bias = (y.square().sum(1) - radii.square()).nan_to_num(nan=torch.inf)
     largest = x.norm(dim=1) + y.norm(dim=1).max()
-    off = (x.shape[1] + 8) * UNIT * (largest.square() + radii.square().nan_to_num(nan=0).max())
+    off = (x.shape[1] + 8) * (largest.square() + radii.square().nan_to_num(nan=0).max())  # times a unit of rounding
     depth = _depth(x, y, bias, torch.float32)
-    left_open = (depth.abs() <= off).nonzero()[:, 0]
+    left_open = (depth.abs() <= UNIT * off).nonzero()[:, 0]
     depth[left_open] = _depth(x[left_open], y, bias, torch.float64)
-    return depth <= 0
+    return depth <= UNIT64 * off
 
 
 def _depth(x: Tensor, y: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:

@@ -17,11 +17,14 @@ from .distances import nearest
 from .errors import NotApplicable
 from .suite import Embed
 
+FEWEST = 4  #: codes of a map
 SPREAD_FLOOR = 1e-12  #: codes whose total variance is below it are one point
 
 
 def embed(method: str, codes: np.ndarray, protocol: Embed) -> np.ndarray:
-    """Codes (P, D) → (P, 2), float32. Raises `NotApplicable` for codes that are a single point."""
+    """Codes (P, D) → (P, 2), float32. Raises `NotApplicable` for fewer than 4 codes, and where all are one point."""
+    if len(codes) < FEWEST:
+        raise NotApplicable(f"a map needs at least {FEWEST} codes, there are {len(codes)}")
     require_spread(codes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries' notes on spectral gaps and thread counts; the protocol is pinned

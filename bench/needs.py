@@ -5,6 +5,7 @@ Adam's two averages, four float32 numbers a parameter. These two are computed. W
 only from the records of like cells that this version of bench has computed, as their highest peak.
 """
 
+import math
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -65,13 +66,13 @@ def memory(cells: Iterable[Cell], records: Iterable[Record]) -> Memory:
     cells, records = [cell for cell in cells if cell.skip is None], [r for r in records if r.status == "done"]
     counts = _image_counts(records)
     images = {cell.dataset_label: _image_bytes(cell.dataset, counts) for cell in cells}
-    parameters = {_model_of(r.cell): r.training["parameters"] for r in records if r.training.get("parameters")}
+    parameters = {_model_of(r.cell): int(n) for r in records if (n := _number(r.training.get("parameters")))}
     wanted = {_model_of(cell.as_record()) for cell in cells if cell.net is not None}
     known = [parameters[model] for model in wanted & parameters.keys()]
     like = {(cell.dataset.name, cell.net.name if cell.net else None) for cell in cells}
     alike = [r.provenance for r in records if (r.cell.get("dataset"), r.cell.get("net")) in like]
-    peaks = [known.get("peak_memory_mb") for known in alike if known.get("bench") == __version__]
-    measured = [peak for peak in peaks if isinstance(peak, int | float)]
+    ours = [about for about in alike if about.get("bench") == __version__]
+    measured = [peak for about in ours if (peak := _number(about.get("peak_memory_mb")))]
     return Memory(
         images,
         BYTES_OF_A_PARAMETER * max(known) if known else None,
@@ -117,11 +118,21 @@ def _image_counts(records: list[Record]) -> dict[str, int]:
     """Dataset → images of both splits, from records of cells that were trained on all of its train images."""
     found = {}
     for record in records:
-        about = record.about.get("dataset", {})
-        train, test = about.get("train"), about.get("test")
-        if train and test and train != record.cell.get("train", {}).get("train_images"):
-            found[_key(record.cell.get("dataset"), record.cell.get("dataset_options"))] = train + test
+        about, budget = _mapping(record.about.get("dataset")), _mapping(record.cell.get("train"))
+        train, test = _number(about.get("train")), _number(about.get("test"))
+        if train and test and train != budget.get("train_images"):
+            found[_key(record.cell.get("dataset"), record.cell.get("dataset_options"))] = int(train + test)
     return found
+
+
+def _number(value: Any) -> float | None:
+    """What a record says, where it is a positive finite number."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if plain and 0 < value < math.inf else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _model_of(cell: dict[str, Any]) -> str:

@@ -85,7 +85,16 @@ def forget_peak_memory(device: torch.device) -> None:
 
 def peak_memory_mb(device: torch.device) -> float:
     """The most memory this process has had since `forget_peak_memory`, host and GPU, in 10⁶ bytes."""
-    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    host = _peak_of_host() / 1e6
     gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else 0.0
     return round(host + gpu, 1)
+
+
+def _peak_of_host() -> int:
+    """Bytes. Linux tells it of this process alone; `getrusage` begins with what the parent process had."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from .suite import Train
 from .train import fit, to_float
 
 FEATURES = 64
+FEATURES_VERSION = 1  #: of how a feature net's numbers come about; a change makes kept ones be computed anew
 CLASSIFIER_VERSION = 1
 STEPS = 2500  #: about this many updates of 128 images, whatever the size of the dataset
 MOST_EPOCHS = 200  #: for datasets so small that more would only repeat them
@@ -86,14 +87,16 @@ class Ruler:
         digits, which is all that a net computes with."""
         if self.kept is None:
             return self.features(images)
-        path = self.kept / f"{self.name}-{self.net.device.type}-{_images_digest(images)}.safetensors"
-        try:
-            with _alone(path):
-                if not path.exists():
-                    _save({"features": self.features(images).float()}, path)
-                return load_file(path)["features"].double()
-        except (OSError, SafetensorError):  # a data root that cannot be written to, or is full; a damaged file
-            return self.features(images)
+        name = f"{self.name}-{self.net.device.type}-{_images_digest(images)}-v{FEATURES_VERSION}"
+        path = self.kept / f"{name}.safetensors"
+        found = _kept_features(path, len(images))
+        if found is None:
+            with suppress(OSError), _alone(path):  # a data root that cannot be written to, or is full
+                found = _kept_features(path, len(images))  # another process may have been at it
+                if found is None:
+                    found = self.features(images).float()
+                    _save({"features": found}, path)
+        return (self.features(images).float() if found is None else found).double()
 
     def logits(self, features: Tensor) -> Tensor:
         """What a classifier makes of its own features: float64 (N, F) → (N, K); its softmax is p(class|image)."""
@@ -160,6 +163,15 @@ def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None =
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata=about)
     temporary.replace(path)
+
+
+def _kept_features(path: Path, n: int) -> Tensor | None:
+    """The features of n images in a file; None where there is none, or not what should be in it."""
+    try:
+        found = load_file(path)["features"]
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return found if len(found) == n and found.ndim == 2 else None
 
 
 def _images_digest(images: Tensor) -> str:

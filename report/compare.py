@@ -66,7 +66,17 @@ def compare(a: Path, b: Path, metrics: Iterable[str] = (), results: Path = Path(
     loaded = [(load(*one), load(*two)) for one, two in pairs]
     wanted = list(metrics)
     _check(wanted, [suite for pair in loaded for suite in pair])
-    return [c for one, two in loaded for c in _corrected(_suites(one, two, wanted))]
+    found = [c for one, two in loaded for c in _corrected(_suites(one, two, wanted))]
+    return [*found, *_alone(Path(a), Path(b), results, pairs)]
+
+
+def _alone(a: Path, b: Path, results: Path, pairs: list[Any]) -> Iterator[Comparison]:
+    """Suites that only one of two results folders has: what is lost must be seen."""
+    compared = {name for pair in pairs for _, name in pair}
+    for side, path in (("A", a), ("B", b)):
+        for name in _sets(path, results):
+            if name not in compared:
+                yield Comparison(name, "the whole suite", "", "none", INCOMPARABLE, reason=f"only in {side}")
 
 
 def _sets(path: Path, results: Path) -> dict[str, tuple[Path, str]]:
@@ -266,7 +276,7 @@ def as_text(found: list[Comparison]) -> str:
     for suite, metric in dict.fromkeys((c.suite, c.metric) for c in found):
         here = [c for c in found if (c.suite, c.metric) == (suite, metric)]
         arrow = {"lower": " ↓", "higher": " ↑"}.get(here[0].better, "")
-        lines.append(f"{suite} · {metric}{arrow}")
+        lines.append(f"{suite} · {metric}{arrow}" if metric else suite)
         width = max(len(c.row) for c in here)
         lines += [f"  {SIGNS[c.mark]} {c.mark:<14} {c.row:<{width}}  {_told(c)}".rstrip() for c in here]
     total = ", ".join(f"{n} {mark}" for mark, n in counts(found).items())

@@ -15,14 +15,16 @@ def decimals_of(values: list[Value]) -> int:
     return max(0, min(6, wanted))
 
 
-def shown(number: float, decimals: int) -> str:
+def shown(number: float, decimals: int, exactly: bool = False) -> str:
     """A number with fixed decimals and a true minus sign; very small and very large ones with an exponent.
 
-    >>> shown(-105.31, 1), shown(0.00000012, 6), shown(0.0, 3)
-    ('−105.3', '1.2e−07', '0.000')
+    exactly: very small ones too have these decimals, as somebody asked for.
+
+    >>> shown(-105.31, 1), shown(0.00000012, 6), shown(0.0, 3), shown(0.0012, 2, exactly=True)
+    ('−105.3', '1.2e−07', '0.000', '0.00')
     """
     text = f"{number:.{decimals}f}"
-    if abs(number) >= 1e7 or (number != 0 and float(text) == 0):
+    if abs(number) >= 1e7 or (number != 0 and float(text) == 0 and not exactly):
         text = f"{number:.2g}"
     return text.replace("-", "−")
 

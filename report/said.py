@@ -51,17 +51,17 @@ def cell_parts(table: Table, row: Place, column: Place) -> CellParts:
     value = table.cells.get((row, column))
     if value is None:
         return CellParts(EMPTY)
-    text = number_text(value, table.decimals[column])
+    text = number_text(value, table.decimals[column], table.precision is not None)
     return CellParts(text, value.best, _partial(value), ",".join(table.marks_of(value)))
 
 
-def number_text(value: Value, decimals: int) -> str:
+def number_text(value: Value, decimals: int, exactly: bool = False) -> str:
     """Mean ± half-width, or the word for its absence."""
     summary = value.summary
     if summary is None:
         return GAPS.get(value.state, value.state)
-    mean = shown(summary.mean, decimals)
-    return mean if summary.half_width is None else f"{mean} ± {shown(summary.half_width, decimals)}"
+    mean = shown(summary.mean, decimals, exactly)
+    return mean if summary.half_width is None else f"{mean} ± {shown(summary.half_width, decimals, exactly)}"
 
 
 def _partial(value: Value) -> str:

@@ -233,10 +233,8 @@ def _sorting_column(table: Table, sort: str) -> Place:
         return names[sort]
     if sort.isdecimal() and 1 <= int(sort) <= len(table.columns):
         return table.columns[int(sort) - 1]
-    raise UsageError(
-        f"cannot sort {table.metric} by {sort!r}: a column's name, its number, or 'name'"
-        f"{did_you_mean(sort, names, 'columns')}"
-    )
+    numbered = "; ".join(f"{number} {name!r}" for number, name in enumerate(names, start=1))
+    raise UsageError(f"cannot sort {table.metric} by {sort!r}: 'name', or a column by number or name: {numbered}")
 
 
 def _members(known: dict[str, list[str]], metric: str) -> list[str]:

@@ -178,8 +178,21 @@ def test_results_folders_are_compared_suite_by_suite(tmp_path):
         write(tmp_path / name, {"vae": ONE}, "same")
         write(tmp_path / name, {"vae": values}, "other")
         write(tmp_path / name, {"vae": ONE}, f"only_{name}")
-    assert {c.suite: c.mark for c in compare(tmp_path / "a", tmp_path / "b")} == {"same": "equal", "other": "worse"}
+    found = {c.suite: c.mark for c in compare(tmp_path / "a", tmp_path / "b") if not c.suite.startswith("only")}
+    assert found == {"same": "equal", "other": "worse"}
     assert only(compare("same", tmp_path / "b" / "other", results=tmp_path / "a")).mark == "worse"
+
+
+def test_a_suite_that_one_results_folder_has_lost_is_not_comparable(tmp_path):
+    for suite in ("s", "t", "lost"):
+        write(tmp_path / "a", {"vae": ONE}, suite)
+    for suite in ("s", "t", "new"):
+        write(tmp_path / "b", {"vae": ONE}, suite)
+    found = compare(tmp_path / "a", tmp_path / "b")
+    alone = {c.suite: c.reason for c in found if c.mark == "not comparable"}
+    assert alone == {"lost": "only in A", "new": "only in B"}
+    assert fails(found, ["not-comparable"])
+    assert not fails(found, ["different"])
 
 
 def test_what_is_no_result_set_is_said(tmp_path):

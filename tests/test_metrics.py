@@ -729,6 +729,40 @@ def test_ranks_are_places_in_the_order_of_distance(monkeypatch):
     assert np.array_equal(distances.ranks(x, others).numpy(), expected)
 
 
+def test_points_at_one_distance_have_one_rank():
+    x = torch.randint(0, 3, (80, 3), generator=rng()).float()
+    others = torch.randint(1, 80, (80, 2), generator=rng()).add(torch.arange(80)[:, None]) % 80
+    squares = (x[:, None].double() - x).square().sum(2)
+    squares.fill_diagonal_(torch.inf)
+    expected = (squares[:, None] < squares.gather(1, others)[:, :, None]).sum(2) + 1
+    assert torch.equal(distances.ranks(x, others), expected)
+
+
+def test_copies_of_a_point_cover_each_other():
+    x = randn(300, 9).repeat_interleave(5, 0) + 3
+    radii = distances.neighbour_radii(x, 3)
+    assert (radii == 0).all()
+    assert all(flags.all() for flags in distances.covered_by_each_other(x, x, radii, radii))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_neighbours_do_not_depend_on_the_unit_of_length(scale):
+    x = randn(900, 5)
+    found, index = distances.nearest(x.double() * scale, x.double() * scale, 4)
+    expected, same = distances.nearest(x, x, 4)
+    assert torch.equal(index, same)
+    torch.testing.assert_close(found / scale, expected, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_points_that_are_not_finite_have_no_neighbours(bad):
+    x = randn(50, 4)
+    x[7, 2] = bad
+    for call in (lambda: distances.nearest(x, x, 3), lambda: distances.ranks(x, torch.zeros(50, 1, dtype=torch.int64))):
+        with pytest.raises(NotApplicable, match="not finite"):
+            call()
+
+
 # -- what the codes know of the classes
 
 

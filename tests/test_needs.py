@@ -102,3 +102,20 @@ def test_every_suite_has_its_need_of_memory_stated(suite):
     found = needs.memory(load(suite).cells, [])
     assert set(found.images) == {c.dataset_label for c in load(suite).cells if c.skip is None}
     assert found.as_json()["images_bytes"] == found.images
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"provenance": {"peak_memory_mb": float("nan"), "bench": __version__}},
+        {"provenance": {"peak_memory_mb": float("inf"), "bench": __version__}},
+        {"training": {"parameters": "many"}},
+        {"about": {"dataset": [1]}},
+        {"about": {"dataset": {"train": "60000", "test": None}}},
+    ],
+    ids=str,
+)
+def test_what_a_record_should_not_say_is_left_aside(odd):
+    asked = cell()
+    found = needs.memory([asked], [finished(asked, **odd)])
+    assert found.words()

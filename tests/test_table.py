@@ -457,7 +457,7 @@ def test_rows_are_sorted_best_first_and_those_without_a_number_last(tmp_path):
     assert order(tmp_path, "mse", sort="1") == ["c", "b", "a", "hole"]
     assert order(tmp_path, "mse", sort="mnist") == ["c", "b", "a", "hole"]
     assert order(tmp_path, "mse", sort="name") == ["a", "b", "c", "hole"]
-    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+    with pytest.raises(UsageError, match="1 'mnist'"):
         order(tmp_path, "mse", sort="mnst")
 
 
@@ -468,6 +468,12 @@ def test_the_decimals_and_the_dataset_can_be_chosen(tmp_path):
     assert "1.1 ± 0.2" not in printed
     with pytest.raises(UsageError, match="did you mean 'kmnist'"):
         print_table(tmp_path, "s", dataset="kmnst")
+
+
+def test_decimals_that_are_asked_for_hold_for_small_numbers_and_intervals_too(tmp_path):
+    suite(tmp_path, runs("vae", [0.0121, 0.0122, 0.0123]) + runs("ae", [0.61, 0.62, 0.63]))
+    assert "0.01 ± 0.00" in print_table(tmp_path, "s", "text", precision=2)
+    assert "0.0 ± 0.0" in print_table(tmp_path, "s", "text", precision=1)
 
 
 def ranked(root):
@@ -570,7 +576,7 @@ def test_latex_prints_digits_as_they_are_where_siunitx_would_invent_or_drop_some
     suite(tmp_path, runs("same", [2.0] * 3) + runs("fine", [1.0, 1.0001, 1.0002]))
     printed = print_table(tmp_path, "s", "latex", precision=2)
     assert r"same & {2.00 $\pm$ 0.00}" in printed
-    assert r"1.00 $\pm$ 0.00025}" in printed
+    assert r"1.00 $\pm$ 0.00}" in printed
 
 
 def test_the_latex_checker_sees_text_in_a_column_of_numbers():

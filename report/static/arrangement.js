@@ -20,9 +20,9 @@ function short(x) {
   return `${mantissa.replace(".0", "")}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
-function shown(x, digits) {
+function shown(x, digits, exactly) {
   const text = (Object.is(x, -0) ? "-" : "") + fixed(x, digits);
-  return (Math.abs(x) >= 1e7 || (x !== 0 && Number(text) === 0) ? short(x) : text).replaceAll("-", "−");
+  return (Math.abs(x) >= 1e7 || (x !== 0 && Number(text) === 0 && !exactly) ? short(x) : text).replaceAll("-", "−");
 }
 
 const magnitude = (x) => Math.floor(Math.log10(Math.abs(x)));
@@ -139,7 +139,7 @@ function arrange(values, state) {
     rowAxes, columnAxes, rows, columns, cell, order, hidden: every.length - rows.length,
     whole: rows.length === every.length && columns.length === across.length,
     values: [...cells.values()].filter((value) => shown.has(value)), // as the grid has them
-    decimals: new Map(columns.map((column) => [column, decimals(column)])),
+    decimals: new Map(columns.map((column) => [column, decimals(column)])), exactly: state.digits !== null,
     marks: new Map(texts.map((text, index) => [text, letter(index)])),
   };
 }

@@ -33,9 +33,9 @@ function cellOf(words, table, row, column, range) {
   const { marks } = words.cell(table, row, column);
   const notes = marks ? make("sup", {}, marks) : null;
   if (!value.seeds.length) return make("td", { class: "gap", title: value.texts.join("\n") }, words.number(value, 0), notes);
-  const digits = table.decimals.get(column), mean = shown(value.mean, digits);
+  const digits = table.decimals.get(column), mean = shown(value.mean, digits, table.exactly);
   const link = make("a", { href: words.data.link(value.cell) }, value.best ? make("strong", {}, mean) : mean,
-    value.half === null ? null : make("span", { class: "half" }, ` ± ${shown(value.half, digits)}`));
+    value.half === null ? null : make("span", { class: "half" }, ` ± ${shown(value.half, digits, table.exactly)}`));
   const complete = value.seeds.length === value.planned;
   const count = make("span", { class: complete ? "n" : "n partial" },
     complete ? `n = ${value.seeds.length}` : `${value.seeds.length}/${value.planned} seeds`);

@@ -26,10 +26,10 @@ class Words {
 
   column(table, place) { return place.map((word, index) => this.head(table.columnAxes[index], word)).join(", "); }
 
-  number(value, digits) {
+  number(value, digits, exactly) {
     if (!value.seeds.length) return this.data.gaps[value.state] ?? value.state;
-    const mean = shown(value.mean, digits);
-    return value.half === null ? mean : `${mean} ± ${shown(value.half, digits)}`;
+    const mean = shown(value.mean, digits, exactly);
+    return value.half === null ? mean : `${mean} ± ${shown(value.half, digits, exactly)}`;
   }
 
   /** Text, "(2/3)" where seeds are missing, and the letters of its notes. */
@@ -38,7 +38,7 @@ class Words {
     if (!value) return { text: EMPTY, best: false, partial: "", marks: "" };
     const missing = value.seeds.length !== value.planned;
     return {
-      text: this.number(value, table.decimals.get(column)), best: value.best,
+      text: this.number(value, table.decimals.get(column), table.exactly), best: value.best,
       partial: value.seeds.length && missing ? ` (${value.seeds.length}/${value.planned})` : value.seeds.length === 1 ? " (n = 1)" : "",
       marks: value.texts.map((text) => table.marks.get(text)).join(","),
     };
