@@ -37,6 +37,11 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _metrics(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """`--metric mse,fcd` is `--metric mse --metric fcd`."""
+    return tuple(name for part in given for name in map(str.strip, part.split(",")) if name)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
@@ -183,7 +188,8 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 @RESULTS
 @click.option("--format", "style", type=click.Choice(["text", "markdown", "latex", "csv", "json"]), default="text",
               show_default=True)  # fmt: skip
-@click.option("--metric", multiple=True, help="Only these metrics or families [default: all].")
+@click.option("--metric", multiple=True, callback=_metrics,
+              help="Only these metrics or families, such as mse,fcd [default: all].")  # fmt: skip
 @click.option("--rows", help="What makes a row, such as label,net.")
 @click.option("--columns", help="What makes a column, such as dataset,latent_size.")
 @click.option("--dataset", help="Only this dataset's columns.")
@@ -257,7 +263,8 @@ def _verify_tables(results: Path, pasted: TextIO, suite: str | None, as_json: bo
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @RESULTS
-@click.option("--metric", multiple=True, help="Only these metrics or families [default: all].")
+@click.option("--metric", multiple=True, callback=_metrics,
+              help="Only these metrics or families, such as mse,fcd [default: all].")  # fmt: skip
 @click.option("--fail-on", multiple=True, type=click.Choice(["worse", "different", "not-comparable"]),
               help="Exit code 1 if there is any such row.")  # fmt: skip
 @JSON

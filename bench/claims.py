@@ -33,6 +33,11 @@ from .store import Store
 
 __all__ = ["VERDICTS", "Check", "Point", "Verdict", "as_json", "as_text", "counts", "judge", "points", "verdicts"]
 
+P_NOTE = (
+    "Each verdict comes from the claim's own interval, test or count, uncorrected; p_holm of --json, which is Holm's\n"
+    "correction over the suite's claims, is for information and changes no verdict."
+)
+
 
 @dataclass(frozen=True)
 class Check:
@@ -222,7 +227,8 @@ def as_text(found: Sequence[Verdict]) -> str:
         return "this suite declares no claims\n"
     parts = [line for verdict in found for line in (*_lines(verdict), "")]
     told = ", ".join(f"{n} {name}" for name, n in counts(found).items())
-    return "\n".join([*parts, f"{told} of {len(found)} claims"]) + "\n"
+    tested = any(verdict.p_holm is not None for verdict in found)
+    return "\n".join([*parts, f"{told} of {len(found)} claims", *([P_NOTE] * tested)]) + "\n"
 
 
 def _lines(verdict: Verdict) -> list[str]:

@@ -7,7 +7,9 @@ is read back into author, title, year and address; a line of another shape becom
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
+from bench import registry
 from bench.version import __version__
 
 from .data import Suite, mapping, words
@@ -36,10 +38,22 @@ def _references(values: Iterable[Value], metric: str) -> Iterable[str]:
     records = [value.records[0] for value in values if value.records]
     for record in records[:1]:
         abouts = mapping(record.about.get("metrics"))
-        names = [n for n, e in record.metrics.items() if metric in (n, mapping(e).get("family"))]
-        yield from (words(mapping(abouts.get(n)).get("reference"), 600) for n in names[:1])
+        named = [(n, words(mapping(e).get("family")) or n) for n, e in record.metrics.items()]
+        found = [(n, family) for n, family in named if metric in (n, family)]
+        yield from (cited("metrics", family, abouts.get(family) or abouts.get(n)) for n, family in found[:1])
     for record in records:
-        yield words(mapping(record.about.get("variant")).get("reference"), 600)
+        yield cited("variants", record.cell.get("variant"), record.about.get("variant"))
+
+
+def cited(kind: str, name: Any, about: Any) -> str:
+    """A component's reference as its record has it; the code's own line where that is of the same address.
+
+    Records of earlier versions hold shortened titles.
+    """
+    recorded = words(mapping(about).get("reference"), 600)
+    own = str(registry.describe(kind, name).constants.get("reference", "")) if name in registry.names(kind) else ""
+    addresses = [found.group() for found in map(URL.search, (recorded, own)) if found]
+    return own if len(addresses) == 2 and addresses[0] == addresses[1] else recorded
 
 
 def _results(suite: Suite) -> str:

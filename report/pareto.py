@@ -73,8 +73,10 @@ def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list
 
 def _legend(suite: Suite, dataset: str, nets: dict[Any, str]) -> dict[str, Any]:
     here = [group.at for group in suite.groups if group.at["dataset"] == dataset]
+    shaped = {at["label"]: at["net"] for at in reversed(here)}  # one without a net is drawn in no net's shape
     return {
-        "labels": list(dict.fromkeys(at["label"] for at in here)),
+        "labels": [{"label": label, "outline": "" if shaped[label] else shape_path(nets[shaped[label]], 0, 0)}
+                   for label in dict.fromkeys(at["label"] for at in here)],
         "nets": [{"net": net, "outline": shape_path(nets[net], 0, 0)}
                  for net in dict.fromkeys(at["net"] for at in here) if net],
     }

@@ -66,7 +66,9 @@ def find(text: str) -> list[Grid | Entries]:
     for reader in (json_tables, latex_tables, csv_tables, markdown_tables):
         if found := reader(text):
             return found
-    raise UsageError("no table in it: expected what `bench table --format latex|markdown|csv|json` prints")
+    raise UsageError(
+        "no table in it: expected what `bench table --format latex|markdown|csv|json` prints, not its plain text"
+    )
 
 
 # -- LaTeX

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from .bibtex import entry
+from .bibtex import cited, entry
 from .data import AXES, Group, Suite, flatten, mapping, words
 from .measure import GAPS, Value
 from .tables import ARROWS, Table, shown
@@ -56,7 +56,7 @@ def _about(name: str, suites: Suites) -> dict[str, Any]:
             labels.setdefault(str(group.at["label"]), said)
             for record in (cell.record for cell in group.cells if cell.record):
                 about = about or mapping(record.about.get("variant"))
-    reference = words(about.get("reference"), 600)
+    reference = cited("variants", name, about)
     return {"about": about, "labels": labels, "reference": reference, "bibtex": entry(reference)}
 
 

@@ -173,7 +173,7 @@ def test_a_table_arranged_in_the_page_says_which_one_it_is(results):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nothing here", "no table in it"),
+        ("nothing here", "not its plain text"),
         ("a | b\nc | d", "no table in it"),
         ('{"tables": 3}', "no table in it"),
         (r"\begin{tabular}{ll} a & b \\ \end{tabular}", "without .toprule"),

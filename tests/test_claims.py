@@ -526,6 +526,7 @@ def test_the_verb_prints_verdicts_and_json_has_the_promised_shape(results, tmp_p
     text = run_bench("claims", "demo", "--results", str(results), cwd=tmp_path).stdout
     assert "supported         held  AE is better  (t; tested on mnist)" in text
     assert "1 supported, 1 contradicted, 1 under-specified, 1 not run of 4 claims" in text
+    assert "is for information and changes no verdict" in text
 
 
 def test_the_verb_says_where_there_is_nothing(results, tmp_path):

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run_bench
 
+from bench.errors import UsageError
+
 SUITE = """\
 title: Small
 grid:
@@ -418,6 +420,11 @@ def test_a_model_comes_back_in_two_lines(bench, suite, tmp_path):
     [cell_id] = records(tmp_path)
     model = package.load_model(cell_id[:6], tmp_path / "results")
     assert model.generate(torch.zeros(3, 2)).shape == (3, 1, 8, 8)
+    assert not model.encode(torch.zeros(3, 1, 8, 8)).requires_grad
+    assert model.posterior(torch.zeros(3, 1, 8, 8)).log_var.shape == (3, 2)
+    for wrong in (torch.zeros(3, 8, 8), torch.zeros(3, 1, 28, 28), torch.zeros(3, 1, 8, 8, dtype=torch.uint8), [0.5]):
+        with pytest.raises(UsageError, match=r"float32 of shape \(B, 1, 8, 8\) in \[0, 1\], not "):
+            model.encode(wrong)
     table = package.load_results(tmp_path / "results")
     assert list(table["id"]) == [cell_id]
     assert table["mse"][0] > 0

@@ -22,7 +22,7 @@ from bench import registry
 from report import bibtex, methods_page, pareto, trends, variant_page
 from report.charts import colours
 from report.data import load
-from report.plots import Axis, front, log_ticks, scale
+from report.plots import Axis, front, log_ticks, scale, shape_path
 from report.tables import build
 from report.tables import shown as number_shown
 
@@ -173,7 +173,7 @@ def site(results, tmp_path_factory):
 
 def test_a_variants_page_has_its_method_its_reference_and_its_results_of_every_suite(site, results):
     text = " ".join(test_report.Page(site / "variants" / "vae.html").text.split())
-    for words in ("The method vae.", "loss = rec + kl", "Kingma & Welling 2014", "Which autoencoder"):
+    for words in ("The method vae.", "loss = rec + kl", "Auto-Encoding Variational Bayes", "Which autoencoder"):
         assert words in text
     for suite in ("one", "two"):
         [table] = build(load(results, suite), "mse")
@@ -182,6 +182,25 @@ def test_a_variants_page_has_its_method_its_reference_and_its_results_of_every_s
     tags = test_report.Page(site / "variants" / "vae.html").tags
     links = {a["href"] for tag, a in tags if tag == "a" and "href" in a}
     assert {"../suites/one/index.html", "../suites/two/index.html"} <= links
+
+
+def test_a_legend_draws_a_method_without_a_net_in_the_shape_of_its_marks(tmp_path):
+    synthetic.write(tmp_path, "demo", points=20)
+    suite = load(tmp_path, "demo")
+    hues = colours(group.at["label"] for group in suite.groups)
+    [view] = pareto.views(suite, build(suite), hues)
+    outlines = {entry["label"]: entry["outline"] for entry in view["legend"]["labels"]}
+    [shape] = {m.shape for p in view["panels"] for m in p["drawing"].marks if m.who.label == "pca"}
+    assert outlines == {"ae": "", "vae": "", "pca": shape_path(shape, 0, 0)}
+    assert shape not in {m.shape for p in view["panels"] for m in p["drawing"].marks if m.who.net}
+
+
+def test_metrics_are_separated_by_commas_or_given_one_by_one(results, tmp_path):
+    printed = [run_bench("table", "one", "--results", str(results), *asked, cwd=tmp_path).stdout
+               for asked in (("--metric", "mse, elbo"), ("--metric", "mse", "--metric", "elbo"))]  # fmt: skip
+    assert printed[0] == printed[1]
+    assert "mse" in printed[0]
+    assert "elbo" in printed[0]
 
 
 def test_every_variant_has_a_page_and_the_first_page_leads_to_it(site):
@@ -256,6 +275,29 @@ def test_a_reference_is_read_back_into_its_parts():
     assert "author = {Wang and Bovik and Simoncelli}," in found
     assert "title = {{Image quality: errors}}," in found
     assert "url = {https://doi.org/10.1/x(89)90014-2}," in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "title"),
+    [
+        ("variants", "ae", "Reducing the Dimensionality of Data with Neural Networks"),
+        ("variants", "linear_ae", "Neural Networks and Principal Component Analysis: Learning from Examples "
+                                  "Without Local Minima"),
+        ("metrics", "kmeans_nmi", "Information Theoretic Measures for Clusterings Comparison: Variants, Properties, "
+                                  "Normalization and Correction for Chance"),
+    ],
+)  # fmt: skip
+def test_a_title_is_whole_and_the_venue_no_part_of_it(kind, name, title):
+    found = bibtex.entry(registry.describe(kind, name).constants["reference"])
+    assert f"title = {{{{{title}}}}}," in found
+    assert "howpublished = {" in found
+
+
+def test_an_old_record_is_cited_by_the_title_that_the_code_has():
+    old = "Hinton & Salakhutdinov, Science 313, 2006, https://doi.org/10.1126/science.1127647"
+    assert "Reducing the Dimensionality" in bibtex.cited("variants", "ae", {"reference": old})
+    assert bibtex.cited("variants", "vae", {"reference": old}) == old  # another paper
+    assert bibtex.cited("variants", ["no name"], {"reference": old}) == old
 
 
 def test_what_no_one_published_is_not_cited():

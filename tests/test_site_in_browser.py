@@ -1,5 +1,7 @@
 """The site in a real Chromium, opened from a file: what a reader does with it. Skipped where there is none."""
 
+import json
+
 import pytest
 import synthetic
 import test_report
@@ -167,6 +169,21 @@ def test_without_scripts_a_picture_of_the_one_file_is_on_its_cells_page_and_link
     held.scroll_into_view_if_needed()
     assert held.is_visible()
     assert held.evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 0
+
+
+def test_the_metrics_of_a_cell_fit_their_page_however_long_a_reason_is(page, tmp_path):
+    root = tmp_path / "results"
+    synthetic.write(root, "demo", points=20, sizes=(2,), labels=("ae",), nets=("mlp",), seeds=1)
+    path = next(root.glob("demo/*/record.json"))
+    record = json.loads(path.read_text(encoding="utf-8"))
+    name = next(iter(record["metrics"]))
+    record["metrics"][name] |= {"value": None, "reason": "no weights of Inception-v3 under the data root, " * 8}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    site = report.build(root, tmp_path / "site").parent
+    visit(page, site / "suites" / "demo" / path.parent.name / "index.html")
+    table = page.get_by_role("region", name="Metrics")
+    assert "no weights of Inception-v3" in table.inner_text()
+    assert table.evaluate("area => area.scrollWidth <= area.clientWidth")
 
 
 def test_hostile_text_runs_nothing_and_is_seen(page, site):

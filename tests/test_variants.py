@@ -7,7 +7,7 @@ import torch
 from conftest import cell, colour
 
 from bench import checkpoint, registry
-from bench.errors import BenchError
+from bench.errors import BenchError, NotApplicable
 from bench.likelihoods import Bernoulli
 from bench.nets import Net, Size
 from bench.suite import Choice, Train
@@ -94,6 +94,12 @@ def test_eight_images_can_be_learned_by_heart(name):
     budget = Train(epochs=300, batch_size=8, lr=3e-3)  # log σ moves ten times as fast
     [fitted] = fit(lambda: make(name, net, latent_size=8, likelihood="learned_gaussian"), data, budget, [0])
     assert fitted.history[-1]["train_rec"] < fitted.history[0]["train_rec"] - 9
+
+
+@pytest.mark.parametrize(("name", "told"), [("ae", "ae has a deterministic code"), ("mean_image", "has no code")])
+def test_a_model_without_a_posterior_says_so(name, told):
+    with pytest.raises(NotApplicable, match=f"{told}: no posterior"):
+        make(name).posterior(batch()[0])
 
 
 @pytest.mark.parametrize("name", VARIANTS)

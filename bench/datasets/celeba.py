@@ -29,7 +29,7 @@ class CelebA(TorchvisionDataset):
     """
 
     reference: ClassVar[str] = (
-        "Liu, Luo, Wang, Tang, Deep learning face attributes in the wild, 2015, https://arxiv.org/abs/1411.7766"
+        "Liu, Luo, Wang & Tang, Deep learning face attributes in the wild, 2015, https://arxiv.org/abs/1411.7766"
     )
     channels: ClassVar[int | None] = 3
     images: ClassVar[int | None] = 182_732

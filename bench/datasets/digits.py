@@ -20,7 +20,7 @@ class Digits(Dataset):
     """
 
     reference: ClassVar[str] = (
-        "Alpaydin, Kaynak, Optical recognition of handwritten digits, UCI, 1998, https://doi.org/10.24432/C50P49"
+        "Alpaydin & Kaynak, Optical recognition of handwritten digits, UCI, 1998, https://doi.org/10.24432/C50P49"
     )
     channels: ClassVar[int | None] = 1
     size: ClassVar[int | None] = 8

@@ -9,7 +9,7 @@ class FashionMNIST(IdxDataset):
     """The checksums of the .gz files are those torchvision demands, the others those of their contents."""
 
     reference: ClassVar[str] = (
-        "Xiao, Rasul, Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning "
+        "Xiao, Rasul & Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning "
         "algorithms, 2017, https://arxiv.org/abs/1708.07747"
     )
     source: ClassVar[str] = "Fashion-MNIST, https://github.com/zalandoresearch/fashion-mnist"

@@ -9,7 +9,7 @@ class MNIST(IdxDataset):
     """The checksums of the .gz files are those torchvision demands, the others those of their contents."""
 
     reference: ClassVar[str] = (
-        "LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, 1998, "
+        "LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, 1998, "
         "https://doi.org/10.1109/5.726791"
     )
     source: ClassVar[str] = "MNIST, http://yann.lecun.com/exdb/mnist/"

@@ -20,7 +20,7 @@ class STL10(TorchvisionDataset):
     """
 
     reference: ClassVar[str] = (
-        "Coates, Lee, Ng, An analysis of single-layer networks in unsupervised feature learning, 2011, "
+        "Coates, Lee & Ng, An analysis of single-layer networks in unsupervised feature learning, 2011, "
         "https://proceedings.mlr.press/v15/coates11a.html"
     )
     channels: ClassVar[int | None] = 3

@@ -20,8 +20,8 @@ from .identity_error import minus_identity
     unit="relative to the identity",
     better="lower",
     counts="linear_map",
-    reference="Baldi & Hornik, Neural networks and principal component analysis, 1989, "
-    "https://doi.org/10.1016/0893-6080(89)90014-2",
+    reference="Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples "
+    "Without Local Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2",
 )
 def identity_error_span(linear_map: Tensor, varying_pixels: Tensor) -> float:
     if not bool(varying_pixels.any()):

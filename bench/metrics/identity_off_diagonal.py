@@ -19,8 +19,8 @@ from .identity_diagonal import varying_block
     unit="of a pixel",
     better="lower",
     counts="linear_map",
-    reference="Baldi & Hornik, Neural networks and principal component analysis, 1989, "
-    "https://doi.org/10.1016/0893-6080(89)90014-2",
+    reference="Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples "
+    "Without Local Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2",
 )
 def identity_off_diagonal(linear_map: Tensor, varying_pixels: Tensor) -> float:
     block = varying_block(linear_map, varying_pixels)

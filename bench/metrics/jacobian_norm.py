@@ -19,7 +19,8 @@ from . import metric
     unit="squared code units per squared pixel value",
     better="none",
     counts="jacobian_norms",
-    reference="Rifai et al., Contractive Auto-Encoders, 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf",
+    reference="Rifai et al., Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, ICML 2011, "
+    "https://icml.cc/2011/papers/455_icmlpaper.pdf",
 )
 def jacobian_norm(jacobian_norms: Tensor) -> float:
     return jacobian_norms.cpu().double().mean().item()

@@ -35,8 +35,8 @@ def clusters(codes: Tensor, labels: Tensor) -> np.ndarray:
     unit="from 0 to 1",
     better="higher",
     counts="codes",
-    reference="Vinh, Epps & Bailey, Information Theoretic Measures for Clusterings Comparison, 2010, "
-    "https://jmlr.org/papers/v11/vinh10a.html",
+    reference="Vinh, Epps & Bailey, Information Theoretic Measures for Clusterings Comparison: Variants, "
+    "Properties, Normalization and Correction for Chance, JMLR 2010, https://jmlr.org/papers/v11/vinh10a.html",
 )
 def kmeans_nmi(codes: Tensor, labels: Tensor) -> float:
     return float(normalized_mutual_info_score(labels.cpu().numpy(), clusters(codes, labels)))

@@ -26,8 +26,8 @@ K = 5  #: neighbours looked at
     counts="points",
     per="space",
     key=("map",),
-    reference="Venna & Kaski, Neighborhood preservation in nonlinear projection methods, 2001, "
-    "https://doi.org/10.1007/3-540-44668-0_68",
+    reference="Venna & Kaski, Neighborhood Preservation in Nonlinear Projection Methods: An Experimental Study, "
+    "ICANN 2001, https://doi.org/10.1007/3-540-44668-0_68",
 )
 def trustworthiness(points_source: Tensor, points: Tensor) -> float:
     need(2 * K + 1, points, "points")

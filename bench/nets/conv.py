@@ -19,7 +19,10 @@ LARGEST_MAP = 7  #: the last map is at most this wide, pixels
 class Conv(Net):
     """Strided convolutions with a linear bottleneck. `channels`: width of the first stage; `hidden`: see `stages`."""
 
-    reference = "Radford et al., DCGAN, 2016, https://arxiv.org/abs/1511.06434 (the strides; no batch normalisation)"
+    reference = (
+        "Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks, "
+        "ICLR 2016, https://arxiv.org/abs/1511.06434 (the strides; no batch normalisation)"
+    )
     min_size = 8
     max_size = 256
 

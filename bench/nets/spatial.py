@@ -17,7 +17,10 @@ from bench.streams import part
 class Spatial(Net):
     """Strided convolutions to a small map. `side`: the code's height and width; `channels`: the first stage's width."""
 
-    reference = "Masci et al., Stacked Convolutional Auto-Encoders, ICANN 2011, doi.org/10.1007/978-3-642-21735-7_7"
+    reference = (
+        "Masci et al., Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction, ICANN 2011, "
+        "https://doi.org/10.1007/978-3-642-21735-7_7"
+    )
     min_size = 8
     max_size = 256
     spatial = True  #: the latent size must be a multiple of side²

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.errors import NotApplicable
 from bench.likelihoods import Likelihood
 from bench.nets import Net
 
@@ -76,8 +77,9 @@ class Variant(nn.Module):
         raise NotImplementedError
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """q(z|x) of images (B, C, H, W); only where `has_posterior`."""
-        raise NotImplementedError
+        """q(z|x) of images (B, C, H, W); raises `NotApplicable` unless `has_posterior`."""
+        name = type(self).__module__.rpartition(".")[2]
+        raise NotApplicable(f"{name} has {'a deterministic code' if self.has_code else 'no code'}: no posterior")
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Parameters of p(x|z) (B, C, H, W) for codes (B, D); `likelihood.mean` turns them into an image."""

@@ -19,7 +19,10 @@ from bench.variants import Variant
 
 
 class AE(Variant):
-    reference = "Hinton & Salakhutdinov, Science 313, 2006, https://doi.org/10.1126/science.1127647"
+    reference = (
+        "Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006, "
+        "https://doi.org/10.1126/science.1127647"
+    )
 
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         z = self.encode(x)  # (B, D)

@@ -4,7 +4,8 @@
 
 With β = 1 it is the VAE. Its ELBO is evaluated at β = 1, like everybody's.
 
-Reference: Higgins et al., β-VAE, ICLR 2017, https://openreview.net/forum?id=Sy2fzU9gl (eq. 4)
+Reference: Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017,
+https://openreview.net/forum?id=Sy2fzU9gl (eq. 4)
 """
 
 from torch import Tensor
@@ -16,7 +17,10 @@ from .vae import VAE
 
 
 class BetaVAE(VAE):
-    reference = "Higgins et al., β-VAE, ICLR 2017, https://openreview.net/forum?id=Sy2fzU9gl"
+    reference = (
+        "Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017, "
+        "https://openreview.net/forum?id=Sy2fzU9gl"
+    )
 
     def __init__(self, net: Net, likelihood: Likelihood, *, beta: float = 4.0) -> None:
         super().__init__(net, likelihood)

@@ -20,7 +20,10 @@ from .ae import AE
 
 
 class CompletionAE(AE):
-    reference = "Pathak et al., Context Encoders, CVPR 2016, https://arxiv.org/abs/1604.07379"
+    reference = (
+        "Pathak et al., Context Encoders: Feature Learning by Inpainting, CVPR 2016, "
+        "https://arxiv.org/abs/1604.07379"
+    )
 
     def __init__(self, net: Net, likelihood: Likelihood, *, side: float = 0.4) -> None:
         super().__init__(net, likelihood)

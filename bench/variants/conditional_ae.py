@@ -19,7 +19,10 @@ from bench.variants import LabelsGiven, Variant
 
 
 class ConditionalAE(LabelsGiven, Variant):
-    reference = "Sohn et al., Conditional Generative Models, NeurIPS 2015, https://papers.nips.cc/paper/5775"
+    reference = (
+        "Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, "
+        "NeurIPS 2015, https://papers.nips.cc/paper/5775"
+    )
     conditional = True
     needs_labels = True
 

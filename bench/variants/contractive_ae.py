@@ -6,7 +6,8 @@ The Jacobian is exact up to `exact_up_to` latent dimensions: its D rows are D ve
 vectors. Above that, one product with random signs v ∈ {−1, 1}^D is an unbiased estimate, since E‖vᵀJ‖² = ‖J‖²_F
 (Hutchinson 1990).
 
-Reference: Rifai et al., Contractive Auto-Encoders, ICML 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf (eq. 2)
+Reference: Rifai et al., Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, ICML 2011,
+https://icml.cc/2011/papers/455_icmlpaper.pdf (eq. 2)
 Deviation: any net and any activation; the paper's closed form is for one sigmoid layer with tied weights.
 """
 
@@ -23,7 +24,10 @@ from .ae import AE
 
 
 class ContractiveAE(AE):
-    reference = "Rifai et al., Contractive Auto-Encoders, ICML 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf"
+    reference = (
+        "Rifai et al., Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, ICML 2011, "
+        "https://icml.cc/2011/papers/455_icmlpaper.pdf"
+    )
 
     def __init__(
         self, net: Net, likelihood: Likelihood, *, weight: float = 0.1, exact_up_to: int = 2

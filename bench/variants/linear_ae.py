@@ -8,8 +8,8 @@ the product stays what it was at the start. With D < P the minimum is the span o
 
 The decoder's output is the image itself, whatever likelihood the suite names.
 
-Reference: Baldi & Hornik, Neural Networks and Principal Component Analysis, Neural Networks 2, 1989,
-https://doi.org/10.1016/0893-6080(89)90014-2
+Reference: Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples Without Local
+Minima, Neural Networks 2, 1989, https://doi.org/10.1016/0893-6080(89)90014-2
 """
 
 from typing import Any
@@ -23,7 +23,10 @@ from bench.variants import Variant
 
 
 class LinearAE(Variant):
-    reference = "Baldi & Hornik, Neural Networks 2, 1989, https://doi.org/10.1016/0893-6080(89)90014-2"
+    reference = (
+        "Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples Without Local "
+        "Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2"
+    )
     uses_net = False
     default_likelihood = "gaussian"
 

@@ -29,7 +29,10 @@ SMALLEST_VARIANCE = 1e-10  #: components below it carry nothing (always-black pi
 
 
 class PCA(Variant):
-    reference = "Tipping & Bishop, Probabilistic PCA, JRSS-B 61, 1999, https://doi.org/10.1111/1467-9868.00196"
+    reference = (
+        "Tipping & Bishop, Probabilistic Principal Component Analysis, JRSS-B 1999, "
+        "https://doi.org/10.1111/1467-9868.00196"
+    )
     uses_net = False
     closed_form = True
     latent_at_most_pixels = True

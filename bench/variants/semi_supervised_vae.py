@@ -23,7 +23,10 @@ from .vae import VAE
 
 
 class SemiSupervisedVAE(VAE):
-    reference = "Kingma et al., Semi-supervised Deep Generative Models, 2014, https://arxiv.org/abs/1406.5298"
+    reference = (
+        "Kingma et al., Semi-supervised Learning with Deep Generative Models, NeurIPS 2014, "
+        "https://arxiv.org/abs/1406.5298"
+    )
     needs_labels = True
 
     def __init__(
