@@ -240,7 +240,8 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, as_json: boo
         raise UsageError("name a suite (`bench verify digits`) or a file with tables (`bench verify --table FILE`)")
     from . import verify as verification
 
-    found = verification.verify(results, name)
+    files = Path(str(suite)), Path("suites") / f"{name}.yaml"
+    found = verification.verify(results, name, next((file for file in files if file.is_file()), None))
     click.echo(json.dumps(found.as_json(), indent=1) if as_json else verification.as_text(found))
     sys.exit(1 if found.faults else 0)
 

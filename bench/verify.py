@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from .errors import BenchError
 from .store import Record, Store, csv_text, row
+from .suite import load
 from .suite_cells import Cell, Choice
 from .suite_models import Evaluate, Train
 
@@ -54,8 +55,11 @@ class Verification:
         return asdict(self) | {"checks": list(CHECKS), "sound": not self.faults}
 
 
-def verify(results: Path, suite: str) -> Verification:
-    """Check a suite's results. Raises `UsageError` for a suite never run, `ResultError` for unreadable records."""
+def verify(results: Path, suite: str, file: Path | None = None) -> Verification:
+    """Check a suite's results. Raises `UsageError` for a suite never run, `ResultError` for unreadable records.
+
+    file: the suite's YAML, where it is at hand, to say whether it asks for other cells by now.
+    """
     store = Store(results)
     content, records = store.suite(suite), store.records(suite)
     hashes = _ruler_hashes(store.root)
@@ -69,7 +73,24 @@ def verify(results: Path, suite: str) -> Verification:
     ]
     remarks = [f"the classifier {n} is not under {store.root / 'rulers'}, so its hash was not checked"
                for n in named if n.rpartition("-")[0] not in {dataset for dataset, _ in hashes}]  # fmt: skip
-    return Verification(suite, len(records), len(named) - len(remarks), tuple(faults), tuple(remarks))
+    unchecked = len(remarks)
+    remarks += _file_remarks(content, file)
+    return Verification(suite, len(records), len(named) - unchecked, tuple(faults), tuple(remarks))
+
+
+def _file_remarks(content: dict[str, Any], file: Path | None) -> Iterator[str]:
+    if file is None or content.get("overrides"):  # run with --set, the cells are others by intention
+        return
+    try:
+        asked = {cell.id for cell in load(file).cells}
+    except BenchError as error:
+        yield f"{file} cannot be read, so its cells were not compared: {error}"
+        return
+    known = {entry["id"] for entry in content.get("cells", [])}
+    if asked != known:
+        more, fewer = len(asked - known), len(known - asked)
+        yield (f"{file} asks for other cells by now, {more} more and {fewer} no longer; tables and site show the suite "
+               "as it was run")  # fmt: skip
 
 
 # -- results.csv

@@ -38,7 +38,7 @@ ALLOWED = {
     "claim_verdicts": {"claim_forms", "stats"},
     "claim_words": {"claim_forms", "claim_verdicts"},
     "claim_sides": {"claim_forms", "claim_words", "store"},
-    "verify": {"errors", "store"},
+    "verify": {"errors", "store", "suite"},
     "claims": {"claim_forms", "claim_sides", "claim_verdicts", "claim_words", "stats", "store"},
     "report": {"errors", "stats", "store", "claims", "claim_verdicts", "claim_words", "registry", "version"},
 }

@@ -10,6 +10,7 @@ from conftest import run_bench
 
 from bench.errors import UsageError
 from bench.store import Record, Store
+from bench.suite import load
 from bench.verify import rebuilt, verify
 
 
@@ -152,3 +153,17 @@ def test_the_command_exits_0_1_or_2(tmp_path):
 def test_a_suite_that_never_ran_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no results of suite"):
         verify(tmp_path, "s")
+
+
+def test_a_suite_file_that_asks_for_other_cells_by_now_is_remarked_on(tmp_path):
+    file = tmp_path / "small.yaml"
+    text = ("grid: {datasets: [digits], variants: [vae], nets: [mlp], likelihood: bernoulli, latent_sizes: [2], seeds: 2}\n"
+            "title: t\n")  # fmt: skip
+    file.write_text(text, encoding="utf-8")
+    cells = [{"id": c.id, "skip": None, "cell": c.as_record()} for c in load(file).cells]
+    Store(tmp_path).write_suite("small", {"name": "small", "title": "t", "cells": cells})
+    assert not verify(tmp_path, "small", file).remarks
+    file.write_text(text.replace("seeds: 2", "seeds: [1, 2, 3]"), encoding="utf-8")
+    assert "2 more and 1 no longer" in verify(tmp_path, "small", file).remarks[0]
+    Store(tmp_path).write_suite("small", {"name": "small", "title": "t", "cells": cells, "overrides": ["x=1"]})
+    assert not verify(tmp_path, "small", file).remarks
