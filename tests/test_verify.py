@@ -157,8 +157,8 @@ def test_a_suite_that_never_ran_is_refused(tmp_path):
 
 def test_a_suite_file_that_asks_for_other_cells_by_now_is_remarked_on(tmp_path):
     file = tmp_path / "small.yaml"
-    text = ("grid: {datasets: [digits], variants: [vae], nets: [mlp], likelihood: bernoulli, latent_sizes: [2], seeds: 2}\n"
-            "title: t\n")  # fmt: skip
+    grid = "{datasets: [digits], variants: [vae], nets: [mlp], likelihood: bernoulli, latent_sizes: [2], seeds: 2}"
+    text = f"title: t\ngrid: {grid}\n"
     file.write_text(text, encoding="utf-8")
     cells = [{"id": c.id, "skip": None, "cell": c.as_record()} for c in load(file).cells]
     Store(tmp_path).write_suite("small", {"name": "small", "title": "t", "cells": cells})
