@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .datasets import Data, Split
 
 SIZES = (1, 4, 16)  #: seeds of a group that are tried
-STEPS, EPOCHS = 70, 3  #: of a measurement, together long enough to be captured; the first epoch is not counted
+STEPS, EPOCHS = 170, 3  #: of a measurement, together long enough to be captured; the first epoch is not counted
 
 
 @dataclass(frozen=True)
