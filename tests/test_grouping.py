@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import cell
 
-from bench import checkpoint, grouping, train
+from bench import capture, checkpoint, grouping, train
 from bench.grouping import Answer, Kind
 from bench.suite import Choice, Train
 
@@ -158,3 +158,7 @@ def test_a_single_model_that_does_not_fit_is_an_error(few_digits, room):
     with pytest.raises(torch.OutOfMemoryError):
         train.fit(small_model, few_digits, Train(epochs=1), [0, 1, 2, 3], group_size=4)
     assert tried == [4, 2, 1]
+
+
+def test_a_measurement_is_long_enough_to_capture_its_step_as_training_does():
+    assert grouping.STEPS * grouping.EPOCHS >= capture.LONG
