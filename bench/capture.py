@@ -20,7 +20,8 @@ from torch import Tensor
 
 LONG = 500  #: steps of a training from which on capturing is worth it: 0.1 s against 0.2 to 0.4 ms a step
 ROUNDING = {"cpu": 0.0, "cuda": 1e-4}  #: how far a captured step may be from the plain one, of each tensor's norm
-RELU_BACK = "aten::threshold_backward"
+RELU, RELU_BACK = "aten::relu", "aten::threshold_backward"
+STRIDED = "bench::strided_down", "bench::strided_up"  #: these can do a ReLU, or its gradient, with their own work
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
 DEPENDS = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
 
@@ -191,9 +192,9 @@ def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Callable[.
 
 
 def _simplify(node: Any) -> None:
-    """Leave out an operation that does nothing, and lay tensors that are read together alike.
+    """Leave out an operation that does nothing or is part of the one before, and lay tensors read together alike.
 
-    ReLUs stay by themselves: oneDNN's, within a linear layer, turn a NaN into 0, and a diverged seed must be seen.
+    After linear layers ReLUs stay by themselves: oneDNN's turn a NaN into 0, and a diverged seed must be seen.
     """
     name = node.target.name().partition(".")[0]
     if any(tag in node.target.tags for tag in DEPENDS) and not _takes_rows(node):
@@ -201,8 +202,19 @@ def _simplify(node: Any) -> None:
     if name in SAME:
         node.replace_all_uses_with(node.args[0])
         node.graph.erase_node(node)
+    elif name in (RELU, RELU_BACK) and _is_strided(node.args[0]):
+        work = node.args[0]
+        work.kwargs = {**work.kwargs, **({"relu": True} if name == RELU else {"gate": node.args[1]})}
+        node.replace_all_uses_with(work)
+        node.graph.erase_node(node)
     elif name == RELU_BACK:
         _lay_alike(node)
+
+
+def _is_strided(node: Any) -> bool:
+    """Whether it is a convolution that nothing else reads, and that does no such thing yet."""
+    known = isinstance(node.target, torch._ops.OpOverload) and node.target.name() in STRIDED
+    return known and len(node.users) == 1 and not {"relu", "gate"} & node.kwargs.keys()
 
 
 def _lay_alike(node: Any) -> None:

@@ -28,6 +28,15 @@ def few_digits(digits) -> Data:
     return Data("digits", cut(digits.train, 200), cut(digits.test, 100), digits.classes, digits.source)
 
 
+@pytest.fixture
+def one_thread():
+    """As in every task: some layers take their faster form on one thread only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Data:
     """The real MNIST from the data root in BENCH_DATA; skips with the reason where there is none."""

@@ -11,6 +11,7 @@ from bench.kernels import faster_layers
 from bench.suite import Train
 from bench.train import fit
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 MLP = ("mlp", {"hidden": (256,), "activation": "relu"})  # wide enough for the faster layers
 SPATIAL = ("spatial", {})

@@ -10,7 +10,13 @@ from torch import nn
 from bench.kernels import FusedAdam, choice, convolution, faster_layers, linear, transposed
 
 CPU = torch.device("cpu")
-OURS = {"linear": "onednn", "transposed": "phases", "bf16_convolution": "channels_last"}
+OURS = {
+    "linear": "onednn",
+    "transposed": "phases",
+    "bf16_convolution": "channels_last",
+    "strided": "tiles",
+    "bf16_strided": "tiles",
+}
 TORCHS = dict.fromkeys(OURS, "torch")
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 

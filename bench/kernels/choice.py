@@ -4,13 +4,13 @@ import json
 import platform
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import convolution, linear, transposed
+from . import convolution, linear, strided, transposed
 from ..cache import cache_folder
 from ..store import write_bytes
 
@@ -21,6 +21,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
     "linear": ("onednn", linear.measured_ratio),
     "transposed": ("phases", transposed.measured_ratio),
     "bf16_convolution": ("channels_last", convolution.measured_ratio),
+    "strided": ("tiles", partial(strided.measured_ratio, torch.float32)),
+    "bf16_strided": ("tiles", partial(strided.measured_ratio, torch.bfloat16)),
 }
 
 

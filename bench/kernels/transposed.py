@@ -97,13 +97,13 @@ class Transposed(torch.autograd.Function):
         needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
         return (
             F.conv2d(grad, weight, stride=2, padding=1) if needs_x else None,
-            _weight_gradient(x, grad, weight) if needs_weight else None,
+            weight_gradient(x, grad, weight) if needs_weight else None,
             grad.sum((0, 2, 3)) if needs_bias else None,
             None,
         )
 
 
-def _weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
+def weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
     """That of the ordinary convolution which takes a `grad` to an `x`."""
     return torch.ops.aten.convolution_backward(
         x, grad, weight, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, [False, True, False]

@@ -1,0 +1,302 @@
+"""Convolutions of kernel 4, stride 2 and padding 1, of images whose channels lie side by side.
+
+    down    y[n, i, j, o] = b[o] + Σ x[n, 2i + k − 1, 2j + l − 1, c] w[o, c, k, l]          ordinary, "halving"
+    up      x[n, 2i + a, 2j + b, c] = Σ y[n, i + a − 1 + d, j + b − 1 + e, o] w[o, c, 3 − a − 2d, 3 − b − 2e]
+    weight  w[o, c, k, l] = Σ x[n, 2i + k − 1, 2j + l − 1, c] y[n, i, j, o]
+
+Up is what a transposed convolution does and the gradient of down by its input; weight is the gradient of both by their
+weights; and the gradients of each of the three are the other two. A few images at a time are copied into a frame of
+zeros, small enough for the second-level cache. There the pixels that meet a weight row are runs of memory, and the sums
+are matrix products whose rows are never written down anywhere (`tiles`).
+
+Letters:  N images · C channels of the larger images, O of the smaller · H, W and h, w their heights and widths
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload, register_jitable
+
+from .tiles import LINE, PIXELS, ROWS, WIDE, add_four, outer, prefetch, products, zip_rows
+
+Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
+
+FRAME = 2**18  #: bytes of framed images at a time
+
+
+@register_jitable
+def _images_at_once(images: int, rows: int, line: int, size: int) -> int:
+    """How many framed images of rows × line elements, each of `size` bytes, are worked on together."""
+    return max(1, min(images, FRAME // (rows * line * size)))
+
+
+@register_jitable
+def _frame(
+    x: Array, first: int, count: int, tall: int, wide: int, c: int, rows: int, columns: int, framed: Array
+) -> None:
+    """`count` images with a pixel of zeros above and to the left, and as many as are needed below and to the right."""
+    for n in range(count):
+        image = framed[n * rows * columns * c : (n + 1) * rows * columns * c]
+        image[: columns * c] = 0
+        image[(1 + tall) * columns * c :] = 0
+        for y in range(tall):
+            row = image[(1 + y) * columns * c : (2 + y) * columns * c]
+            row[:c] = 0
+            row[(1 + wide) * c :] = 0
+            inside, start = row[c : (1 + wide) * c], ((first + n) * tall + y) * wide * c
+            pixels = x[start : start + wide * c]
+            for i in range(wide * c):
+                inside[i] = pixels[i]
+
+
+@register_jitable
+def _fill(places: Array, count: int) -> None:
+    """Let the last tile's missing rows be its last one again: they write the same numbers to the same place."""
+    for p in range(count, count + PIXELS):
+        places[p] = places[count - 1]
+
+
+@register_jitable
+def _ask_for(x: Array, start: int, end: int, part: int, parts: int) -> None:
+    """A part of the lines of x[start:end]: what the next images need is asked for while these are worked on."""
+    step = LINE // x.itemsize
+    lines = (min(end, len(x)) - start) // step
+    for line in range(part * lines // parts, (part + 1) * lines // parts):
+        prefetch(x, start + line * step)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def down(
+    x: Array, n: int, tall: int, wide: int, c: int, weights: Array, bias: Array, least: float, gate: Array, o: int,
+    per: int, out: Array
+) -> None:  # fmt: skip
+    """x (N, H, W, C), weights (O / WIDE, 4, 4C, WIDE), bias (O,) → out (N, h, w, O); all flat, `per` elements a word.
+
+    gate: as `out`, or WIDE ones.
+    """
+    gated = int(len(gate) == len(out))
+    h, w = tall // 2, wide // 2
+    rows, columns = 2 * h + 2, 2 * w + 2
+    line = columns * c // per
+    chunk = _images_at_once(n, rows, columns * c, x.itemsize)
+    framed = np.empty(chunk * rows * columns * c, x.dtype)
+    words = framed.view(weights.dtype)
+    offsets, to = np.empty(chunk * h * w + PIXELS, np.intp), np.empty(chunk * h * w + PIXELS, np.intp)
+    p = 0
+    for m in range(chunk):
+        for i in range(h):
+            for j in range(w):
+                offsets[p] = (m * rows + 2 * i) * line + 2 * j * c // per
+                to[p] = p * o
+                p += 1
+    for first in range(0, n, chunk):
+        count = min(chunk, n - first)
+        _frame(x, first, count, tall, wide, c, rows, columns, framed)
+        pixels = count * h * w
+        _fill(offsets, pixels)
+        _fill(to, pixels)
+        after = (first + count) * tall * wide * c
+        for p in range(0, pixels, PIXELS):
+            _ask_for(x, after, after + count * tall * wide * c, p // PIXELS, pixels // PIXELS + 1)
+            for b in range(0, o, WIDE):
+                products(
+                    out, to, first * h * w * o + b, bias[b:], least, gate, gated, words, offsets, p, line, 4,
+                    4 * c // per, weights, b * 16 * c // per,
+                )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def up(
+    y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, least: float, gate: Array, c: int,
+    tall: int, wide: int, per: int, out: Array
+) -> None:  # fmt: skip
+    """y (N, h, w, O), weights (2, 2, C / WIDE, 2, 2O, WIDE), bias (C,) → out (N, H, W, C); all flat, gate as above."""
+    gated = int(len(gate) == len(out))
+    rows, columns = h + 2, w + 2
+    line = columns * o // per
+    chunk = _images_at_once(n, rows, columns * o, y.itemsize)
+    framed = np.empty(chunk * rows * columns * o, y.dtype)
+    words = framed.view(weights.dtype)
+    offsets = np.empty(chunk * ((tall + 1) // 2) * ((wide + 1) // 2) + PIXELS, np.intp)
+    to = np.empty_like(offsets)
+    for first in range(0, n, chunk):
+        count = min(chunk, n - first)
+        _frame(y, first, count, h, w, o, rows, columns, framed)
+        for a in range(2):
+            for b in range(2):
+                p = 0
+                for m in range(count):
+                    for i in range((tall - a + 1) // 2):
+                        for j in range((wide - b + 1) // 2):
+                            offsets[p] = (m * rows + i + a) * line + (j + b) * o // per
+                            to[p] = ((m * tall + 2 * i + a) * wide + 2 * j + b) * c
+                            p += 1
+                _fill(offsets, p)
+                _fill(to, p)
+                phase = (2 * a + b) * 4 * c * o // per
+                after, quarter = (first + count) * h * w * o, count * h * w * o // 4
+                after += (2 * a + b) * quarter
+                for q in range(0, p, PIXELS):
+                    _ask_for(y, after, after + quarter, q // PIXELS, p // PIXELS + 1)
+                    for v in range(0, c, WIDE):
+                        products(
+                            out, to, first * tall * wide * c + v, bias[v:], least, gate, gated, words, offsets, q, line,
+                            2, 2 * o // per, weights, phase + v * 4 * o // per,
+                        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def up_to_few(
+    y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, c: int, tall: int, wide: int, per: int,
+    out: Array
+) -> None:  # fmt: skip
+    """As `up`, for few channels C: each pixel's 16C products (weights: (blocks, O, WIDE)), then added where they meet."""
+    width, rows, columns = len(weights) * per // o, h + 2, w + 2
+    chunk = _images_at_once(n, rows, columns * width, 4)
+    met = np.zeros(chunk * rows * columns * width, np.float32)  # in a frame of zeros
+    offsets, to = np.empty(chunk * h * w + PIXELS, np.intp), np.empty(chunk * h * w + PIXELS, np.intp)
+    none, open_gate, words = np.zeros(WIDE, np.float32), np.ones(WIDE, np.float32), y.view(weights.dtype)
+    row, biases = np.empty(wide * c, np.float32), np.empty(wide * c, np.float32)
+    for j in range(wide):
+        biases[j * c : (j + 1) * c] = bias
+    for first in range(0, n, chunk):
+        count, p = min(chunk, n - first), 0
+        for m in range(count):
+            for i in range(h):
+                for j in range(w):
+                    offsets[p] = (first * h * w + p) * o // per
+                    to[p] = ((m * rows + 1 + i) * columns + 1 + j) * width
+                    p += 1
+        _fill(offsets, p)
+        _fill(to, p)
+        for q in range(0, p, PIXELS):
+            for b in range(0, width, WIDE):
+                products(
+                    met, to, b, none, -np.inf, open_gate, 0, words, offsets, q, 0, 1, o // per, weights, b * o // per
+                )  # fmt: skip
+        for m in range(count):
+            for line in range(tall):
+                a = line % 2
+                above = (m * rows + line // 2 + a) * columns * width
+                _add_meeting(met, above, above + columns * width, a, width, c, row)
+                start = ((first + m) * tall + line) * wide * c
+                _put(row, biases, out[start : start + wide * c])
+
+
+@register_jitable
+def _add_meeting(met: Array, above: int, below: int, a: int, width: int, c: int, row: Array) -> None:
+    """A line of the larger image, one that is even (a = 0) or odd: of each pixel four products that meet there."""
+    upper, lower = above + 4 * (3 - a) * c, below + 4 * (1 - a) * c
+    for b in range(2):
+        left, right = b * width + (3 - b) * c, (b + 1) * width + (1 - b) * c
+        count = (len(row) // c - b + 1) // 2
+        add_four(
+            row, b * c, 2 * c, met, upper + left, upper + right, lower + left, lower + right, width, count, c
+        )  # fmt: skip
+
+
+def _put(row: Array, biases: Array, out: Array) -> None:
+    """A row of sums and its biases as `out` has its numbers: float32, or bfloat16 in uint16."""
+    raise NotImplementedError
+
+
+@overload(_put)
+def _put_compiled(row: Any, biases: Any, out: Any) -> Callable[[Array, Array, Array], None]:
+    if out.dtype == types.float32:
+
+        def put(row: Array, biases: Array, out: Array) -> None:
+            for i in range(len(out)):
+                out[i] = row[i] + biases[i]
+
+    else:
+
+        def put(row: Array, biases: Array, out: Array) -> None:
+            for i in range(len(out)):
+                row[i] += biases[i]
+            words = row.view(np.uint32)
+            for i in range(len(out)):
+                out[i] = _rounded(words[i])
+
+    return put
+
+
+@register_jitable
+def _rounded(word: np.uint32) -> np.uint16:
+    """The bits of a float32 as those of the nearest bfloat16; even in the middle, NaN for NaN."""
+    if word & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+        return np.uint16(0x7FC0)
+    return np.uint16((word + np.uint32(0x7FFF) + ((word >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weight(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out: Array) -> None:
+    """x (N, H, W, C), y (N, h, w, O), float32 → added to out (4, 4C, O); all flat."""
+    h, w = tall // 2, wide // 2
+    rows, columns = 2 * h + 2, 2 * w + 2
+    line = columns * c
+    chunk = _images_at_once(n, rows, line, x.itemsize)
+    framed = np.empty(chunk * rows * line, x.dtype)
+    offsets = np.empty(chunk * h * w, np.intp)
+    for m in range(chunk):
+        for i in range(h):
+            for j in range(w):
+                offsets[(m * h + i) * w + j] = (m * rows + 2 * i) * line + 2 * j * c
+    for first in range(0, n, chunk):
+        count = min(chunk, n - first)
+        _frame(x, first, count, tall, wide, c, rows, columns, framed)
+        _tiles_of_weight(out, framed, offsets, line, c, o, y, first * h * w * o, count * h * w)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weight_of_pairs(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out: Array) -> None:
+    """As `weight`, of bfloat16: two pixels that lie side by side in `y`, and what they meet in `x`, make a word."""
+    h, w = tall // 2, wide // 2
+    two = (w + 1) // 2
+    rows, columns = 2 * h + 2, 4 * two + 2
+    line = 4 * two * c
+    chunk = _images_at_once(n, rows, 2 * line, 2)
+    framed = np.empty(chunk * rows * columns * c, x.dtype)
+    left, right = np.empty(chunk * rows * line, np.uint32), np.empty(chunk * h * two * o, np.uint32)
+    offsets, nothing = np.empty(chunk * h * two, np.intp), np.zeros(o, y.dtype)
+    for m in range(chunk):
+        for i in range(h):
+            for q in range(two):
+                offsets[(m * h + i) * two + q] = (m * rows + 2 * i) * line + 4 * q * c
+    for first in range(0, n, chunk):
+        count = min(chunk, n - first)
+        _frame(x, first, count, tall, wide, c, rows, columns, framed)
+        for row in range(count * rows):
+            start = row * columns * c
+            _zip(framed[start : start + line], framed[start + 2 * c : start + 2 * c + line], left[row * line :])
+        for row in range(count * h):
+            for q in range(two):
+                start, to = ((first * h + row) * w + 2 * q) * o, (row * two + q) * o
+                if 2 * q + 1 < w:
+                    zip_rows(y, start, start + o, right, to, o)
+                else:
+                    _zip(y[start : start + o], nothing, right[to:])
+        _tiles_of_weight(out, left, offsets, line, c, o, right, 0, count * h * two)
+
+
+@register_jitable
+def _zip(a: Array, b: Array, out: Array) -> None:
+    """Two halves a word."""
+    words = out[: len(a)]
+    for i in range(len(a)):
+        words[i] = np.uint32(a[i]) | (np.uint32(b[i]) << np.uint32(16))
+
+
+@register_jitable
+def _tiles_of_weight(
+    out: Array, x: Array, offsets: Array, line: int, c: int, o: int, y: Array, start: int, count: int
+) -> None:
+    """All 16C × O sums; rows go by the image's rows k, within one by columns and channels."""
+    half = ROWS // 2
+    for row in range(0, 16 * c, ROWS):
+        k, r = row // (4 * c), row % (4 * c)
+        low = k * line + r
+        high = low + half if r + half < 4 * c else (k + 1) * line  # with one channel two rows of four make a tile
+        for b in range(0, o, WIDE):
+            outer(out, row * o + b, o, x, offsets, low, high, y, start + b, o, count)

@@ -1,0 +1,255 @@
+"""Convolutions of kernel 4, stride 2 and padding 1, ordinary and transposed, as tiles that stay in registers (`loops`).
+
+oneDNN was measured to compute the gradients of such layers at 40 to 65 % of what a matrix product reaches on one core,
+and these at 85 % (docs/speed.md). All three operations are PyTorch operators, so that a captured step can name them,
+and can be differentiated any number of times.
+
+Letters:  B batch · C, H, W channels, height and width of the larger images · O, h, w of the smaller
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from . import convolution, transposed
+from .timing import ratio
+
+WIDE = 32  #: `tiles.WIDE`, which takes numba to import: channels of a result come in such blocks
+BATCH, CHANNELS, OUTPUTS, SIZE = 128, 32, 64, 14  #: the layer that is measured: the second of the usual net on MNIST
+QUESTIONS = {torch.float32: "strided", torch.bfloat16: "bf16_strided"}
+
+
+def forward_of(layer: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor], Tensor] | None:
+    """What takes the place of a layer's `forward`; None where it stays."""
+    ours = tuple(dtype for dtype, question in QUESTIONS.items() if kernels[question] == "tiles")
+    if not ours or torch.get_num_threads() > 1 or not fits(layer):
+        return None
+    others = convolution.forward_of(layer, kernels) or transposed.forward_of(layer, kernels)
+    return partial(_forward, layer, ours, others or partial(type(layer).forward, layer))
+
+
+def fits(layer: nn.Module) -> bool:
+    """Whether a layer is of the shape that is meant here."""
+    if type(layer) is nn.Conv2d:
+        shaped = all(getattr(layer, name) == value for name, value in transposed.SHAPE.items())
+        return shaped and layer.padding_mode == "zeros" and layer.out_channels % WIDE == 0
+    return isinstance(layer, nn.ConvTranspose2d) and transposed.fits(layer) and layer.in_channels % WIDE == 0
+
+
+def measured_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
+    """How many times faster the three operations are on one thread than what is used else; 0 where they cannot be."""
+    if dtype == torch.bfloat16 and not _loops().has_pairs():
+        return 0.0
+    layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
+    x, y = torch.zeros(BATCH, CHANNELS, SIZE, SIZE), torch.zeros(BATCH, OUTPUTS, SIZE // 2, SIZE // 2)
+    weight = torch.zeros(OUTPUTS, CHANNELS, 4, 4, dtype=dtype)
+    usual = [t.to(dtype, memory_format=layout) for t in (x, y, weight)]
+    x, y = (t.to(dtype, memory_format=torch.channels_last) for t in (x, y))
+
+    def plain() -> None:
+        x, y, weight = usual
+        F.conv2d(x, weight, stride=2, padding=1)
+        F.conv_transpose2d(y, weight, stride=2, padding=1)
+        transposed.weight_gradient(y, x, weight)
+
+    def fast() -> None:
+        down(x, weight, None)
+        up(y, weight, None, (SIZE, SIZE))
+        weight_of(x, y)
+
+    return ratio(plain, fast, rounds)
+
+
+def _forward(
+    layer: Any, ours: tuple[torch.dtype, ...], otherwise: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
+    half = torch.is_autocast_enabled("cpu")
+    dtype = torch.get_autocast_dtype("cpu") if half else x.dtype
+    if dtype not in ours or x.ndim != 4 or torch._C._are_functorch_transforms_active():
+        return otherwise(x)
+    x, weight, bias = transposed.cast(layer, x)
+    if isinstance(layer, nn.Conv2d):
+        return Down.apply(x, weight, bias)
+    odd = layer.output_padding
+    return Up.apply(x, weight, bias, (2 * x.shape[2] + odd[0], 2 * x.shape[3] + odd[1]))
+
+
+# -- the three operations, each the gradient of the others
+
+
+class Down(torch.autograd.Function):
+    """The ordinary convolution: x (B, C, H, W), weight (O, C, 4, 4), bias (O,) → (B, O, h, w)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return down(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        (grad,), (x, weight) = grads, ctx.saved_tensors
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        return (
+            Up.apply(grad, weight, None, tuple(x.shape[2:])) if needs_x else None,
+            Weight.apply(x, grad) if needs_weight else None,
+            grad.sum((0, 2, 3)) if needs_bias else None,
+        )
+
+
+class Up(torch.autograd.Function):
+    """The transposed one: y (B, O, h, w), weight (O, C, 4, 4), bias (C,), (H, W) → (B, C, H, W)."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor, bias: Tensor | None, size: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        return up(y, weight, bias, size)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        (grad,), (y, weight) = grads, ctx.saved_tensors
+        needs_y, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        return (
+            Down.apply(grad, weight, None) if needs_y else None,
+            Weight.apply(grad, y) if needs_weight else None,
+            grad.sum((0, 2, 3)) if needs_bias else None,
+            None,
+        )
+
+
+class Weight(torch.autograd.Function):
+    """The gradient of a weight: x (B, C, H, W), y (B, O, h, w) → (O, C, 4, 4)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y)
+        return weight_of(x, y)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        (grad,), (x, y) = grads, ctx.saved_tensors
+        needs_x, needs_y = ctx.needs_input_grad
+        return (
+            Up.apply(y, grad, None, tuple(x.shape[2:])) if needs_x else None,
+            Down.apply(x, grad, None) if needs_y else None,
+        )
+
+
+def down(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.bench.strided_down(x, weight, bias)
+
+
+def up(y: Tensor, weight: Tensor, bias: Tensor | None, size: tuple[int, int]) -> Tensor:
+    return torch.ops.bench.strided_up(y, weight, bias, size)
+
+
+def weight_of(x: Tensor, y: Tensor) -> Tensor:
+    return torch.ops.bench.strided_weight(x, y)
+
+
+# -- as operators: what the loops need, of tensors
+
+
+def _down(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False, gate: Tensor | None = None) -> Tensor:
+    (batch, c, tall, wide), o = x.shape, len(weight)
+    blocks = weight.reshape(o // WIDE, WIDE, c, 4, 4).permute(0, 3, 4, 2, 1).reshape(o // WIDE, 4, 4 * c, WIDE)
+    out = torch.empty((batch, tall // 2, wide // 2, o), dtype=x.dtype)
+    _loops().down(
+        _flat(_rows(x)), batch, tall, wide, c, _words(_paired(blocks)), _bias(bias, o), _least(relu),
+        _gate(gate, x.dtype), o, 4 // x.element_size(), _flat(out),
+    )  # fmt: skip
+    return out.permute(0, 3, 1, 2)
+
+
+def _up(
+    y: Tensor, weight: Tensor, bias: Tensor | None, size: list[int], relu: bool = False, gate: Tensor | None = None
+) -> Tensor:
+    (batch, o, h, w), c, (tall, wide) = y.shape, weight.shape[1], size
+    out = torch.empty((batch, tall, wide, c), dtype=y.dtype)
+    given = _flat(_rows(y)), batch, h, w, o
+    if c % WIDE:
+        _loops().up_to_few(
+            *given, _words(_paired(_by_taps(weight))), _bias(bias, c), c, tall, wide, 4 // y.element_size(), _flat(out)
+        )
+        images = out.permute(0, 3, 1, 2)
+        images = images.relu_() if relu else images
+        return images if gate is None else torch.where(gate <= 0, 0, images)
+    phases = weight.flip(2, 3).reshape(o, c, 2, 2, 2, 2).permute(3, 5, 2, 4, 0, 1)  # (a, b, d, e, O, C)
+    blocks = phases.reshape(2, 2, 2, 2 * o, c // WIDE, WIDE).permute(0, 1, 4, 2, 3, 5)
+    _loops().up(
+        *given, _words(_paired(blocks)), _bias(bias, c), _least(relu), _gate(gate, y.dtype), c, tall, wide,
+        4 // y.element_size(), _flat(out),
+    )  # fmt: skip
+    return out.permute(0, 3, 1, 2)
+
+
+def _by_taps(weight: Tensor) -> Tensor:
+    """(O, C, 4, 4) → (blocks, O, WIDE): what a pixel is multiplied with, and zeros to fill a block."""
+    o, c = weight.shape[:2]
+    blocks = -(-16 * c // WIDE)
+    columns = F.pad(weight.permute(0, 2, 3, 1).reshape(o, 16 * c), (0, blocks * WIDE - 16 * c))
+    return columns.reshape(o, blocks, WIDE).permute(1, 0, 2)
+
+
+def _weight(x: Tensor, y: Tensor) -> Tensor:
+    (batch, c, tall, wide), o = x.shape, y.shape[1]
+    out = torch.zeros(4, 4, c, o)
+    loop = _loops().weight if x.dtype == torch.float32 else _loops().weight_of_pairs
+    loop(_flat(_rows(x)), _flat(_rows(y)), batch, tall, wide, c, o, _flat(out))
+    return out.permute(3, 2, 0, 1).to(x.dtype, memory_format=torch.contiguous_format)
+
+
+_library = torch.library.Library("bench", "DEF")
+_library.define("strided_down(Tensor x, Tensor weight, Tensor? bias, bool relu=False, Tensor? gate=None) -> Tensor")
+_library.define(
+    "strided_up(Tensor y, Tensor weight, Tensor? bias, int[] size, bool relu=False, Tensor? gate=None) -> Tensor"
+)
+_library.define("strided_weight(Tensor x, Tensor y) -> Tensor")
+_library.impl("strided_down", _down, "CPU")
+_library.impl("strided_up", _up, "CPU")
+_library.impl("strided_weight", _weight, "CPU")
+
+
+@cache
+def _loops() -> Any:
+    from . import loops  # brings numba, which takes a second
+
+    return loops
+
+
+def _rows(images: Tensor) -> Tensor:
+    """(B, C, H, W) with the channels of a pixel side by side → (B, H, W, C), contiguous."""
+    return images.detach().permute(0, 2, 3, 1).contiguous()
+
+
+def _flat(values: Tensor) -> np.ndarray:
+    values = values.reshape(-1)
+    return values.numpy() if values.dtype == torch.float32 else values.view(torch.int16).numpy().view(np.uint16)
+
+
+def _paired(blocks: Tensor) -> Tensor:
+    """(..., run, WIDE): in bfloat16 two rows of the run make one of words."""
+    if blocks.dtype == torch.bfloat16:
+        blocks = blocks.unflatten(-2, (-1, 2)).transpose(-1, -2)
+    return blocks.detach().contiguous()
+
+
+def _words(values: Tensor) -> np.ndarray:
+    values = values.reshape(-1)
+    return values.numpy() if values.dtype == torch.float32 else values.view(torch.int32).numpy().view(np.uint32)
+
+
+def _bias(bias: Tensor | None, channels: int) -> np.ndarray:
+    return np.zeros(channels, np.float32) if bias is None else bias.detach().float().contiguous().numpy()
+
+
+def _gate(gate: Tensor | None, dtype: torch.dtype) -> np.ndarray:
+    return _flat(torch.ones(WIDE, dtype=dtype) if gate is None else _rows(gate))
+
+
+def _least(relu: bool) -> np.float32:
+    return np.float32(0 if relu else -np.inf)
