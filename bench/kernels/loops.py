@@ -152,7 +152,7 @@ def up_to_few(
     y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, c: int, tall: int, wide: int, per: int,
     out: Array
 ) -> None:  # fmt: skip
-    """As `up`, for few channels C: each pixel's 16C products (weights: (blocks, O, WIDE)), then added where they meet."""
+    """As `up`, for few channels C: each pixel's 16C products (weights (blocks, O, WIDE)), added where they meet."""
     width, rows, columns = len(weights) * per // o, h + 2, w + 2
     chunk = _images_at_once(n, rows, columns * width, 4)
     met = np.zeros(chunk * rows * columns * width, np.float32)  # in a frame of zeros
@@ -203,16 +203,16 @@ def _put(row: Array, biases: Array, out: Array) -> None:
 
 
 @overload(_put)
-def _put_compiled(row: Any, biases: Any, out: Any) -> Callable[[Array, Array, Array], None]:
+def _put_compiled(row: Any, biases: Any, out: Any) -> Callable[[Any, Any, Any], None]:
     if out.dtype == types.float32:
 
-        def put(row: Array, biases: Array, out: Array) -> None:
+        def put(row: Any, biases: Any, out: Any) -> None:
             for i in range(len(out)):
                 out[i] = row[i] + biases[i]
 
     else:
 
-        def put(row: Array, biases: Array, out: Array) -> None:
+        def put(row: Any, biases: Any, out: Any) -> None:
             for i in range(len(out)):
                 row[i] += biases[i]
             words = row.view(np.uint32)

@@ -43,7 +43,9 @@ def fits(layer: nn.Module) -> bool:
 
 def measured_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
     """How many times faster the three operations are on one thread than what is used else; 0 where they cannot be."""
-    if dtype == torch.bfloat16 and not _loops().has_pairs():
+    from .tiles import has_pairs  # brings numba, which takes a second
+
+    if dtype == torch.bfloat16 and not has_pairs():
         return 0.0
     layout = torch.channels_last if dtype == torch.bfloat16 else torch.contiguous_format
     x, y = torch.zeros(BATCH, CHANNELS, SIZE, SIZE), torch.zeros(BATCH, OUTPUTS, SIZE // 2, SIZE // 2)
@@ -216,7 +218,7 @@ _library.impl("strided_weight", _weight, "CPU")
 
 @cache
 def _loops() -> Any:
-    from . import loops  # brings numba, which takes a second
+    from . import loops  # brings numba
 
     return loops
 
