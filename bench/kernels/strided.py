@@ -1,4 +1,4 @@
-"""Convolutions of kernel 4, stride 2 and padding 1, ordinary and transposed, as tiles that stay in registers (`loops`).
+"""Convolutions of kernel 4, stride 2 and padding 1, ordinary and transposed, as tiles that stay in registers (`strided_loops`).
 
 oneDNN was measured to compute the gradients of such layers at 40 to 65 % of what a matrix product reaches on one core,
 and these at 85 % (docs/speed.md). All three operations are PyTorch operators, so that a captured step can name them,
@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from . import convolution, transposed
 from .timing import ratio
+from .views import flat, words
 
 WIDE = 32  #: `tiles.WIDE`, which takes numba to import: channels of a result come in such blocks
+LANES = 16  #: `tiles.LANES`
 BATCH, CHANNELS, OUTPUTS, SIZE = 128, 32, 64, 14  #: the layer that is measured: the second of the usual net on MNIST
 QUESTIONS = {torch.float32: "strided", torch.bfloat16: "bf16_strided"}
 
@@ -161,8 +163,8 @@ def _down(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False, ga
     blocks = weight.reshape(o // WIDE, WIDE, c, 4, 4).permute(0, 3, 4, 2, 1).reshape(o // WIDE, 4, 4 * c, WIDE)
     out = torch.empty((batch, tall // 2, wide // 2, o), dtype=x.dtype)
     _loops().down(
-        _flat(_rows(x)), batch, tall, wide, c, _words(_paired(blocks)), _bias(bias, o), _least(relu),
-        _gate(gate, x.dtype), o, 4 // x.element_size(), _flat(out),
+        flat(_rows(x)), batch, tall, wide, c, words(_paired(blocks)), _bias(bias, o), _least(relu),
+        _gate(gate, x.dtype), o, 4 // x.element_size(), flat(out),
     )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 
@@ -172,10 +174,10 @@ def _up(
 ) -> Tensor:
     (batch, o, h, w), c, (tall, wide) = y.shape, weight.shape[1], size
     out = torch.empty((batch, tall, wide, c), dtype=y.dtype)
-    given = _flat(_rows(y)), batch, h, w, o
+    given = flat(_rows(y)), batch, h, w, o
     if c % WIDE:
         _loops().up_to_few(
-            *given, _words(_paired(_by_taps(weight))), _bias(bias, c), c, tall, wide, 4 // y.element_size(), _flat(out)
+            *given, words(_paired(_by_taps(weight))), _bias(bias, c), c, tall, wide, 4 // y.element_size(), flat(out)
         )
         images = out.permute(0, 3, 1, 2)
         images = images.relu_() if relu else images
@@ -183,8 +185,8 @@ def _up(
     phases = weight.flip(2, 3).reshape(o, c, 2, 2, 2, 2).permute(3, 5, 2, 4, 0, 1)  # (a, b, d, e, O, C)
     blocks = phases.reshape(2, 2, 2, 2 * o, c // WIDE, WIDE).permute(0, 1, 4, 2, 3, 5)
     _loops().up(
-        *given, _words(_paired(blocks)), _bias(bias, c), _least(relu), _gate(gate, y.dtype), c, tall, wide,
-        4 // y.element_size(), _flat(out),
+        *given, words(_paired(blocks)), _bias(bias, c), _least(relu), _gate(gate, y.dtype), c, tall, wide,
+        4 // y.element_size(), flat(out),
     )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 
@@ -201,36 +203,37 @@ def _weight(x: Tensor, y: Tensor) -> Tensor:
     (batch, c, tall, wide), o = x.shape, y.shape[1]
     out = torch.zeros(4, 4, c, o)
     loop = _loops().weight if x.dtype == torch.float32 else _loops().weight_of_pairs
-    loop(_flat(_rows(x)), _flat(_rows(y)), batch, tall, wide, c, o, _flat(out))
+    loop(flat(_rows(x)), flat(_rows(y)), batch, tall, wide, c, o, flat(out))
     return out.permute(3, 2, 0, 1).to(x.dtype, memory_format=torch.contiguous_format)
-
-
-_library = torch.library.Library("bench", "DEF")
-_library.define("strided_down(Tensor x, Tensor weight, Tensor? bias, bool relu=False, Tensor? gate=None) -> Tensor")
-_library.define(
-    "strided_up(Tensor y, Tensor weight, Tensor? bias, int[] size, bool relu=False, Tensor? gate=None) -> Tensor"
-)
-_library.define("strided_weight(Tensor x, Tensor y) -> Tensor")
-_library.impl("strided_down", _down, "CPU")
-_library.impl("strided_up", _up, "CPU")
-_library.impl("strided_weight", _weight, "CPU")
 
 
 @cache
 def _loops() -> Any:
-    from . import loops  # brings numba
+    from . import strided_loops  # brings numba
 
-    return loops
+    return strided_loops
+
+
+def _turned(images: Tensor) -> Tensor:
+    """Images (B, C, H, W) that lie channel by channel, pixel by pixel instead, or the other way round."""
+    batch, c, tall, wide = images.shape
+    by_pixel = images.is_contiguous()
+    rows, columns = (c, tall * wide) if by_pixel else (tall * wide, c)
+    if min(rows, columns) < LANES or not images.is_cpu:
+        return images.contiguous(memory_format=torch.channels_last if by_pixel else torch.contiguous_format)
+    lies = images if by_pixel else images.permute(0, 2, 3, 1)
+    out = torch.empty((batch, tall, wide, c) if by_pixel else (batch, c, tall, wide), dtype=images.dtype)
+    _loops().turn(flat(lies), batch, rows, columns, flat(out))
+    return out.permute(0, 3, 1, 2) if by_pixel else out
 
 
 def _rows(images: Tensor) -> Tensor:
-    """(B, C, H, W) with the channels of a pixel side by side → (B, H, W, C), contiguous."""
-    return images.detach().permute(0, 2, 3, 1).contiguous()
-
-
-def _flat(values: Tensor) -> np.ndarray:
-    values = values.reshape(-1)
-    return values.numpy() if values.dtype == torch.float32 else values.view(torch.int16).numpy().view(np.uint16)
+    """(B, C, H, W) → (B, H, W, C), contiguous."""
+    images = images.detach()
+    pixels = images.permute(0, 2, 3, 1)
+    if not pixels.is_contiguous() and images.is_contiguous():
+        pixels = _turned(images).permute(0, 2, 3, 1)
+    return pixels.contiguous()
 
 
 def _paired(blocks: Tensor) -> Tensor:
@@ -240,18 +243,26 @@ def _paired(blocks: Tensor) -> Tensor:
     return blocks.detach().contiguous()
 
 
-def _words(values: Tensor) -> np.ndarray:
-    values = values.reshape(-1)
-    return values.numpy() if values.dtype == torch.float32 else values.view(torch.int32).numpy().view(np.uint32)
-
-
 def _bias(bias: Tensor | None, channels: int) -> np.ndarray:
     return np.zeros(channels, np.float32) if bias is None else bias.detach().float().contiguous().numpy()
 
 
 def _gate(gate: Tensor | None, dtype: torch.dtype) -> np.ndarray:
-    return _flat(torch.ones(WIDE, dtype=dtype) if gate is None else _rows(gate))
+    return flat(torch.ones(WIDE, dtype=dtype) if gate is None else _rows(gate))
 
 
 def _least(relu: bool) -> np.float32:
     return np.float32(0 if relu else -np.inf)
+
+
+_library = torch.library.Library("bench", "FRAGMENT")
+_library.define("strided_down(Tensor x, Tensor weight, Tensor? bias, bool relu=False, Tensor? gate=None) -> Tensor")
+_library.define(
+    "strided_up(Tensor y, Tensor weight, Tensor? bias, int[] size, bool relu=False, Tensor? gate=None) -> Tensor"
+)
+_library.define("turned(Tensor images) -> Tensor")
+_library.define("strided_weight(Tensor x, Tensor y) -> Tensor")
+_library.impl("strided_down", _down, "CPU")
+_library.impl("strided_up", _up, "CPU")
+_library.impl("turned", _turned, "CompositeExplicitAutograd")
+_library.impl("strided_weight", _weight, "CPU")

@@ -115,14 +115,12 @@ def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low:
 
     p < count, r < ROWS, n < WIDE; l_r = low + r in the first half of the rows, high + r − ROWS/2 in the other.
     """
-    signature = types.void(out, at, at, x, offsets, at, at, y, at, at, at)
-    pairs = x.dtype != types.float32
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         out, at, width, x, offsets, low, high, y, start, step, count = _opened(context, builder, sig, arguments)
+        pairs = sig.args[3].dtype != types.float32
         out, y = _at(builder, out, at), _at(builder, y, start)
-        ends = [_at(builder, x, low), _at(builder, x, high)]
-        half = ROWS // 2
+        ends, half = [_at(builder, x, low), _at(builder, x, high)], ROWS // 2
         places = [
             _at(builder, out, builder.add(builder.mul(INT(r), width), INT(v * LANES)))
             for r in range(ROWS)
@@ -140,19 +138,7 @@ def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low:
             _store(builder, value, place, False)
         return context.get_dummy_value()
 
-    return signature, generate
-
-
-@intrinsic
-def prefetch(typing: Any, x: Any, index: Any) -> Any:
-    """Ask for the line of memory with x[index], which will be read soon, and do not wait for it."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        x, index = _opened(context, builder, sig, arguments)
-        _prefetch(builder, _at(builder, x, index), write=False)
-        return context.get_dummy_value()
-
-    return types.void(x, types.intp), generate
+    return types.void(out, at, at, x, offsets, at, at, y, at, at, at), generate
 
 
 @intrinsic
@@ -194,14 +180,47 @@ def zip_rows(typing: Any, x: Any, first: Any, second: Any, out: Any, start: Any,
         def part(i: Value, _: Sequence[Value]) -> Sequence[Value]:
             place = builder.mul(i, INT(LANES))
             low, high = (_widened(builder, _at(builder, row, place)) for row in rows)
-            words = builder.or_(low, builder.shl(high, ir.Constant(WORDS, [16] * LANES)))
-            _store(builder, words, _at(builder, target, place), False)
+            _store(builder, _zipped(builder, low, high), _at(builder, target, place), False)
             return []
 
         _repeated(builder, builder.udiv(count, INT(LANES)), [], part)
         return context.get_dummy_value()
 
     return types.void(x, types.intp, types.intp, out, types.intp, types.intp), generate
+
+
+@intrinsic
+def transpose(typing: Any, out: Any, at: Any, width: Any, x: Any, start: Any, pitch: Any) -> Any:
+    """out[at + c·width + r] = x[start + r·pitch + c], r, c < LANES; both of the same kind of numbers."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        out, at, width, x, start, pitch = _opened(context, builder, sig, arguments)
+        kind, out, x = _kind(sig.args[0]), _at(builder, out, at), _at(builder, x, start)
+        rows = [_vector(builder, _at(builder, x, builder.mul(INT(r), pitch)), kind) for r in range(LANES)]
+        for distance in (8, 4, 2, 1):  # blocks off the diagonal change places, then those within them
+            for r in (r for r in range(LANES) if not r & distance):
+                a, b = rows[r], rows[r + distance]
+                low = [LANES + n - distance if n & distance else n for n in range(LANES)]
+                high = [LANES + n if n & distance else n + distance for n in range(LANES)]
+                rows[r] = builder.shuffle_vector(a, b, ir.Constant(WORDS, low))
+                rows[r + distance] = builder.shuffle_vector(a, b, ir.Constant(WORDS, high))
+        for c, row in enumerate(rows):
+            _store(builder, row, _at(builder, out, builder.mul(INT(c), width)), False)
+        return context.get_dummy_value()
+
+    return types.void(out, at, at, x, at, at), generate
+
+
+@intrinsic
+def prefetch(typing: Any, x: Any, index: Any) -> Any:
+    """Ask for the line of memory with x[index], which will be read soon, and do not wait for it."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        x, index = _opened(context, builder, sig, arguments)
+        _prefetch(builder, _at(builder, x, index), write=False)
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp), generate
 
 
 # -- what these are written with
@@ -270,7 +289,7 @@ def _value(builder: Any, pointer: Value, index: Value) -> Value:
 
 
 def _vector(builder: Any, pointer: Value, kind: Any) -> Value:
-    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=4)
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=2 if kind == HALVES else 4)
 
 
 def _floats(builder: Any, pointer: Value, half: bool) -> Value:
@@ -282,6 +301,15 @@ def _floats(builder: Any, pointer: Value, half: bool) -> Value:
 
 def _widened(builder: Any, pointer: Value) -> Value:
     return builder.zext(builder.load(builder.bitcast(pointer, HALVES.as_pointer()), align=2), WORDS)
+
+
+def _zipped(builder: Any, low: Value, high: Value) -> Value:
+    return builder.or_(low, builder.shl(high, ir.Constant(WORDS, [16] * LANES)))
+
+
+def _kind(array: Any) -> Any:
+    """The vector of an array's numbers."""
+    return {32: FLOATS, 16: HALVES}[array.dtype.bitwidth]
 
 
 def _all(builder: Any, number: Value, kind: Any) -> Value:
@@ -300,6 +328,10 @@ def _prefetch(builder: Any, pointer: Value, write: bool) -> None:
 
 
 def _store(builder: Any, value: Value, pointer: Value, half: bool) -> None:
-    if half:
-        value = builder.bitcast(builder.fptrunc(value, ir.VectorType(_BFloat(), LANES)), HALVES)
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=2 if half else 4)
+    value = _halved(builder, value) if half else value
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=2 if value.type == HALVES else 4)
+
+
+def _halved(builder: Any, value: Value) -> Value:
+    """The bits of the nearest bfloat16."""
+    return builder.bitcast(builder.fptrunc(value, ir.VectorType(_BFloat(), LANES)), HALVES)

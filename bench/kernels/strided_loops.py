@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload, register_jitable
 
-from .tiles import LINE, PIXELS, ROWS, WIDE, add_four, outer, prefetch, products, zip_rows
+from .tiles import LANES, LINE, PIXELS, ROWS, WIDE, add_four, outer, prefetch, products, transpose, zip_rows
 
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
 
@@ -300,3 +300,15 @@ def _tiles_of_weight(
         high = low + half if r + half < 4 * c else (k + 1) * line  # with one channel two rows of four make a tile
         for b in range(0, o, WIDE):
             outer(out, row * o + b, o, x, offsets, low, high, y, start + b, o, count)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def turn(x: Array, n: int, rows: int, columns: int, out: Array) -> None:
+    """(N, rows, columns) → (N, columns, rows), both at least LANES; the last block begins early enough to be whole."""
+    for m in range(n):
+        start = m * rows * columns
+        for r in range(0, rows, LANES):
+            row = min(r, rows - LANES)
+            for c in range(0, columns, LANES):
+                column = min(c, columns - LANES)
+                transpose(out, start + column * rows + row, rows, x, start + row * columns + column, columns)
