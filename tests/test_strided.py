@@ -11,8 +11,9 @@ from torch import nn
 
 from bench.capture import Captured
 from bench.kernels import faster_layers, strided
+from bench.kernels.llvm import has_pairs
 from bench.kernels.strided import down, up, weight_of
-from bench.kernels.tiles import WIDE, has_pairs
+from bench.kernels.tiles import WIDE
 from bench.train import _One
 
 pytestmark = pytest.mark.usefixtures("one_thread")

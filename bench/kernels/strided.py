@@ -1,4 +1,4 @@
-"""Convolutions of kernel 4, stride 2 and padding 1, ordinary and transposed, as tiles that stay in registers (`strided_loops`).
+"""Convolutions of kernel 4, stride 2 and padding 1, ordinary and transposed, as tiles in registers (`strided_loops`).
 
 oneDNN was measured to compute the gradients of such layers at 40 to 65 % of what a matrix product reaches on one core,
 and these at 85 % (docs/speed.md). All three operations are PyTorch operators, so that a captured step can name them,
@@ -21,7 +21,7 @@ from .timing import ratio
 from .views import flat, words
 
 WIDE = 32  #: `tiles.WIDE`, which takes numba to import: channels of a result come in such blocks
-LANES = 16  #: `tiles.LANES`
+LANES = 16  #: `llvm.LANES`
 BATCH, CHANNELS, OUTPUTS, SIZE = 128, 32, 64, 14  #: the layer that is measured: the second of the usual net on MNIST
 QUESTIONS = {torch.float32: "strided", torch.bfloat16: "bf16_strided"}
 
@@ -45,7 +45,7 @@ def fits(layer: nn.Module) -> bool:
 
 def measured_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
     """How many times faster the three operations are on one thread than what is used else; 0 where they cannot be."""
-    from .tiles import has_pairs  # brings numba, which takes a second
+    from .llvm import has_pairs  # brings numba, which takes a second
 
     if dtype == torch.bfloat16 and not has_pairs():
         return 0.0

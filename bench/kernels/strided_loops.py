@@ -16,10 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload, register_jitable
 
-from .tiles import LANES, LINE, PIXELS, ROWS, WIDE, add_four, outer, prefetch, products, transpose, zip_rows
+from .llvm import LANES, LINE, compiled
+from .tiles import PIXELS, ROWS, WIDE, add_four, outer, prefetch, products, transpose, zip_rows
 
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
 
@@ -67,7 +68,7 @@ def _ask_for(x: Array, start: int, end: int, part: int, parts: int) -> None:
         prefetch(x, start + line * step)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def down(
     x: Array, n: int, tall: int, wide: int, c: int, weights: Array, bias: Array, least: float, gate: Array, o: int,
     per: int, out: Array
@@ -107,7 +108,7 @@ def down(
                 )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def up(
     y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, least: float, gate: Array, c: int,
     tall: int, wide: int, per: int, out: Array
@@ -147,7 +148,7 @@ def up(
                         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def up_to_few(
     y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, c: int, tall: int, wide: int, per: int,
     out: Array
@@ -230,7 +231,7 @@ def _rounded(word: np.uint32) -> np.uint16:
     return np.uint16((word + np.uint32(0x7FFF) + ((word >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def weight(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out: Array) -> None:
     """x (N, H, W, C), y (N, h, w, O), float32 → added to out (4, 4C, O); all flat."""
     h, w = tall // 2, wide // 2
@@ -249,7 +250,7 @@ def weight(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out
         _tiles_of_weight(out, framed, offsets, line, c, o, y, first * h * w * o, count * h * w)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def weight_of_pairs(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out: Array) -> None:
     """As `weight`, of bfloat16: two pixels that lie side by side in `y`, and what they meet in `x`, make a word."""
     h, w = tall // 2, wide // 2
@@ -302,7 +303,7 @@ def _tiles_of_weight(
             outer(out, row * o + b, o, x, offsets, low, high, y, start + b, o, count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def turn(x: Array, n: int, rows: int, columns: int, out: Array) -> None:
     """(N, rows, columns) → (N, columns, rows), both at least LANES; the last block begins early enough to be whole."""
     for m in range(n):
