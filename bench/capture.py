@@ -42,11 +42,16 @@ class Step:
 
 
 class Captured:
-    """A step on batches of one shape: called as `gradients` is, it does the same."""
+    """A step on batches of one shape: called as `gradients` is, it does the same.
 
-    def __init__(self, step: Step, batch: Batch) -> None:
+    narrow: it reads parameters that are only used in bfloat16 from copies, `halves`, which whoever changes the
+    parameters must keep current, and gives such gradients as they are made, in bfloat16 (`both`).
+    """
+
+    def __init__(self, step: Step, batch: Batch, *, narrow: bool = False) -> None:
         self.parameters, self.shapes = step.parameters, _shapes(batch)
         self.names: list[str] = []
+        self.halves: list[Tensor | None] = []  #: for each parameter, if it has one; empty where nothing is narrow
 
         def both_ways(x: Tensor, y: Tensor, noise: Any, parameters: dict[str, Tensor]) -> list[Tensor | None]:
             with torch.enable_grad():
@@ -57,7 +62,10 @@ class Captured:
             self.names = list(terms)
             return [*terms.values(), *map(_laid_as, found, parameters.values())]
 
-        self.forward = _straight(both_ways, *batch, self.parameters)
+        module = _straight(both_ways, *batch, self.parameters)
+        if narrow:
+            self.halves = _narrow(module, list(self.parameters.values()), len(self.names))
+        self.forward: Callable[..., list[Any]] = module.forward
 
     def run(self, *arguments: Any) -> list[Any]:
         """Terms and gradients, in order."""
@@ -68,11 +76,17 @@ class Captured:
         return _shapes(batch) == self.shapes
 
     @torch.inference_mode()
-    def __call__(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+    def both(self, x: Tensor, y: Tensor, noise: Any) -> tuple[dict[str, Tensor], list[Tensor | None]]:
+        """Terms by name, and the gradient of each parameter."""
         values = self.run(x, y, noise, self.parameters)
-        for parameter, grad in zip(self.parameters.values(), values[len(self.names) :], strict=True):
-            parameter.grad = grad
-        return dict(zip(self.names, values, strict=False))
+        return dict(zip(self.names, values, strict=False)), values[len(self.names) :]
+
+    @torch.inference_mode()
+    def __call__(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        terms, grads = self.both(x, y, noise)
+        for parameter, grad in zip(self.parameters.values(), grads, strict=True):
+            parameter.grad = None if grad is None else grad.to(parameter.dtype)
+        return terms
 
 
 class Replayed(Captured):
@@ -81,6 +95,7 @@ class Replayed(Captured):
     @torch.inference_mode()
     def __init__(self, captured: Captured, batch: Batch) -> None:
         self.parameters, self.shapes, self.names = captured.parameters, captured.shapes, captured.names
+        self.halves = []
         places = _map(torch.clone, batch)
         self.inputs = list(_leaves(places))
         aside = torch.cuda.Stream()
@@ -109,8 +124,8 @@ def gradients(step: Step, batch: Batch) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in terms.items()}
 
 
-def capture(step: Step, batch: Batch) -> Captured | None:
-    """The step on batches like this one; None where it cannot be had, or is not the plain one.
+def capture(step: Step, batch: Batch, *, narrow: bool = False) -> Captured | None:
+    """The step on batches like this one, `narrow` on CPUs alone; None where it cannot be had, or is not the plain one.
 
     Parameters, buffers, and torch's global random numbers, are left as they were.
     """
@@ -118,7 +133,7 @@ def capture(step: Step, batch: Batch) -> Captured | None:
         return None
     try:
         with _undone(step):
-            captured = Captured(step, batch)
+            captured = Captured(step, batch, narrow=narrow and batch[0].is_cpu)
             if batch[0].is_cuda:
                 captured = Replayed(captured, batch)
         return captured if _same(step, captured, batch) else None
@@ -179,7 +194,7 @@ def _undone(step: Step) -> Iterator[None]:
 # -- the list
 
 
-def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Callable[..., list[Any]]:
+def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Any:
     from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 
     module = make_fx(function)(*arguments)
@@ -187,8 +202,34 @@ def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Callable[.
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
             _simplify(node)
     module.recompile()
-    forward: Callable[..., list[Any]] = module.forward
-    return forward
+    return module
+
+
+def _narrow(module: Any, parameters: list[Tensor], terms: int) -> list[Tensor | None]:
+    """Let the list read parameters in bfloat16 from copies, which are returned, and give gradients not yet widened."""
+    inputs = [node for node in module.graph.nodes if node.op == "placeholder"][-len(parameters) :]
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    halves: list[Tensor | None] = []
+    for number, (node, parameter) in enumerate(zip(inputs, parameters, strict=True)):
+        casts = [user for user in node.users if _is_cast(user, torch.bfloat16)]
+        halves.append(parameter.detach().to(torch.bfloat16) if casts else None)
+        for cast in casts:
+            module.register_buffer(f"half_{number}", halves[-1])
+            with module.graph.inserting_before(cast):
+                cast.replace_all_uses_with(module.graph.get_attr(f"half_{number}"))
+            module.graph.erase_node(cast)
+    grads = [g.args[0] if g is not None and _is_cast(g, torch.float32) else g for g in output.args[0][terms:]]
+    output.args = ([*output.args[0][:terms], *grads],)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return halves
+
+
+def _is_cast(node: Any, dtype: torch.dtype) -> bool:
+    """Whether it changes a tensor's precision between float32 and bfloat16, and nothing else."""
+    if node.target != torch.ops.aten._to_copy.default or dict(node.kwargs) != {"dtype": dtype}:
+        return False
+    return node.args[0].meta["tensor_meta"].dtype in {torch.float32, torch.bfloat16} - {dtype}
 
 
 def _simplify(node: Any) -> None:

@@ -26,7 +26,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from .capture import LONG, Batch, Captured, Step, capture, gradients
 from .datasets import Data, Split
-from .kernels import FusedAdam, faster_layers
+from .kernels import FusedAdam, chosen, faster_layers
 from .precision import autocast, double, matmul_precision
 from .streams import generator, initialising
 from .suite import Train
@@ -279,27 +279,42 @@ class _Stepper:
         if self.budget.schedule == "cosine":
             for group in self.optimizer.param_groups:
                 group["lr"] = self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps))
-        terms = self._gradients(self.stack.batch(x, y, noise))
-        if self.budget.grad_clip is not None:
-            self.stack.clip(self.budget.grad_clip)
-        self.optimizer.step()
+        terms = self._update(self.stack.batch(x, y, noise))
         self.count += 1
         return {name: value.reshape(-1) for name, value in terms.items()}
 
-    def _gradients(self, batch: Batch) -> dict[str, Tensor]:
-        """Terms, with gradients left in each `grad`; a long training captures its first step."""
+    def _update(self, batch: Batch) -> dict[str, Tensor]:
+        """Terms before the update; a long training captures its first step."""
         if self.count == 0 and self.total_steps >= LONG:
-            self.captured = capture(self.stack.step, batch)
+            self._capture(batch)
         if self.captured is not None and self.captured.fits(batch):
-            return self.captured(*batch)
-        return gradients(self.stack.step, batch)
+            if self.captured.halves and isinstance(self.optimizer, FusedAdam):
+                terms, grads = self.captured.both(*batch)
+                self.optimizer.step(grads)
+                return terms
+            terms = self.captured(*batch)
+        else:
+            terms = gradients(self.stack.step, batch)
+        if self.budget.grad_clip is not None:
+            self.stack.clip(self.budget.grad_clip)
+        self.optimizer.step()
+        return terms
+
+    def _capture(self, batch: Batch) -> None:
+        adam = self.optimizer if isinstance(self.optimizer, FusedAdam) and self.optimizer.vectors else None
+        narrow = adam is not None and self.budget.grad_clip is None
+        self.captured = capture(self.stack.step, batch, narrow=narrow)
+        if adam is not None and self.captured is not None and self.captured.halves:
+            adam.keep_halves(self.captured.halves)
 
 
 def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer | FusedAdam:
     device, fused = parameters[0].device.type, parameters[0].device.type in ("cpu", "cuda")
     lr, decay = budget.lr, budget.weight_decay
     if device == "cpu" and budget.optimizer in ("adam", "adamw"):
-        return FusedAdam(parameters, lr, decay, decoupled=budget.optimizer == "adamw")
+        half = budget.precision == "bf16" and torch.get_num_threads() == 1
+        vectors = half and chosen()["bf16_adam"] == "vectors"
+        return FusedAdam(parameters, lr, decay, decoupled=budget.optimizer == "adamw", vectors=vectors)
     if budget.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=fused)
     if budget.optimizer == "adamw":

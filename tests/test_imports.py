@@ -27,7 +27,7 @@ ALLOWED = {
     "datasets": {"errors"},
     "metrics": {"errors", "distances"},
     "variants": {"errors", "likelihoods", "nets", "precision", "corruptions"},
-    "kernels": {"store", "memory", "cache"},
+    "kernels": {"store", "memory", "cache", "likelihoods"},
     "train": {"errors", "streams", "precision", "suite", "datasets", "kernels", "capture"},
     "capture": {"precision"},
     "plan": {"errors", "registry", "store", "suite"},

@@ -16,6 +16,8 @@ OURS = {
     "bf16_convolution": "channels_last",
     "strided": "tiles",
     "bf16_strided": "tiles",
+    "bf16_adam": "vectors",
+    "cross_entropy": "vectors",
 }
 TORCHS = dict.fromkeys(OURS, "torch")
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")

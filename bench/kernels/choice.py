@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from . import convolution, linear, strided, transposed
+from . import adam, convolution, cross_entropy, linear, strided, transposed
 from ..cache import cache_folder
 from ..store import write_bytes
 
@@ -22,6 +22,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
     "transposed": ("phases", transposed.measured_ratio),
     "bf16_convolution": ("channels_last", convolution.measured_ratio),
     "strided": ("tiles", partial(strided.measured_ratio, torch.float32)),
+    "bf16_adam": ("vectors", adam.measured_ratio),
+    "cross_entropy": ("vectors", cross_entropy.measured_ratio),
     "bf16_strided": ("tiles", partial(strided.measured_ratio, torch.bfloat16)),
 }
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from . import convolution, linear, strided, transposed
+from . import convolution, cross_entropy, linear, strided, transposed
 from .choice import chosen
 
 
@@ -18,7 +18,7 @@ def faster_layers(
 
     kernels: question → answer as `choice.chosen` gives them, None for what holds on this machine.
     """
-    replaced: list[nn.Module] = []
+    replaced: list[tuple[nn.Module, str]] = []
     if device.type == "cpu":
         answers = kernels or chosen()
         for layer in model.modules():
@@ -26,10 +26,14 @@ def faster_layers(
                 forward = kind.forward_of(layer, answers)
                 if forward is not None:
                     layer.forward = forward
-                    replaced.append(layer)
+                    replaced.append((layer, "forward"))
                     break
+            nll = cross_entropy.nll_of(layer, answers)
+            if nll is not None:
+                setattr(layer, "nll", nll)  # noqa: B010  (to mypy, modules have tensors and modules alone)
+                replaced.append((layer, "nll"))
     try:
         yield
     finally:
-        for layer in replaced:
-            del layer.forward
+        for layer, name in replaced:
+            delattr(layer, name)
