@@ -23,6 +23,8 @@ ROUNDING = {"cpu": 0.0, "cuda": 1e-4}  #: how far a captured step may be from th
 RELU, RELU_BACK = "aten::relu", "aten::threshold_backward"
 STRIDED = "bench::strided_down", "bench::strided_up"  #: these can do a ReLU, or its gradient, with their own work
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
+TURN = "aten::t"
+HALF_AND_FULL = {torch.float32, torch.bfloat16}
 DEPENDS = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
 
 Batch = tuple[Tensor, Tensor, Any]  #: images, labels, noise
@@ -65,11 +67,11 @@ class Captured:
         module = _straight(both_ways, *batch, self.parameters)
         if narrow:
             self.halves = _narrow(module, list(self.parameters.values()), len(self.names))
-        self.forward: Callable[..., list[Any]] = module.forward
+        self.module = module
 
-    def run(self, *arguments: Any) -> list[Any]:
+    def run(self, *batch: Any) -> list[Any]:
         """Terms and gradients, in order."""
-        return self.forward(*arguments)
+        return self.module.forward(*_leaves(batch), *self.parameters.values())
 
     def fits(self, batch: Batch) -> bool:
         """Whether a batch has the shapes that the step was written down for."""
@@ -78,7 +80,7 @@ class Captured:
     @torch.inference_mode()
     def both(self, x: Tensor, y: Tensor, noise: Any) -> tuple[dict[str, Tensor], list[Tensor | None]]:
         """Terms by name, and the gradient of each parameter."""
-        values = self.run(x, y, noise, self.parameters)
+        values = self.run(x, y, noise)
         return dict(zip(self.names, values, strict=False)), values[len(self.names) :]
 
     @torch.inference_mode()
@@ -102,14 +104,14 @@ class Replayed(Captured):
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):  # what libraries allocate on first use may not be part of the graph
             for _ in range(3):
-                captured.run(*places, self.parameters)
+                captured.run(*places)
         torch.cuda.current_stream().wait_stream(aside)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
-            self.values = captured.run(*places, self.parameters)
+            self.values = captured.run(*places)
 
-    def run(self, *arguments: Any) -> list[Any]:
-        for place, leaf in zip(self.inputs, _leaves(arguments[:3]), strict=True):
+    def run(self, *batch: Any) -> list[Any]:
+        for place, leaf in zip(self.inputs, _leaves(batch), strict=True):
             place.copy_(leaf)
         self.graph.replay()
         return [v.clone() if i < len(self.names) else v for i, v in enumerate(self.values)]
@@ -195,14 +197,38 @@ def _undone(step: Step) -> Iterator[None]:
 
 
 def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Any:
+    """A module whose `forward` takes the leaves of the arguments and gives what the function gives."""
     from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 
     module = make_fx(function)(*arguments)
+    module.graph.set_codegen(torch.fx.graph.CodeGen())  # without the arguments' nesting, which takes time to undo
     for node in list(module.graph.nodes):
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
             _simplify(node)
+    _fold(module, arguments[0].device)
+    module.graph.eliminate_dead_code()
     module.recompile()
     return module
+
+
+def _fold(module: Any, device: torch.device) -> None:
+    """Work out beforehand what is the same in every step: the gradient of a mean, say, by each of its terms."""
+    operations = [n for n in module.graph.nodes if isinstance(n.target, torch._ops.OpOverload)]
+    known: dict[Any, Tensor] = {}
+    for node in operations:
+        of = node.all_input_nodes
+        if node.target.name().partition(".")[0] == "aten::ones_like":
+            about = node.meta["tensor_meta"]
+            known[node] = torch.ones(about.shape, dtype=about.dtype, device=device)
+        elif of and all(n in known for n in of) and torch.Tag.nondeterministic_seeded not in node.target.tags:
+            if node.target._schema.is_mutable:
+                return  # a constant that is changed is none
+            arguments, options = torch.fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+            known[node] = node.target(*arguments, **options)
+    for node in [n for n in known if any(user not in known for user in n.users)]:
+        module.register_buffer(node.name, known[node])
+        with module.graph.inserting_before(node):
+            node.replace_all_uses_with(module.graph.get_attr(node.name))
 
 
 def _narrow(module: Any, parameters: list[Tensor], terms: int) -> list[Tensor | None]:
@@ -227,9 +253,10 @@ def _narrow(module: Any, parameters: list[Tensor], terms: int) -> list[Tensor | 
 
 def _is_cast(node: Any, dtype: torch.dtype) -> bool:
     """Whether it changes a tensor's precision between float32 and bfloat16, and nothing else."""
-    if node.target != torch.ops.aten._to_copy.default or dict(node.kwargs) != {"dtype": dtype}:
+    asked = {"dtype": dtype, "layout": torch.strided, "device": torch.device("cpu")}
+    if node.target != torch.ops.aten._to_copy.default or not node.kwargs.items() <= asked.items():
         return False
-    return node.args[0].meta["tensor_meta"].dtype in {torch.float32, torch.bfloat16} - {dtype}
+    return "dtype" in node.kwargs and node.args[0].meta["tensor_meta"].dtype in HALF_AND_FULL - {dtype}
 
 
 def _simplify(node: Any) -> None:
@@ -242,6 +269,9 @@ def _simplify(node: Any) -> None:
         raise NotImplementedError(f"what {name} gives depends on values")
     if name in SAME:
         node.replace_all_uses_with(node.args[0])
+        node.graph.erase_node(node)
+    elif name == TURN and node.args[0].target == node.target:
+        node.replace_all_uses_with(node.args[0].args[0])
         node.graph.erase_node(node)
     elif name in (RELU, RELU_BACK) and _is_strided(node.args[0]):
         work = node.args[0]
@@ -258,7 +288,7 @@ def _turn_quickly(node: Any) -> None:
     """A copy that lays images channel by channel where they lay pixel by pixel, or the other way round."""
     before, after = node.args[0].meta["tensor_meta"], node.meta["tensor_meta"]
     layouts = {before.memory_format, after.memory_format}
-    if layouts == {torch.contiguous_format, torch.channels_last} and before.dtype in (torch.float32, torch.bfloat16):
+    if layouts == {torch.contiguous_format, torch.channels_last} and before.dtype in HALF_AND_FULL:
         node.target, node.kwargs = torch.ops.bench.turned.default, {}
 
 

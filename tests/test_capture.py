@@ -75,8 +75,8 @@ def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, see
     *_, plain = fit(build(variant, MLP, latent_size=16), few_digits, budget, seeds, group_size=len(seeds))
     used = []
 
-    def watched(*arguments):
-        used.append(capture(*arguments))
+    def watched(*arguments, **options):
+        used.append(capture(*arguments, **options))
         return used[0]
 
     monkeypatch.setattr(train, "LONG", 1)

@@ -180,7 +180,7 @@ def test_a_captured_step_does_its_relus_within_the_convolutions(half):
     noise = model.draw(x, torch.Generator().manual_seed(0))
     with faster_layers(model, CPU, OURS):
         captured = Captured(step, (x, torch.zeros(6, dtype=torch.long), noise))
-    code = captured.forward.__self__.code
+    code = captured.module.code
     counts = [code.count(f"bench.strided_{name}.default(") for name in ("down", "up", "weight")]
     assert counts == [4, 3, 4]
     assert code.count("relu = True") == 3
