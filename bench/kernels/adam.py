@@ -2,8 +2,8 @@
 
 torch's fused kernel is taken as it is, so the bits are its own; around it `torch.optim.Adam.step` was measured to spend
 0.2 ms, a twentieth of a whole training step of a small net. Where vector instructions of our own (`vectors.adam`) are
-faster, they are used for Adam without weight decay: with the same bits, from gradients that may be bfloat16, and with
-a bfloat16 copy of each parameter for the next step's products.
+faster, they are used for Adam without weight decay: with the same bits (but for the last numbers of a tensor that is no
+multiple of 16), from gradients that may be bfloat16, and with a bfloat16 copy of each parameter for the next step.
 
 Reference: Kingma & Ba, Adam: A Method for Stochastic Optimization, 2015, https://arxiv.org/abs/1412.6980; decoupled
 weight decay: Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101

@@ -22,7 +22,7 @@ def adam(
     p: Array, mean: Array, square: Array, grad: Array, half: Any, lerp: float, beta2: float, rest2: float,
     rate: float, root: float, eps: float,
 ) -> None:  # fmt: skip
-    """One update of p, as torch's fused kernel rounds it, to the bit; `half` becomes p in bfloat16.
+    """One update of p, rounded as by torch's fused kernel (but for what fills no whole vector); `half`: p in bfloat16.
 
         mean += lerp (grad − mean);  square = beta2 square + rest2 grad²;  p += rate mean / (√square / root + eps)
 
@@ -32,13 +32,15 @@ def adam(
     if whole:
         _adam(p, mean, square, grad, half, whole, lerp, beta2, rest2, rate, root, eps)
     if whole < len(p):
-        last = _padded(p, whole), _padded(mean, whole), _padded(square, whole), _padded(grad, whole)
-        narrow: Any = None if half is None else _padded(half, whole)
-        _adam(*last, narrow, LANES, lerp, beta2, rest2, rate, root, eps)
         rest = len(p) - whole
-        p[whole:], mean[whole:], square[whole:] = last[0][:rest], last[1][:rest], last[2][:rest]
-        if half is not None:
+        last = _padded(p, whole), _padded(mean, whole), _padded(square, whole), _padded(grad, whole)
+        if half is None:
+            _adam(*last, None, LANES, lerp, beta2, rest2, rate, root, eps)
+        else:
+            narrow = _padded(half, whole)
+            _adam(*last, narrow, LANES, lerp, beta2, rest2, rate, root, eps)
             half[whole:] = narrow[:rest]
+        p[whole:], mean[whole:], square[whole:] = last[0][:rest], last[1][:rest], last[2][:rest]
 
 
 @register_jitable
@@ -91,7 +93,7 @@ def cross_entropy(raw: Array, x: Array, images: int, out: Array) -> None:
     """−log p(x) of each image, (N,): Σ max(r, 0) − r x + log(1 + exp(−|r|)) over its pixels; raw, x: (N, P)."""
     pixels = len(raw) // images
     whole = pixels // LANES * LANES
-    r, t = np.full(LANES, np.float32(-200)), np.zeros(LANES, np.float32)  # pixels that add nothing
+    r, t = np.full(LANES, np.float32(-200)), np.zeros(LANES, np.float32)  # pixels that add 2e-38 each
     for n in range(images):
         start, total = n * pixels, np.float32(0)
         if whole:
