@@ -11,7 +11,7 @@ from . import checkpoint, data, inception, needs, registry
 from .errors import BenchError, DataError, UsageError
 from .executor import default_workers, execute
 from .grouping import SIZES
-from .kernels import chosen
+from .kernels import chosen, is_known
 from .plan import Planned, counts, plan
 from .store import Record, Store
 from .suite import Cell, Choice, Suite
@@ -66,6 +66,8 @@ def run(
     todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
     if todo:
         _check_inputs([p.cell for p in todo], suite, settings, on_event)
+        if not is_known():
+            on_event(Event("note", "measuring which kernels are faster on this processor: once, about 15 s"))
         chosen()  # measured here, before workers share the machine, so that all of them take the same one
     _write_suite(suite, store, on_event)
     _record_skips(suite, store)

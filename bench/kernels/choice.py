@@ -1,4 +1,4 @@
-"""Which kernels are the faster ones on this machine: measured once (0.5 s), kept in the user's cache folder."""
+"""Which kernels are the faster ones on this machine: measured once, kept in the user's cache folder."""
 
 import json
 import platform
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from . import adam, convolution, cross_entropy, linear, strided, transposed
+from .stamp import stamp
 from ..cache import cache_folder
 from ..store import write_bytes
 
@@ -31,9 +32,9 @@ QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
 @cache
 def chosen() -> dict[str, str]:
     """Question → answer, for all `QUESTIONS`: from this machine's cache, the rest measured now."""
-    path = cache_folder() / "kernels.json"
+    path = _path()
     known = _known(path)
-    answers = {q: known[q] for q, (ours, _) in QUESTIONS.items() if known.get(q) in (ours, "torch")}
+    answers = _answers(known)
     ratios = dict(known.get("ratios", {}))
     for question in QUESTIONS.keys() - answers.keys():
         ours, measure = QUESTIONS[question]
@@ -47,6 +48,19 @@ def chosen() -> dict[str, str]:
     return answers
 
 
+def is_known() -> bool:
+    """Whether `chosen` has nothing to measure, which takes a quarter of a minute."""
+    return _answers(_known(_path())).keys() == QUESTIONS.keys()
+
+
+def _path() -> Path:
+    return cache_folder() / "kernels.json"
+
+
+def _answers(known: dict[str, Any]) -> dict[str, str]:
+    return {asked: known[asked] for asked, (ours, _) in QUESTIONS.items() if known.get(asked) in (ours, "torch")}
+
+
 def _known(path: Path) -> dict[str, Any]:
     """What the cache says of this machine; {} where it says nothing."""
     with suppress(OSError, ValueError):
@@ -57,8 +71,8 @@ def _known(path: Path) -> dict[str, Any]:
 
 
 def _machine() -> str:
-    """What an answer holds for: it is asked again on another processor, or with another torch."""
-    return f"{processor()}, torch {torch.__version__}"
+    """What an answer holds for: it is asked again on another processor, with another torch, of other kernels."""
+    return f"{processor()}, torch {torch.__version__}, kernels {stamp()}"
 
 
 @cache

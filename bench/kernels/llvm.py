@@ -4,17 +4,17 @@ For what a compiler that is given plain loops does not find: sums that stay in r
 them what the processor has; which kernel is used is measured (`choice`), and where these are slow they are not used.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+
+from .stamp import stamp
 
 LANES = 16  #: numbers in a vector
 LINE = 64  #: bytes that come from memory together
@@ -54,16 +54,13 @@ def compiled(function: Callable[..., None]) -> Callable[..., None]:
 
     numba by itself looks at the function's own file, and not at those with the instructions that it is made of.
     """
-    found: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    try:
+        found: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # there is no folder to keep it in
+        return njit(nogil=True, error_model="numpy")(function)
     with suppress(AttributeError):  # not part of what numba promises
-        found._cache._cache_file._source_stamp = _stamp()
+        found._cache._cache_file._source_stamp = stamp()
     return found
-
-
-@cache
-def _stamp() -> str:
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def opened(context: Any, builder: Any, sig: Any, arguments: Sequence[Value]) -> list[Value]:
