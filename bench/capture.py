@@ -217,12 +217,12 @@ def _fold(module: Any, device: torch.device) -> None:
     known: dict[Any, Tensor] = {}
     for node in operations:
         of = node.all_input_nodes
+        if node.target._schema.is_mutable and node.args[0] in known:
+            return  # a constant that is changed is none
         if node.target.name().partition(".")[0] == "aten::ones_like":
             about = node.meta["tensor_meta"]
             known[node] = torch.ones(about.shape, dtype=about.dtype, device=device)
         elif of and all(n in known for n in of) and torch.Tag.nondeterministic_seeded not in node.target.tags:
-            if node.target._schema.is_mutable:
-                return  # a constant that is changed is none
             arguments, options = torch.fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
             known[node] = node.target(*arguments, **options)
     for node in [n for n in known if any(user not in known for user in n.users)]:
@@ -273,7 +273,7 @@ def _simplify(node: Any) -> None:
     elif name == TURN and node.args[0].target == node.target:
         node.replace_all_uses_with(node.args[0].args[0])
         node.graph.erase_node(node)
-    elif name in (RELU, RELU_BACK) and _is_strided(node.args[0]):
+    elif name in (RELU, RELU_BACK) and _is_strided(node.args[0]) and node.args[2:] in ((), (0,)):
         work = node.args[0]
         work.kwargs = {**work.kwargs, **({"relu": True} if name == RELU else {"gate": node.args[1]})}
         node.replace_all_uses_with(work)

@@ -6,7 +6,7 @@ from conftest import cut
 from test_train import CONV, TRAINED, build, parameters
 
 from bench import train
-from bench.capture import capture, gradients, laid
+from bench.capture import Step, capture, gradients, laid
 from bench.kernels import faster_layers
 from bench.suite import Train
 from bench.train import fit
@@ -223,3 +223,26 @@ def test_short_trainings_are_not_captured(few_digits, monkeypatch):
 
 def cut_train(data):
     return type(data)(data.name, cut(data.train, 100), data.test, data.classes, data.source)
+
+
+def test_a_constant_that_is_changed_is_not_worked_out_beforehand():
+    parameters = {"w": torch.ones(3, requires_grad=True)}
+
+    def terms(parameters, x, y, noise):
+        total = torch.ones_like(parameters["w"].detach())
+        total.add_(x.flatten()[:3])
+        return {"loss": (parameters["w"] * total).sum()}
+
+    step = Step(terms, parameters, list)
+    x, y = torch.rand(2, 1, 2, 2), torch.zeros(2, dtype=torch.long)
+    captured = capture(step, (x, y, ()))
+    assert captured is not None
+    for _ in range(3):
+        assert captured(x, y, ())["loss"] == terms(parameters, x, y, ())["loss"]
+
+
+def test_what_is_the_same_in_every_step_is_not_done_in_every_step():
+    model = build("vae", MLP, (1, 8, 8), latent_size=16)()
+    captured = capture(step_of(model), batch(model))
+    counts = [captured.module.code.count(f"aten.{name}.") for name in ("ones_like", "expand", "unsqueeze")]
+    assert counts == [0, 0, 0]

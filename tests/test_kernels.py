@@ -203,6 +203,14 @@ def test_the_answer_is_measured_once_a_machine_and_kept(tmp_path, monkeypatch):
     assert ask() == "torch"
 
 
+def test_a_kernel_that_cannot_be_compiled_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    ask = answers(monkeypatch, [])  # the measurement raises
+    assert not choice.is_known()
+    assert ask() == "torch"
+    assert choice.is_known()
+
+
 def test_a_question_that_is_new_is_measured_and_the_known_answer_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     kept = tmp_path / "bench" / "kernels.json"

@@ -38,7 +38,10 @@ def chosen() -> dict[str, str]:
     ratios = dict(known.get("ratios", {}))
     for question in QUESTIONS.keys() - answers.keys():
         ours, measure = QUESTIONS[question]
-        ratios[question] = round(measure(), 3)
+        try:
+            ratios[question] = round(measure(), 3)
+        except Exception:  # whatever it is that cannot be compiled here, PyTorch's own is there
+            ratios[question] = 0.0
         answers[question] = ours if ratios[question] > WORTH else "torch"
     if any(known.get(question) != answer for question, answer in answers.items()):
         with suppress(OSError):  # a home that may not be written to: measured again by the next process
