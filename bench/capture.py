@@ -228,7 +228,10 @@ def _fold(module: Any, device: torch.device) -> None:
     for node in [n for n in known if any(user not in known for user in n.users)]:
         module.register_buffer(node.name, known[node])
         with module.graph.inserting_before(node):
-            node.replace_all_uses_with(module.graph.get_attr(node.name))
+            constant = module.graph.get_attr(node.name)
+            if any(user.op == "output" for user in node.users):  # what is given away may be changed there
+                constant = module.graph.call_function(torch.ops.aten.clone.default, (constant,))
+            node.replace_all_uses_with(constant)
 
 
 def _narrow(module: Any, parameters: list[Tensor], terms: int) -> list[Tensor | None]:
@@ -308,6 +311,7 @@ def _lay_alike(node: Any) -> None:
         laid.meta["tensor_meta"] = grad.meta["tensor_meta"]._replace(memory_format=layout)
         _turn_quickly(laid)
         node.replace_input_with(grad, laid)
+        node.meta["tensor_meta"] = node.meta["tensor_meta"]._replace(memory_format=layout)
 
 
 def _takes_rows(node: Any) -> bool:

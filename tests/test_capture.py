@@ -246,3 +246,19 @@ def test_what_is_the_same_in_every_step_is_not_done_in_every_step():
     captured = capture(step_of(model), batch(model))
     counts = [captured.module.code.count(f"aten.{name}.") for name in ("ones_like", "expand", "unsqueeze")]
     assert counts == [0, 0, 0]
+
+
+def test_a_gradient_that_is_always_the_same_may_be_changed_in_place():
+    """As clipping does, before the optimiser sees it."""
+    parameters = {"p": torch.ones(3, requires_grad=True), "w": torch.ones(3, requires_grad=True)}
+
+    def terms(parameters, x, y, noise):
+        return {"loss": (parameters["p"] * 2).sum() + (parameters["w"] * x.mean()).sum()}
+
+    batch = torch.rand(2, 1, 2, 2), torch.zeros(2, dtype=torch.long), ()
+    captured = capture(Step(terms, parameters, list), batch)
+    for _ in range(3):
+        captured(*batch)
+        assert parameters["p"].grad.tolist() == [2.0, 2.0, 2.0]
+        with torch.inference_mode():
+            parameters["p"].grad.mul_(0.1)

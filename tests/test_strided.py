@@ -191,3 +191,13 @@ def test_a_captured_step_does_its_relus_within_the_convolutions(half):
 def test_the_measured_ratio_is_a_ratio_of_times(dtype):
     assert 0.05 < strided.measured_ratio(dtype, rounds=3) < 50
     assert strided.WIDE == WIDE
+
+
+def test_what_a_layer_does_not_take_pytorch_complains_of():
+    model = net()
+    with faster_layers(model, CPU, OURS), pytest.raises(RuntimeError):
+        model(torch.rand(2, 3, 8, 8))
+    with faster_layers(model, CPU, OURS), pytest.raises(RuntimeError):
+        model(torch.rand(2, 1, 1, 1))
+    with faster_layers(model, CPU, OURS), pytest.raises(RuntimeError):
+        model(torch.rand(2, 1, 8, 8, dtype=torch.float64))

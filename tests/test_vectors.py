@@ -1,6 +1,9 @@
 """The cross-entropy and Adam in vector instructions: closed forms, float64 and torch's own kernels."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,9 +15,11 @@ from torch import nn
 from bench.capture import capture
 from bench.kernels import FusedAdam, adam, cross_entropy, faster_layers
 from bench.kernels.cross_entropy import CrossEntropy
+from bench.kernels.llvm import has_pairs
 from bench.likelihoods import Bernoulli
 from bench.train import _One
 
+needs_pairs = pytest.mark.skipif(not has_pairs(), reason="this processor has no instruction for pairs of bfloat16")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -107,6 +112,7 @@ def test_adam_in_vectors_is_torchs_fused_adam():
     assert not torch.equal(ours[1], start[1])
 
 
+@needs_pairs
 def test_adam_takes_gradients_in_bfloat16_and_keeps_copies_current():
     start = [torch.randn(40, 9), torch.randn(3)]
     ours, theirs = ([t.clone() for t in start] for _ in range(2))
@@ -129,6 +135,7 @@ def test_weight_decay_and_odd_layouts_are_left_to_torch():
     assert not FusedAdam([plain, turned], 1e-3, 0.0, vectors=True).vectors
 
 
+@needs_pairs
 @pytest.mark.parametrize("net", [("mlp", {"hidden": (256,)}), ("conv", {})], ids=lambda net: net[0])
 def test_a_narrow_captured_step_reads_and_gives_bfloat16_with_the_same_values(net):
     model = build("vae", net, (1, 16, 16), latent_size=4)()
@@ -146,7 +153,9 @@ def test_a_narrow_captured_step_reads_and_gives_bfloat16_with_the_same_values(ne
         assert torch.equal(a.float(), b)
 
 
-@pytest.mark.parametrize("measure", [adam.measured_ratio, cross_entropy.measured_ratio])
+@pytest.mark.parametrize(
+    "measure", [pytest.param(adam.measured_ratio, marks=needs_pairs), cross_entropy.measured_ratio]
+)
 def test_the_measured_ratios_are_ratios_of_times(measure):
     assert 0.05 < measure(rounds=3) < 50
 
@@ -159,3 +168,30 @@ def test_a_subclass_of_the_likelihood_keeps_its_own_formula():
     holder = nn.ModuleList([Other()])
     with faster_layers(holder, CPU, OURS):
         assert "nll" not in holder[0].__dict__
+
+
+def test_tensors_that_are_not_contiguous_are_read_as_what_they_are():
+    raw, x = pixels((4, 2, 4, 4))
+    views = [
+        (raw[:, :1], torch.full((), 0.5).expand(4, 1, 4, 4)),
+        (raw.contiguous(memory_format=torch.channels_last)[:, :1], x[:, 1:]),
+        (raw[..., ::2], x[..., 1::2]),
+    ]
+    for a, b in views:
+        torch.testing.assert_close(CrossEntropy.apply(a, b), Bernoulli().nll(a, b), rtol=1e-6, atol=0)
+    p = [torch.zeros(32)]
+    FusedAdam(p, 1e-3, 0.0, vectors=True).step([torch.ones(()).expand(32)])
+    torch.testing.assert_close(p[0], torch.full((32,), -1e-3))
+
+
+def test_a_processor_without_bfloat16_gets_what_it_can_do(tmp_path):
+    """As numba compiles for one of ten years ago: no question may end the process."""
+    environment = os.environ | {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    script = (
+        "import torch; from functools import partial; from bench.kernels import adam, cross_entropy, strided;"
+        "print(adam.measured_ratio(1), strided.measured_ratio(torch.bfloat16, 1), cross_entropy.measured_ratio(1) > 0,"
+        " strided.measured_ratio(torch.float32, 1) > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0.0", "0.0", "True", "True"]

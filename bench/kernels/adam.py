@@ -68,6 +68,7 @@ class FusedAdam:
     def keep_halves(self, halves: Sequence[Tensor | None]) -> None:
         """Keep these current, copies of the parameters in bfloat16; only with `vectors`."""
         assert self.vectors
+        assert all(half is None or half.is_contiguous() for half in halves), "a copy's memory would be another one"
         for row, half in zip(self.rows, halves, strict=True):
             row.half = None if half is None else flat(half)
 
@@ -108,8 +109,12 @@ class FusedAdam:
 def measured_ratio(rounds: int = 15) -> float:
     """How many times faster the vectors are than torch's fused kernel on one thread, of gradients in bfloat16.
 
-    With torch's the gradients are widened before and the parameters narrowed afterwards.
+    With torch's the gradients are widened before and the parameters narrowed afterwards. 0 where a processor cannot.
     """
+    from .llvm import has_pairs  # brings numba, which takes a second
+
+    if not has_pairs():
+        return 0.0
     gradients = [torch.ones(size, dtype=torch.bfloat16) for size in SIZES]
     parameters = [torch.zeros(size) for size in SIZES]
     usual = FusedAdam([torch.zeros(size) for size in SIZES], 1e-3, 0.0)

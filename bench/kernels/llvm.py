@@ -11,7 +11,7 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 
 from .stamp import stamp
@@ -45,7 +45,12 @@ BFLOATS, PAIRS = (ir.VectorType(_BFloat(), n) for n in (LANES, 2 * LANES))
 
 @cache
 def has_pairs() -> bool:
-    """Whether this processor multiplies pairs of bfloat16."""
+    """Whether the processor that numba compiles for multiplies pairs of bfloat16, and rounds to them.
+
+    Where it does not, LLVM would call functions for that which a compiled function cannot find.
+    """
+    if config.CPU_NAME is not None or config.CPU_FEATURES is not None:  # another one than this, by numba's variables
+        return "+avx512bf16" in (config.CPU_FEATURES or "")
     return bool(llvmlite.binding.get_host_cpu_features().get("avx512bf16", False))
 
 
@@ -119,7 +124,7 @@ class Code:
         return self.builder.shuffle_vector(one, nothing, ir.Constant(WORDS, [0] * LANES))
 
     def store(self, value: Value, pointer: Value, half: bool = False) -> None:
-        """half: floats as the nearest bfloat16."""
+        """half: floats as the nearest bfloat16, which only some processors have (`has_pairs`)."""
         if half:
             value = self.builder.bitcast(self.builder.fptrunc(value, BFLOATS), HALVES)
         self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer()), align=_alignment(value.type))
