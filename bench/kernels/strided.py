@@ -227,14 +227,14 @@ def _loops() -> Any:
 def _turned(images: Tensor) -> Tensor:
     """Images (B, C, H, W) that lie channel by channel, pixel by pixel instead, or the other way round."""
     batch, c, tall, wide = images.shape
-    by_pixel = images.is_contiguous()
-    rows, columns = (c, tall * wide) if by_pixel else (tall * wide, c)
+    to_pixels = images.is_contiguous()
+    rows, columns = (c, tall * wide) if to_pixels else (tall * wide, c)
     if min(rows, columns) < LANES or not images.is_cpu:
-        return images.contiguous(memory_format=torch.channels_last if by_pixel else torch.contiguous_format)
-    lies = images if by_pixel else images.permute(0, 2, 3, 1)
-    out = torch.empty((batch, tall, wide, c) if by_pixel else (batch, c, tall, wide), dtype=images.dtype)
+        return images.contiguous(memory_format=torch.channels_last if to_pixels else torch.contiguous_format)
+    lies = images if to_pixels else images.permute(0, 2, 3, 1)
+    out = torch.empty((batch, tall, wide, c) if to_pixels else (batch, c, tall, wide), dtype=images.dtype)
     _loops().turn(flat(lies), batch, rows, columns, flat(out))
-    return out.permute(0, 3, 1, 2) if by_pixel else out
+    return out.permute(0, 3, 1, 2) if to_pixels else out
 
 
 def _rows(images: Tensor) -> Tensor:

@@ -53,6 +53,17 @@ def _frame(
 
 
 @register_jitable
+def _windows(images: int, h: int, w: int, rows: int, line: int, step: int) -> Array:
+    """Where the window of each smaller pixel begins in framed images of `rows` lines, and room for a tile more."""
+    offsets = np.empty(images * h * w + PIXELS, np.intp)
+    for m in range(images):
+        for i in range(h):
+            for j in range(w):
+                offsets[(m * h + i) * w + j] = (m * rows + 2 * i) * line + j * step
+    return offsets
+
+
+@register_jitable
 def _fill(places: Array, count: int) -> None:
     """Let the last tile's missing rows be its last one again: they write the same numbers to the same place."""
     for p in range(count, count + PIXELS):
@@ -84,14 +95,7 @@ def down(
     chunk = _images_at_once(n, rows, columns * c, x.itemsize)
     framed = np.empty(chunk * rows * columns * c, x.dtype)
     words = framed.view(weights.dtype)
-    offsets, to = np.empty(chunk * h * w + PIXELS, np.intp), np.empty(chunk * h * w + PIXELS, np.intp)
-    p = 0
-    for m in range(chunk):
-        for i in range(h):
-            for j in range(w):
-                offsets[p] = (m * rows + 2 * i) * line + 2 * j * c // per
-                to[p] = p * o
-                p += 1
+    offsets, to = _windows(chunk, h, w, rows, line, 2 * c // per), np.arange(chunk * h * w + PIXELS) * o
     for first in range(0, n, chunk):
         count = min(chunk, n - first)
         _frame(x, first, count, tall, wide, c, rows, columns, framed)
@@ -239,11 +243,7 @@ def weight(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out
     line = columns * c
     chunk = _images_at_once(n, rows, line, x.itemsize)
     framed = np.empty(chunk * rows * line, x.dtype)
-    offsets = np.empty(chunk * h * w, np.intp)
-    for m in range(chunk):
-        for i in range(h):
-            for j in range(w):
-                offsets[(m * h + i) * w + j] = (m * rows + 2 * i) * line + 2 * j * c
+    offsets = _windows(chunk, h, w, rows, line, 2 * c)
     for first in range(0, n, chunk):
         count = min(chunk, n - first)
         _frame(x, first, count, tall, wide, c, rows, columns, framed)
@@ -260,11 +260,7 @@ def weight_of_pairs(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o:
     chunk = _images_at_once(n, rows, 2 * line, 2)
     framed = np.empty(chunk * rows * columns * c, x.dtype)
     left, right = np.empty(chunk * rows * line, np.uint32), np.empty(chunk * h * two * o, np.uint32)
-    offsets, nothing = np.empty(chunk * h * two, np.intp), np.zeros(o, y.dtype)
-    for m in range(chunk):
-        for i in range(h):
-            for q in range(two):
-                offsets[(m * h + i) * two + q] = (m * rows + 2 * i) * line + 4 * q * c
+    offsets, nothing = _windows(chunk, h, two, rows, line, 4 * c), np.zeros(o, y.dtype)
     for first in range(0, n, chunk):
         count = min(chunk, n - first)
         _frame(x, first, count, tall, wide, c, rows, columns, framed)
