@@ -21,13 +21,16 @@ from torch import Tensor
 LONG = 200  #: steps of a training from which on capturing is worth it: 0.1 s against 0.2 to 2 ms a step
 ROUNDING = {"cpu": 0.0, "cuda": 1e-4}  #: how far a captured step may be from the plain one, of each tensor's norm
 RELU, RELU_BACK = "aten::relu", "aten::threshold_backward"
-STRIDED = "bench::strided_down", "bench::strided_up"  #: these can do a ReLU, or its gradient, with their own work
+GATED = "bench::strided_down", "bench::strided_up"  #: these can do a ReLU, or its gradient, with their own work
+TAKES_RELU, TAKES_GATE = ("bench::dense", *GATED), ("bench::dense_by_input", *GATED)
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
 TURN = "aten::t"
+PRODUCTS = "aten::mm", "mkldnn::_linear_pointwise"
 HALF_AND_FULL = {torch.float32, torch.bfloat16}
 DEPENDS = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
 
 Batch = tuple[Tensor, Tensor, Any]  #: images, labels, noise
+Gradient = Tensor | tuple[Tensor, Tensor] | None  #: a pair of factors is their product leftᵀ right
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,13 @@ class Captured:
             self.halves = _narrow(module, list(self.parameters.values()), len(self.names))
         self.module = module
 
+    def factor(self, takes_factors: Callable[[Tensor], bool]) -> None:
+        """From now on let `both` give, in place of a linear layer's gradient, the factors that it is the product of.
+
+        takes_factors: whether a parameter's gradient may be left to whoever updates it.
+        """
+        _factor(self.module, [takes_factors(p) for p in self.parameters.values()], len(self.names))
+
     def run(self, *batch: Any) -> list[Any]:
         """Terms and gradients, in order."""
         return self.module.forward(*_leaves(batch), *self.parameters.values())
@@ -78,7 +88,7 @@ class Captured:
         return _shapes(batch) == self.shapes
 
     @torch.inference_mode()
-    def both(self, x: Tensor, y: Tensor, noise: Any) -> tuple[dict[str, Tensor], list[Tensor | None]]:
+    def both(self, x: Tensor, y: Tensor, noise: Any) -> tuple[dict[str, Tensor], list[Gradient]]:
         """Terms by name, and the gradient of each parameter."""
         values = self.run(x, y, noise)
         return dict(zip(self.names, values, strict=False)), values[len(self.names) :]
@@ -87,6 +97,7 @@ class Captured:
     def __call__(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         terms, grads = self.both(x, y, noise)
         for parameter, grad in zip(self.parameters.values(), grads, strict=True):
+            assert not isinstance(grad, tuple), "factors are for `both`"
             parameter.grad = None if grad is None else grad.to(parameter.dtype)
         return terms
 
@@ -254,6 +265,30 @@ def _narrow(module: Any, parameters: list[Tensor], terms: int) -> list[Tensor | 
     return halves
 
 
+def _factor(module: Any, wanted: list[bool], terms: int) -> None:
+    """Let the list give the factors of gradients that are a product and nothing else."""
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    values = list(output.args[0])
+    grads = [(_factors(g) if factored else None) or g for factored, g in zip(wanted, values[terms:], strict=True)]
+    output.args = ([*values[:terms], *grads],)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
+def _factors(node: Any) -> tuple[Any, Any] | None:
+    """Of a product leftᵀ right that only the output reads, turned round or laid in another way perhaps, the two."""
+    name = node.target.name() if node is not None and isinstance(node.target, torch._ops.OpOverload) else ""
+    if name not in PRODUCTS or len(node.users) > 1 or any(node.args[2:3]):  # a third is a bias
+        within = _factors(node.args[-1]) if name in (TURN, "aten::copy_") and len(node.users) == 1 else None
+        return within[::-1] if within and name == TURN else within
+    left, right = node.args[:2]
+    if name == "mkldnn::_linear_pointwise":  # multiplies with the other one turned
+        if right.target != torch.ops.aten.t.default:
+            return None
+        right = right.args[0]
+    return (left.args[0], right) if left.target == torch.ops.aten.t.default else None
+
+
 def _is_cast(node: Any, dtype: torch.dtype) -> bool:
     """Whether it changes a tensor's precision between float32 and bfloat16, and nothing else."""
     asked = {"dtype": dtype, "layout": torch.strided, "device": torch.device("cpu")}
@@ -276,7 +311,7 @@ def _simplify(node: Any) -> None:
     elif name == TURN and node.args[0].target == node.target:
         node.replace_all_uses_with(node.args[0].args[0])
         node.graph.erase_node(node)
-    elif name in (RELU, RELU_BACK) and _is_strided(node.args[0]) and node.args[2:] in ((), (0,)):
+    elif _is_done_within(node, name):
         work = node.args[0]
         work.kwargs = {**work.kwargs, **({"relu": True} if name == RELU else {"gate": node.args[1]})}
         node.replace_all_uses_with(work)
@@ -295,10 +330,14 @@ def _turn_quickly(node: Any) -> None:
         node.target, node.kwargs = torch.ops.bench.turned.default, {}
 
 
-def _is_strided(node: Any) -> bool:
-    """Whether it is a convolution that nothing else reads, and that does no such thing yet."""
-    known = isinstance(node.target, torch._ops.OpOverload) and node.target.name() in STRIDED
-    return known and len(node.users) == 1 and not {"relu", "gate"} & node.kwargs.keys()
+def _is_done_within(node: Any, name: str) -> bool:
+    """Whether it is a ReLU, or its gradient, of what nothing else reads, from a layer that can do it by itself."""
+    if name not in (RELU, RELU_BACK):
+        return False
+    work, kinds = node.args[0], TAKES_RELU if name == RELU else TAKES_GATE
+    if not isinstance(work.target, torch._ops.OpOverload) or work.target.name() not in kinds:
+        return False
+    return len(work.users) == 1 and not {"relu", "gate"} & work.kwargs.keys() and node.args[2:] in ((), (0,))
 
 
 def _lay_alike(node: Any) -> None:

@@ -273,6 +273,8 @@ class _Stepper:
         self.optimizer = _optimizer(self.parameters, budget)
         self.count = 0
         self.captured: Captured | None = None
+        #: takes the gradients of a captured step as they are
+        self.direct = self.optimizer if isinstance(self.optimizer, FusedAdam) and budget.grad_clip is None else None
 
     def step(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         """One update of every seed; returns the terms before it, each (S,) and without its graph."""
@@ -288,9 +290,9 @@ class _Stepper:
         if self.count == 0 and self.total_steps >= LONG:
             self._capture(batch)
         if self.captured is not None and self.captured.fits(batch):
-            if self.captured.halves and isinstance(self.optimizer, FusedAdam):
+            if self.direct is not None:
                 terms, grads = self.captured.both(*batch)
-                self.optimizer.step(grads)
+                self.direct.step(grads)
                 return terms
             terms = self.captured(*batch)
         else:
@@ -301,20 +303,23 @@ class _Stepper:
         return terms
 
     def _capture(self, batch: Batch) -> None:
-        adam = self.optimizer if isinstance(self.optimizer, FusedAdam) and self.optimizer.vectors else None
-        narrow = adam is not None and self.budget.grad_clip is None
-        self.captured = capture(self.stack.step, batch, narrow=narrow)
-        if adam is not None and self.captured is not None and self.captured.halves:
-            adam.keep_halves(self.captured.halves)
+        adam = self.direct
+        self.captured = capture(self.stack.step, batch, narrow=adam is not None and adam.vectors)
+        if adam is not None and self.captured is not None:
+            if self.captured.halves:
+                adam.keep_halves(self.captured.halves)
+            self.captured.factor(adam.takes_factors)
 
 
 def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer | FusedAdam:
     device, fused = parameters[0].device.type, parameters[0].device.type in ("cpu", "cuda")
     lr, decay = budget.lr, budget.weight_decay
     if device == "cpu" and budget.optimizer in ("adam", "adamw"):
-        half = budget.precision == "bf16" and torch.get_num_threads() == 1
-        vectors = half and chosen()["bf16_adam"] == "vectors"
-        return FusedAdam(parameters, lr, decay, decoupled=budget.optimizer == "adamw", vectors=vectors)
+        half, one_thread = budget.precision == "bf16", torch.get_num_threads() == 1
+        vectors = one_thread and half and chosen()["bf16_adam"] == "vectors"
+        products = one_thread and chosen()["bf16_adam_of_product" if half else "adam_of_product"] == "tiles"
+        decoupled = budget.optimizer == "adamw"
+        return FusedAdam(parameters, lr, decay, decoupled=decoupled, vectors=vectors, products=products)
     if budget.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=fused)
     if budget.optimizer == "adamw":

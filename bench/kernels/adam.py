@@ -3,7 +3,8 @@
 torch's fused kernel is taken as it is, so the bits are its own; around it `torch.optim.Adam.step` was measured to spend
 0.2 ms, a twentieth of a whole training step of a small net. Where vector instructions of our own (`vectors.adam`) are
 faster, they are used for Adam without weight decay: with the same bits (but for the last numbers of a tensor that is no
-multiple of 16), from gradients that may be bfloat16, and with a bfloat16 copy of each parameter for the next step.
+multiple of 16), from gradients that may be bfloat16, and with a bfloat16 copy of each parameter for the next step. The
+weight of a linear layer can be given the two factors of its gradient, which then is never written (`factored_loops`).
 
 Reference: Kingma & Ba, Adam: A Method for Stochastic Optimization, 2015, https://arxiv.org/abs/1412.6980; decoupled
 weight decay: Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101
@@ -19,11 +20,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .linear import weight_gradient
 from .timing import ratio
 from .views import flat
 
 BETAS, EPS = (0.9, 0.999), 1e-8
 SIZES = (784 * 512, 512, 512 * 32, 32, 16 * 512, 512, 512 * 784, 784)  #: what is measured: the usual net on MNIST
+BATCH, WIDE, NARROW, WEIGHTS = 128, 784, 512, 5  #: and its first layer, a few times
+LANES = 16  #: `llvm.LANES`, which takes numba to import
+SMALL = 2**12  #: numbers of a weight; below, its gradient may as well be written down
+
+WORDS = {torch.float32: np.zeros(1, np.float32), torch.bfloat16: np.zeros(1, np.uint32)}  #: what is multiplied at once
+
+Factors = tuple[Tensor, Tensor]  #: left (B, R) and right (B, C) of a gradient leftᵀ right, both of one precision
 
 
 @dataclass
@@ -48,6 +57,7 @@ class FusedAdam:
     """Steps `parameters` (on the CPU) as `torch.optim.Adam(..., fused=True)` does, or `AdamW` where `decoupled`.
 
     vectors: by our own vector instructions, on one thread; only without weight decay.
+    products: gradients may be given as factors, where `takes_factors` says so; likewise.
     """
 
     def __init__(
@@ -58,12 +68,14 @@ class FusedAdam:
         *,
         decoupled: bool = False,
         vectors: bool = False,
+        products: bool = False,
     ) -> None:
         self.param_groups = [{"lr": lr}]  #: as torch.optim has it, for schedules
         self.weight_decay = weight_decay
         self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self.rows = [_Row(p) for p in parameters]
-        self.vectors = vectors and weight_decay == 0 and all(row.parameter.is_contiguous() for row in self.rows)
+        plain = weight_decay == 0 and all(row.parameter.is_contiguous() for row in self.rows)
+        self.vectors, self.products = vectors and plain, products and plain
 
     def keep_halves(self, halves: Sequence[Tensor | None]) -> None:
         """Keep these current, copies of the parameters in bfloat16; only with `vectors`."""
@@ -72,13 +84,23 @@ class FusedAdam:
         for row, half in zip(self.rows, halves, strict=True):
             row.half = None if half is None else flat(half)
 
+    def takes_factors(self, parameter: Tensor) -> bool:
+        """Whether `step` does this one's gradient from its factors."""
+        return self.products and parameter.ndim == 2 and parameter.shape[1] % LANES == 0 and parameter.numel() >= SMALL
+
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor | None] | None = None) -> None:
+    def step(self, gradients: Sequence[Tensor | Factors | None] | None = None) -> None:
         """One update of every parameter that has a gradient: in its `grad`, or one of `gradients`, in their order."""
         grads = [row.parameter.grad for row in self.rows] if gradients is None else gradients
-        found = [(row, grad) for row, grad in zip(self.rows, grads, strict=True) if grad is not None]
-        for row, _ in found:
+        found: list[tuple[_Row, Tensor]] = []
+        for row, grad in zip(self.rows, grads, strict=True):
+            if grad is None:
+                continue
             row.count += 1
+            if isinstance(grad, Tensor):
+                found.append((row, grad))
+            else:
+                self._step_by_product(row, *grad)
         if self.vectors:
             self._step_by_vectors(found)
         elif found:
@@ -100,10 +122,44 @@ class FusedAdam:
         for row, grad in found:
             adam(*row.memory, flat(grad), row.half, *numbers[row.count])
 
+    def _step_by_product(self, row: _Row, left: Tensor, right: Tensor) -> None:
+        from .factored_loops import adam_of_product
+
+        numbers = self._numbers(row.count)
+        adam_of_product(*row.memory, row.half, flat(left), flat(right), len(left), WORDS[left.dtype], *numbers)
+
     def _numbers(self, count: int) -> list[Any]:
         """What the kernel wants of step number `count`, reckoned in float64."""
         rate, root = self.param_groups[0]["lr"] / (1 - BETAS[0] ** count), math.sqrt(1 - BETAS[1] ** count)
         return [np.float32(number) for number in (1 - BETAS[0], BETAS[1], 1 - BETAS[1], -rate, root, EPS)]
+
+
+@torch.no_grad()
+def product_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
+    """How many times faster the update from factors is than their product, and Adam after it; 0 where it cannot be.
+
+    Of more weights than the caches hold, as there are in training.
+    """
+    from .llvm import has_pairs
+
+    half = dtype == torch.bfloat16
+    if half and not has_pairs():
+        return 0.0
+    factors = torch.zeros(BATCH, NARROW, dtype=dtype), torch.zeros(BATCH, WIDE, dtype=dtype)
+
+    def optimizer() -> FusedAdam:
+        weights = [torch.ones(NARROW, WIDE) for _ in range(WEIGHTS)]
+        made = FusedAdam(weights, 1e-3, 0.0, vectors=half, products=True)
+        if half:
+            made.keep_halves([weight.to(dtype) for weight in weights])
+        return made
+
+    usual, ours = optimizer(), optimizer()
+    return ratio(
+        lambda: usual.step([weight_gradient(*factors) for _ in range(WEIGHTS)]),
+        lambda: ours.step([factors] * WEIGHTS),
+        rounds,
+    )
 
 
 def measured_ratio(rounds: int = 15) -> float:

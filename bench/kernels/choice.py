@@ -10,20 +10,24 @@ from typing import Any
 
 import torch
 
-from . import adam, convolution, cross_entropy, linear, strided, transposed
+from . import adam, convolution, cross_entropy, dense, linear, strided, transposed
 from .stamp import stamp
 from ..cache import cache_folder
 from ..store import write_bytes
 
-WORTH = 1.1  #: how many times faster a kernel must be, so that noise does not decide
+WORTH = 1.02  #: how many times faster a kernel must be: what is hardly faster is not worth other bits
 
 #: question → the answer where ours is faster, and how many times faster it is; the other answer is "torch"
 QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
     "linear": ("onednn", linear.measured_ratio),
     "transposed": ("phases", transposed.measured_ratio),
     "bf16_convolution": ("channels_last", convolution.measured_ratio),
+    "linear_tiles": ("tiles", partial(dense.measured_ratio, torch.float32)),
+    "bf16_linear_tiles": ("tiles", partial(dense.measured_ratio, torch.bfloat16)),
     "strided": ("tiles", partial(strided.measured_ratio, torch.float32)),
     "bf16_adam": ("vectors", adam.measured_ratio),
+    "adam_of_product": ("tiles", partial(adam.product_ratio, torch.float32)),
+    "bf16_adam_of_product": ("tiles", partial(adam.product_ratio, torch.bfloat16)),
     "cross_entropy": ("vectors", cross_entropy.measured_ratio),
     "bf16_strided": ("tiles", partial(strided.measured_ratio, torch.bfloat16)),
 }

@@ -31,7 +31,7 @@ def forward_of(layer: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor
 
 def measured_ratio(rounds: int = 15) -> float:
     """How many times faster oneDNN is for one layer's three products on one thread; 0 where there is no oneDNN."""
-    if not torch.backends.mkldnn.is_available():
+    if not is_there():
         return 0.0
     layer, grad = nn.Linear(WIDE, NARROW), torch.zeros(BATCH, NARROW)
     x = torch.zeros(BATCH, WIDE, requires_grad=True)
@@ -40,6 +40,20 @@ def measured_ratio(rounds: int = 15) -> float:
         torch.autograd.grad(function(x, layer.weight, layer.bias), (x, layer.weight), grad)
 
     return ratio(partial(step, F.linear), partial(step, OneDNN.apply), rounds)
+
+
+def is_there() -> bool:
+    """Whether this torch has oneDNN."""
+    return torch.backends.mkldnn.is_available()
+
+
+def weight_gradient(grad: Tensor, x: Tensor) -> Tensor:
+    """gradᵀ x, (O, I), of grad (B, O) and x (B, I), by oneDNN where it is there, unless to be differentiated again."""
+    if grad.dtype != torch.float32 or not is_there() or torch.is_grad_enabled():
+        return grad.t() @ x
+    if x.shape[1] < FEW:  # a few wide rows are faster the other way round, and the copy that turning costs is small
+        return product(x.t(), grad.t()).t()
+    return product(grad.t(), x.t())
 
 
 def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -59,30 +73,20 @@ class OneDNN(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _product(x, weight, bias)
+        return product(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         (grad,), (x, weight) = grads, ctx.saved_tensors
-        product = _torch_product if torch.is_grad_enabled() else _product  # enabled: to be differentiated again
+        multiply = F.linear if torch.is_grad_enabled() else product  # enabled: to be differentiated again
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         return (
-            product(grad, weight.t()) if needs_x else None,
-            _weight_gradient(product, x, grad) if needs_weight else None,
+            multiply(grad, weight.t()) if needs_x else None,
+            weight_gradient(grad, x) if needs_weight else None,
             grad.sum(0) if needs_bias else None,
         )
 
 
-def _weight_gradient(product: Callable[..., Tensor], x: Tensor, grad: Tensor) -> Tensor:
-    """gradᵀ x, (O, I). A few wide rows are faster the other way round, and the copy that turning costs is small."""
-    if x.shape[1] < FEW:
-        return product(x.t(), grad.t()).t()
-    return product(grad.t(), x.t())
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x Wᵀ + b of float32 by oneDNN; not differentiable."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-
-
-def _torch_product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.linear(x, weight, bias)

@@ -108,7 +108,7 @@ def down(
             for b in range(0, o, WIDE):
                 products(
                     out, to, first * h * w * o + b, bias[b:], least, gate, gated, words, offsets, p, line, 4,
-                    4 * c // per, weights, b * 16 * c // per,
+                    4 * c // per, weights, b * 16 * c // per, x, 0, 0,
                 )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def up(
                     for v in range(0, c, WIDE):
                         products(
                             out, to, first * tall * wide * c + v, bias[v:], least, gate, gated, words, offsets, q, line,
-                            2, 2 * o // per, weights, phase + v * 4 * o // per,
+                            2, 2 * o // per, weights, phase + v * 4 * o // per, y, 0, 0,
                         )  # fmt: skip
 
 
@@ -179,7 +179,8 @@ def up_to_few(
         for q in range(0, p, PIXELS):
             for b in range(0, width, WIDE):
                 products(
-                    met, to, b, none, -np.inf, open_gate, 0, words, offsets, q, 0, 1, o // per, weights, b * o // per
+                    met, to, b, none, -np.inf, open_gate, 0, words, offsets, q, 0, 1, o // per, weights, b * o // per,
+                    y, 0, 0,
                 )  # fmt: skip
         for m in range(count):
             for line in range(tall):

@@ -21,23 +21,26 @@ ROWS = 8  #: rows of a tile of `outer`, in two halves
 
 @intrinsic
 def products(typing: Any, out: Any, to: Any, at: Any, bias: Any, least: Any, gate: Any, gated: Any, x: Any,
-             offsets: Any, first: Any, stride: Any, taps: Any, run: Any, weights: Any, start: Any) -> Any:  # fmt: skip
+             offsets: Any, first: Any, stride: Any, taps: Any, run: Any, weights: Any, start: Any, ahead: Any,
+             ask: Any, pitch: Any) -> Any:  # fmt: skip
     """A tile of a matrix product, whose rows are gathered from memory as runs of words.
 
         out[at + to[first + p] + n] = max(least, bias[n] + Σ_t Σ_r x[offsets[first + p] + t·stride + r] w[t, r, n])
 
     p < PIXELS, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on. A result is 0 where `gate` is not
     positive, at the same place as in `out` if `gated` is 1, at n if it is 0. out, gate: float32, or bfloat16 as uint16;
-    a NaN stays one, and is an open gate.
+    a NaN stays one, and is an open gate. Before tap t, the two lines from ahead[ask + t·pitch] on are asked for.
     """
-    signature = types.void(out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at)
+    signature = types.void(
+        out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at, ahead, at, at
+    )
     pairs = are_pairs(x)
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         code = Code(builder)
-        out, to, at, bias, least, gate, gated, x, offsets, first, stride, taps, run, weights, start = opened(
-            context, builder, sig, arguments
-        )
+        given = opened(context, builder, sig, arguments)
+        out, to, at, bias, least, gate, gated, x, offsets, first = given[:10]
+        stride, taps, run, weights, start, ahead, ask, pitch = given[10:]
         sources = [code.at(x, code.value(offsets, builder.add(first, INT(p)))) for p in range(PIXELS)]
         targets = [builder.add(at, code.value(to, builder.add(first, INT(p)))) for p in range(PIXELS)]
         half = is_half(sig.args[0])
@@ -52,10 +55,14 @@ def products(typing: Any, out: Any, to: Any, at: Any, bias: Any, least: Any, gat
         def tap(t: Value, sums: Sequence[Value]) -> Sequence[Value]:
             places = [code.at(source, builder.mul(t, stride)) for source in sources]
             rows = code.at(weights, builder.mul(builder.mul(t, run), INT(WIDE)))
+            asked = builder.add(ask, builder.mul(t, pitch))
+            for line in range(2):
+                index = builder.add(asked, INT(line * LINE * 8 // sig.args[15].dtype.bitwidth))
+                code.ask_for(code.at(ahead, index), write=False)
 
             def step(r: Value, sums: Sequence[Value]) -> Sequence[Value]:
                 row = code.at(rows, builder.mul(r, INT(WIDE)))
-                return _added(code, pairs, sums, [code.value(place, r) for place in places], row)
+                return add_outer(code, pairs, sums, [code.value(place, r) for place in places], row)
 
             return code.repeat(run, sums, step)
 
@@ -100,7 +107,7 @@ def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low:
             offset = code.value(offsets, p)
             near = [code.at(end, offset) for end in ends]
             left = [code.value(near[r // half], INT(r % half)) for r in range(ROWS)]
-            return _added(code, pairs, sums, left, code.at(y, builder.mul(p, step)))
+            return add_outer(code, pairs, sums, left, code.at(y, builder.mul(p, step)))
 
         sums = code.repeat(count, [code.vector(place, FLOATS) for place in places], pixel)
         for value, place in zip(sums, places, strict=True):
@@ -161,6 +168,31 @@ def zip_rows(typing: Any, x: Any, first: Any, second: Any, out: Any, start: Any,
 
 
 @intrinsic
+def pack_columns(typing: Any, x: Any, first: Any, pitch: Any, count: Any, out: Any, start: Any, width: Any) -> Any:
+    """LANES columns from x[first] on, `count` rows, or pairs of rows as words, to every `width`-th place of `out`."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        code = Code(builder)
+        x, first, pitch, count, out, start, width = opened(context, builder, sig, arguments)
+        x, out, pairs = code.at(x, first), code.at(out, start), is_half(sig.args[0])
+
+        def word(i: Value, _: Sequence[Value]) -> Sequence[Value]:
+            row = code.at(x, builder.mul(builder.mul(i, INT(2 if pairs else 1)), pitch))
+            if pairs:
+                found = code.zipped(code.widened(row), code.widened(code.at(row, pitch)))
+            else:
+                found = code.vector(row, FLOATS)
+            code.store(found, code.at(out, builder.mul(i, width)))
+            return []
+
+        code.repeat(count, [], word)
+        return context.get_dummy_value()
+
+    at = types.intp
+    return types.void(x, at, at, at, out, at, at), generate
+
+
+@intrinsic
 def transpose(typing: Any, out: Any, at: Any, width: Any, x: Any, start: Any, pitch: Any) -> Any:
     """out[at + c·width + r] = x[start + r·pitch + c], r, c < LANES; both of the same kind of numbers."""
 
@@ -196,7 +228,7 @@ def prefetch(typing: Any, x: Any, index: Any) -> Any:
     return types.void(x, types.intp), generate
 
 
-def _added(code: Code, pairs: bool, sums: Sequence[Value], left: Sequence[Value], row: Value) -> list[Value]:
+def add_outer(code: Code, pairs: bool, sums: Sequence[Value], left: Sequence[Value], row: Value) -> list[Value]:
     """sums + left ⊗ row: words, and the place of WIDE words."""
     kind = WORDS if pairs else FLOATS
     multiply_add = code.multiply_add_pairs if pairs else code.multiply_add

@@ -10,7 +10,7 @@ from ..memory import keep_freed_memory
 WARM_UP = 2  #: rounds that are not counted
 
 
-def ratio(plain: Callable[[], None], fast: Callable[[], None], rounds: int) -> float:
+def ratio(plain: Callable[[], object], fast: Callable[[], object], rounds: int) -> float:
     """Best time of `plain` over that of `fast`. They alternate, so that other work disturbs both alike."""
     keep_freed_memory()  # as every task does: else what is measured is the zeroing of pages
     threads = torch.get_num_threads()
@@ -22,7 +22,7 @@ def ratio(plain: Callable[[], None], fast: Callable[[], None], rounds: int) -> f
         torch.set_num_threads(threads)
 
 
-def _seconds(function: Callable[[], None]) -> float:
+def _seconds(function: Callable[[], object]) -> float:
     """CPU seconds of this thread, which waiting for a busy core does not add to."""
     start = time.thread_time()
     function()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -51,6 +51,27 @@ def _padded(values: Array, start: int) -> Array:
     return found
 
 
+class Numbers(NamedTuple):
+    """What Adam needs in every step, as vectors; named in `adam`."""
+
+    lerp: Value
+    beta2: Value
+    rest2: Value
+    rate: Value
+    root: Value
+    eps: Value
+
+
+def updated(code: Code, before: Sequence[Value], grad: Value, numbers: Numbers) -> tuple[Value, Value, Value]:
+    """Vectors of parameters and of both their means, after a step."""
+    builder, (p, mean, square) = code.builder, before
+    mean = code.multiply_add(numbers.lerp, builder.fsub(grad, mean), mean)
+    square = code.multiply_add(builder.fmul(numbers.rest2, grad), grad, builder.fmul(numbers.beta2, square))
+    width = code.call(f"llvm.sqrt.v{LANES}f32", FLOATS, [square])
+    width = builder.fadd(builder.fdiv(width, numbers.root), numbers.eps)
+    return builder.fadd(p, builder.fdiv(builder.fmul(numbers.rate, mean), width)), mean, square
+
+
 @intrinsic
 def _adam(typing: Any, p: Any, mean: Any, square: Any, grad: Any, half: Any, count: Any, lerp: Any, beta2: Any,
           rest2: Any, rate: Any, root: Any, eps: Any) -> Any:  # fmt: skip
@@ -60,23 +81,18 @@ def _adam(typing: Any, p: Any, mean: Any, square: Any, grad: Any, half: Any, cou
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         code = Code(builder)
-        *arrays, count, lerp, beta2, rest2, rate, root, eps = opened(context, builder, sig, arguments)
-        lerp, beta2, rest2, rate, root, eps = map(code.everywhere, (lerp, beta2, rest2, rate, root, eps))
+        *arrays, count = opened(context, builder, sig, arguments)[:6]
+        numbers = Numbers(*map(code.everywhere, arguments[6:]))
 
         def part(i: Value, _: Sequence[Value]) -> Sequence[Value]:
             start = builder.mul(i, INT(LANES))
             own = [code.at(array, start) for array in arrays[:3]]
-            p, mean, square = (code.vector(place, FLOATS) for place in own)
             grad = code.floats(code.at(arrays[3], start), is_half(sig.args[3]))
-            mean = code.multiply_add(lerp, builder.fsub(grad, mean), mean)
-            square = code.multiply_add(builder.fmul(rest2, grad), grad, builder.fmul(beta2, square))
-            width = code.call(f"llvm.sqrt.v{LANES}f32", FLOATS, [square])
-            width = builder.fadd(builder.fdiv(width, root), eps)
-            p = builder.fadd(p, builder.fdiv(builder.fmul(rate, mean), width))
-            for value, place in zip((p, mean, square), own, strict=True):
+            values = updated(code, [code.vector(place, FLOATS) for place in own], grad, numbers)
+            for value, place in zip(values, own, strict=True):
                 code.store(value, place)
             if isinstance(sig.args[4], types.Array):
-                code.store(p, code.at(arrays[4], start), True)
+                code.store(values[0], code.at(arrays[4], start), True)
             return []
 
         code.repeat(builder.udiv(count, INT(LANES)), [], part)
