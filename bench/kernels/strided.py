@@ -186,9 +186,9 @@ def _up(
     out = torch.empty((batch, tall, wide, c), dtype=y.dtype)
     given = flat(_rows(y)), batch, h, w, o
     if c % WIDE:
-        _loops().up_to_few(
-            *given, words(_paired(_by_taps(weight))), _bias(bias, c), c, tall, wide, 4 // y.element_size(), flat(out)
-        )
+        taps = words(_paired(weight.permute(0, 2, 3, 1).reshape(o, 16 * c)))
+        o = len(taps) // (16 * c)
+        _loops().up_to_few(words(_rows(y)), batch, h, w, o, taps, _bias(bias, c), c, tall, wide, flat(out))
         images = out.permute(0, 3, 1, 2)
         images = images.relu_() if relu else images
         return images if gate is None else torch.where(gate <= 0, 0, images)
@@ -199,14 +199,6 @@ def _up(
         4 // y.element_size(), flat(out),
     )  # fmt: skip
     return out.permute(0, 3, 1, 2)
-
-
-def _by_taps(weight: Tensor) -> Tensor:
-    """(O, C, 4, 4) → (blocks, O, WIDE): what a pixel is multiplied with, and zeros to fill a block."""
-    o, c = weight.shape[:2]
-    blocks = -(-16 * c // WIDE)
-    columns = F.pad(weight.permute(0, 2, 3, 1).reshape(o, 16 * c), (0, blocks * WIDE - 16 * c))
-    return columns.reshape(o, blocks, WIDE).permute(1, 0, 2)
 
 
 def _weight(x: Tensor, y: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from numba import types
 from numba.extending import overload, register_jitable
 
 from .llvm import LANES, LINE, compiled
-from .tiles import PIXELS, ROWS, WIDE, add_four, outer, prefetch, products, transpose, zip_rows
+from .tiles import PIXELS, ROWS, WIDE, add_neighbours, outer, prefetch, products, transpose, zip_rows
 
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
 
@@ -154,53 +154,53 @@ def up(
 
 @compiled
 def up_to_few(
-    y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, c: int, tall: int, wide: int, per: int,
-    out: Array
+    y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, c: int, tall: int, wide: int, out: Array
 ) -> None:  # fmt: skip
-    """As `up`, for few channels C: each pixel's 16C products (weights (blocks, O, WIDE)), added where they meet."""
-    width, rows, columns = len(weights) * per // o, h + 2, w + 2
-    chunk = _images_at_once(n, rows, columns * width, 4)
-    met = np.zeros(chunk * rows * columns * width, np.float32)  # in a frame of zeros
-    offsets, to = np.empty(chunk * h * w + PIXELS, np.intp), np.empty(chunk * h * w + PIXELS, np.intp)
-    none, open_gate, words = np.zeros(WIDE, np.float32), np.ones(WIDE, np.float32), y.view(weights.dtype)
+    """As `up`, for few channels C: each pixel's 16C products are added where they meet.
+
+    y (N, h, w, O) and weights (O, 16C) in words.
+    """
+    chunk = max(1, min(n, FRAME // (h * w * o * 4)))
+    pitch = -(-chunk * h * w // WIDE) * WIDE
+    turned, nothing = np.zeros(o * pitch, y.dtype), 16 * c * pitch + LANES  # where zeros are, as many as four lines read
+    met = np.zeros(nothing + (3 * c + 1) * pitch + w + 2 * LANES, np.float32)  # a plane for each of the products
+    offsets, pixels_of = np.arange(o) * 16 * c, np.empty(2 * (w + 1 + LANES), np.float32)
     row, biases = np.empty(wide * c, np.float32), np.empty(wide * c, np.float32)
     for j in range(wide):
         biases[j * c : (j + 1) * c] = bias
     for first in range(0, n, chunk):
-        count, p = min(chunk, n - first), 0
-        for m in range(count):
-            for i in range(h):
-                for j in range(w):
-                    offsets[p] = (first * h * w + p) * o // per
-                    to[p] = ((m * rows + 1 + i) * columns + 1 + j) * width
-                    p += 1
-        _fill(offsets, p)
-        _fill(to, p)
-        for q in range(0, p, PIXELS):
-            for b in range(0, width, WIDE):
-                products(
-                    met, to, b, none, -np.inf, open_gate, 0, words, offsets, q, 0, 1, o // per, weights, b * o // per,
-                    y, 0, 0,
+        count = min(chunk, n - first)
+        pixels = count * h * w
+        _turn_pixels(y, first * h * w, pixels, o, turned, pitch)
+        met[:nothing] = 0
+        for p in range(0, pixels, WIDE):
+            for tap in range(0, 16 * c, ROWS):
+                outer(
+                    met, LANES + tap * pitch + p, pitch, weights, offsets, tap, tap + ROWS // 2, turned, p, pitch, o
                 )  # fmt: skip
         for m in range(count):
             for line in range(tall):
-                a = line % 2
-                above = (m * rows + line // 2 + a) * columns * width
-                _add_meeting(met, above, above + columns * width, a, width, c, row)
+                i, a = line // 2 - 1 + line % 2, line % 2  # the lines i and i + 1 meet here
+                for channel in range(c):
+                    plane = LANES + (4 * (1 - a) * c + channel) * pitch + (m * h + i) * w
+                    upper = plane + 8 * c * pitch if i >= 0 else nothing
+                    lower = plane + w if i + 1 < h else nothing
+                    add_neighbours(pixels_of, met, upper, lower, c * pitch, w)
+                    for j in range(wide):
+                        row[j * c + channel] = pixels_of[j]
                 start = ((first + m) * tall + line) * wide * c
                 _put(row, biases, out[start : start + wide * c])
 
 
 @register_jitable
-def _add_meeting(met: Array, above: int, below: int, a: int, width: int, c: int, row: Array) -> None:
-    """A line of the larger image, one that is even (a = 0) or odd: of each pixel four products that meet there."""
-    upper, lower = above + 4 * (3 - a) * c, below + 4 * (1 - a) * c
-    for b in range(2):
-        left, right = b * width + (3 - b) * c, (b + 1) * width + (1 - b) * c
-        count = (len(row) // c - b + 1) // 2
-        add_four(
-            row, b * c, 2 * c, met, upper + left, upper + right, lower + left, lower + right, width, count, c
-        )  # fmt: skip
+def _turn_pixels(y: Array, first: int, pixels: int, o: int, turned: Array, pitch: int) -> None:
+    """Words of `pixels` pixels (pixels, O) from the first on → (O, pitch)."""
+    for p in range(0, pixels - pixels % LANES, LANES):
+        for k in range(0, o, LANES):
+            transpose(turned, k * pitch + p, pitch, y, (first + p) * o + k, o)
+    for p in range(pixels - pixels % LANES, pixels):
+        for k in range(o):
+            turned[k * pitch + p] = y[(first + p) * o + k]
 
 
 def _put(row: Array, biases: Array, out: Array) -> None:

@@ -118,32 +118,47 @@ def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low:
 
 
 @intrinsic
-def add_four(typing: Any, out: Any, to: Any, step: Any, x: Any, a: Any, b: Any, c: Any, d: Any, stride: Any, count: Any,
-             run: Any) -> Any:  # fmt: skip
-    """out[to + j·step + i] = x[a′] + x[b′] + x[c′] + x[d′] with a′ = a + j·stride + i and so on, j < count, i < run."""
+def add_neighbours(typing: Any, out: Any, x: Any, upper: Any, lower: Any, pitch: Any, width: Any) -> Any:
+    """A line of twice as many pixels, each the sum of four numbers of its neighbours; out has room for LANES more pairs.
+
+        out[2j] = u₃[j − 1] + l₃[j − 1] + u₁[j] + l₁[j]
+        out[2j + 1] = u₂[j] + l₂[j] + u₀[j + 1] + l₀[j + 1]        0 ≤ j ≤ width
+
+    with uₖ[j] = x[upper + k·pitch + j] and lₖ of `lower`; what lies outside of 0 ≤ j < width counts nothing.
+    """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         code = Code(builder)
-        out, to, step, x, *starts, stride, count, run = opened(context, builder, sig, arguments)
-        places = [code.at(x, start) for start in starts]
-        target = code.at(out, to)
+        out, x, upper, lower, pitch, width = opened(context, builder, sig, arguments)
+        zero, lanes = ir.Constant(FLOATS, [0.0] * LANES), ir.Constant(WORDS, list(range(LANES)))
+        last = builder.trunc(width, ir.IntType(32))
 
-        def pixel(j: Value, _: Sequence[Value]) -> Sequence[Value]:
-            near = [code.at(place, builder.mul(j, stride)) for place in places]
-            here = code.at(target, builder.mul(j, step))
+        def part(i: Value, _: Sequence[Value]) -> Sequence[Value]:
+            first = builder.mul(i, INT(LANES))
+            numbers = builder.add(lanes, code.everywhere(builder.trunc(first, ir.IntType(32)), WORDS))
 
-            def channel(i: Value, _: Sequence[Value]) -> Sequence[Value]:
-                first, second, third, fourth = (code.value(place, i) for place in near)
-                total = builder.fadd(builder.fadd(first, second), builder.fadd(third, fourth))
-                builder.store(total, code.at(here, i))
-                return []
+            def near(k: int, shift: int) -> Value:
+                start = builder.add(builder.add(first, INT(shift)), builder.mul(pitch, INT(k)))
+                total = builder.fadd(
+                    *(code.vector(code.at(x, builder.add(line, start)), FLOATS) for line in (upper, lower))
+                )
+                place = builder.add(numbers, ir.Constant(WORDS, [shift] * LANES))
+                return builder.select(builder.icmp_unsigned("<", place, code.everywhere(last, WORDS)), total, zero)
 
-            return code.repeat(run, [], channel)
+            even, odd = builder.fadd(near(3, -1), near(1, 0)), builder.fadd(near(2, 0), near(0, 1))
+            target = code.at(out, builder.mul(first, INT(2)))
+            for half in range(2):
+                pairs = [n // 2 + half * LANES // 2 + n % 2 * LANES for n in range(LANES)]
+                code.store(
+                    builder.shuffle_vector(even, odd, ir.Constant(WORDS, pairs)), code.at(target, INT(half * LANES))
+                )
+            return []
 
-        code.repeat(count, [], pixel)
+        code.repeat(builder.add(builder.udiv(width, INT(LANES)), INT(1)), [], part)
         return context.get_dummy_value()
 
-    return types.void(out, to, to, x, to, to, to, to, to, to, to), generate
+    at = types.intp
+    return types.void(out, x, at, at, at, at), generate
 
 
 @intrinsic
