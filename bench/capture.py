@@ -24,7 +24,9 @@ RELU, RELU_BACK = "aten::relu", "aten::threshold_backward"
 GATED = "bench::strided_down", "bench::strided_up"  #: these can do a ReLU, or its gradient, with their own work
 TAKES_RELU, TAKES_GATE = ("bench::dense", *GATED), ("bench::dense_by_input", *GATED)
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
-TURN = "aten::t"
+TURN, COPY = "aten::t", "aten::copy_"
+LAYINGS = "aten::view", "aten::_unsafe_view", "bench::turned"  #: operations that only lay values in another way
+PIXELWISE = 16  #: channels from which on it matters how an image lies
 PRODUCTS = "aten::mm", "mkldnn::_linear_pointwise"
 HALF_AND_FULL = {torch.float32, torch.bfloat16}
 DEPENDS = torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape
@@ -216,6 +218,10 @@ def _straight(function: Callable[..., list[Any]], *arguments: Any) -> Any:
     for node in list(module.graph.nodes):
         if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
             _simplify(node)
+    _turn_once(module.graph)
+    for node in list(module.graph.nodes):
+        if _name(node) == RELU_BACK:
+            _gate_before(node)
     _fold(module, arguments[0].device)
     module.graph.eliminate_dead_code()
     module.recompile()
@@ -269,17 +275,21 @@ def _factor(module: Any, wanted: list[bool], terms: int) -> None:
     """Let the list give the factors of gradients that are a product and nothing else."""
     (output,) = (node for node in module.graph.nodes if node.op == "output")
     values = list(output.args[0])
-    grads = [(_factors(g) if factored else None) or g for factored, g in zip(wanted, values[terms:], strict=True)]
-    output.args = ([*values[:terms], *grads],)
+    for number, factored in enumerate(wanted, terms):
+        values[number] = (_factors(values[number]) if factored else None) or values[number]
+    given, output.args = output.args[0], (values,)
+    for node in given[terms:]:
+        if _name(node) == COPY and not node.users:  # changes something, and would not be left out as dead
+            module.graph.erase_node(node)
     module.graph.eliminate_dead_code()
     module.recompile()
 
 
 def _factors(node: Any) -> tuple[Any, Any] | None:
     """Of a product leftᵀ right that only the output reads, turned round or laid in another way perhaps, the two."""
-    name = node.target.name() if node is not None and isinstance(node.target, torch._ops.OpOverload) else ""
+    name = _name(node)
     if name not in PRODUCTS or len(node.users) > 1 or any(node.args[2:3]):  # a third is a bias
-        within = _factors(node.args[-1]) if name in (TURN, "aten::copy_") and len(node.users) == 1 else None
+        within = _factors(node.args[-1]) if name in (TURN, COPY) and len(node.users) == 1 else None
         return within[::-1] if within and name == TURN else within
     left, right = node.args[:2]
     if name == "mkldnn::_linear_pointwise":  # multiplies with the other one turned
@@ -320,6 +330,58 @@ def _simplify(node: Any) -> None:
         _lay_alike(node)
     elif name == "aten::clone":
         _turn_quickly(node)
+
+
+def _turn_once(graph: Any) -> None:
+    """Lay images pixel by pixel once for all the convolutions that read them, which each would do for itself."""
+    for node in list(graph.nodes):
+        readers = [user for user in node.users if node in _images_of(user)]
+        about = node.meta.get("tensor_meta")
+        if not readers or about.memory_format != torch.contiguous_format or about.shape[1] < PIXELWISE:
+            continue
+        with graph.inserting_after(node):
+            turned = graph.call_function(torch.ops.bench.turned.default, (node,))
+        turned.meta["tensor_meta"] = about._replace(memory_format=torch.channels_last)
+        for reader in readers:
+            reader.replace_input_with(node, turned)
+
+
+def _gate_before(back: Any) -> None:
+    """Leave a ReLU's gradient to the layer that gives what it is of, if in between that is only laid and viewed."""
+    work, (values, threshold) = back.args[0], back.args[1:]
+    while _name(work) in LAYINGS and len(work.users) == 1:
+        work = work.args[0]
+    if _name(work) not in TAKES_GATE or {"relu", "gate"} & work.kwargs.keys() or len(work.users) > 1 or threshold != 0:
+        return
+    for gate in _laid_otherwise(values):
+        if all(_about(gate, word) == _about(work, word) for word in ("shape", "memory_format")):
+            work.kwargs = {**work.kwargs, "gate": gate}
+            back.replace_all_uses_with(back.args[0])
+            back.graph.erase_node(back)
+            return
+
+
+def _laid_otherwise(node: Any) -> Iterator[Any]:
+    """Nodes of the same values."""
+    for user in node.users:
+        if _name(user) in LAYINGS:
+            yield user
+            yield from _laid_otherwise(user)
+
+
+def _about(node: Any, word: str) -> Any:
+    return getattr(node.meta["tensor_meta"], word)
+
+
+def _images_of(node: Any) -> tuple[Any, ...]:
+    """What a convolution, or its gradient, reads pixel by pixel."""
+    return node.args[: {**dict.fromkeys(GATED, 1), "bench::strided_weight": 2}.get(_name(node), 0)]
+
+
+def _name(node: Any) -> str:
+    """An operation's name, "" of what is none."""
+    known = isinstance(getattr(node, "target", None), torch._ops.OpOverload)
+    return node.target.name().partition(".")[0] if known else ""
 
 
 def _turn_quickly(node: Any) -> None:

@@ -163,9 +163,9 @@ def test_several_threads_and_other_layers_take_pytorchs_own_path():
 
 
 @pytest.mark.parametrize("half", [False, pytest.param(True, marks=needs_pairs)], ids=["fp32", "bf16"])
-def test_a_captured_step_does_its_relus_within_the_convolutions(half):
+def test_a_captured_step_does_its_relus_within_its_layers(half):
     torch.manual_seed(0)
-    model = build("vae", ("conv", {}), (1, 16, 16), latent_size=4)()
+    model = build("vae", ("conv", {}), (1, 16, 16), latent_size=16)()
     step = _One(model, half).step
     x = torch.rand(6, 1, 16, 16)
     noise = model.draw(x, torch.Generator().manual_seed(0))
@@ -174,8 +174,10 @@ def test_a_captured_step_does_its_relus_within_the_convolutions(half):
     code = captured.module.code
     counts = [code.count(f"bench.strided_{name}.default(") for name in ("down", "up", "weight")]
     assert counts == [4, 3, 4]
-    assert code.count("relu = True") == 3
-    assert code.count("gate = ") == 2
+    assert code.count("relu = True") == code.count("gate = ") == 4  # with that of the linear layer
+    assert "aten.relu" not in code
+    assert "threshold_backward" not in code
+    assert code.count("bench.turned") == 4  # once for each of two maps, each way
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)

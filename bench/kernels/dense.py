@@ -36,9 +36,10 @@ def forward_of(layer: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor
 
 
 def fits(layer: nn.Linear, dtype: torch.dtype) -> bool:
-    """Whether both sides have a block of columns, and fill the words between which memory is asked for."""
-    sides = layer.in_features, layer.out_features
-    return min(sides) >= WIDE and all(side * dtype.itemsize % (4 * RUN) == 0 for side in sides)
+    """Whether both sides fill the words between which memory is asked for; few inputs can be filled up with zeros."""
+    inputs, outputs = layer.in_features, layer.out_features
+    filled = [side * dtype.itemsize % (4 * RUN) == 0 for side in (inputs, outputs)]
+    return outputs >= WIDE and filled[1] and (filled[0] or inputs < WIDE)
 
 
 def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
@@ -131,7 +132,9 @@ def by_input(grad: Tensor, weight: Tensor) -> Tensor:
 
 
 def _dense(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
-    batch, outputs = len(x), len(weight)
+    (batch, inputs), outputs = x.shape, len(weight)
+    if inputs < WIDE:
+        x, weight = _filled(x), _filled(weight)
     out = torch.empty((batch, outputs), dtype=x.dtype)
     biases = _nothing(outputs) if bias is None else bias.detach().float().contiguous().numpy()
     least = np.float32(0 if relu else -np.inf)
@@ -141,10 +144,18 @@ def _dense(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False) -
 
 def _by_input(grad: Tensor, weight: Tensor, gate: Tensor | None = None) -> Tensor:
     batch, inputs = len(grad), weight.shape[1]
+    if inputs < WIDE:
+        few = _by_input(grad, _filled(weight), None if gate is None else _filled(gate))
+        return few[:, :inputs].contiguous()
     out = torch.empty((batch, inputs), dtype=grad.dtype)
     gates = _open(grad.dtype) if gate is None else flat(gate)
     _loops().by_input(words(grad), flat(weight), _nothing(inputs), gates, batch, inputs, flat(out))
     return out
+
+
+def _filled(few: Tensor) -> Tensor:
+    """(..., less than WIDE) → (..., WIDE)."""
+    return F.pad(few.detach(), (0, WIDE - few.shape[1]))
 
 
 @cache

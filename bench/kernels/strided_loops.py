@@ -162,7 +162,8 @@ def up_to_few(
     """
     chunk = max(1, min(n, FRAME // (h * w * o * 4)))
     pitch = -(-chunk * h * w // WIDE) * WIDE
-    turned, nothing = np.zeros(o * pitch, y.dtype), 16 * c * pitch + LANES  # where zeros are, as many as four lines read
+    turned = np.zeros(o * pitch, y.dtype)
+    nothing = 16 * c * pitch + LANES  # where as many zeros are as a line is made of
     met = np.zeros(nothing + (3 * c + 1) * pitch + w + 2 * LANES, np.float32)  # a plane for each of the products
     offsets, pixels_of = np.arange(o) * 16 * c, np.empty(2 * (w + 1 + LANES), np.float32)
     row, biases = np.empty(wide * c, np.float32), np.empty(wide * c, np.float32)

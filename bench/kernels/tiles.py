@@ -119,7 +119,7 @@ def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low:
 
 @intrinsic
 def add_neighbours(typing: Any, out: Any, x: Any, upper: Any, lower: Any, pitch: Any, width: Any) -> Any:
-    """A line of twice as many pixels, each the sum of four numbers of its neighbours; out has room for LANES more pairs.
+    """A line of twice as many pixels, each the sum of four numbers that meet there; out has room for LANES pairs more.
 
         out[2j] = u₃[j − 1] + l₃[j − 1] + u₁[j] + l₁[j]
         out[2j + 1] = u₂[j] + l₂[j] + u₀[j + 1] + l₀[j + 1]        0 ≤ j ≤ width
