@@ -219,6 +219,7 @@ def test_a_kernel_that_cannot_be_compiled_is_not_used(tmp_path, monkeypatch):
     assert not choice.is_known()
     assert ask() == "torch"
     assert choice.is_known()
+    assert json.loads((tmp_path / "bench" / "kernels.json").read_text())["errors"] == {"linear": "StopIteration: "}
 
 
 def test_a_question_that_is_new_is_measured_and_the_known_answer_kept(tmp_path, monkeypatch):

@@ -39,18 +39,18 @@ def chosen() -> dict[str, str]:
     path = _path()
     known = _known(path)
     answers = _answers(known)
-    ratios = dict(known.get("ratios", {}))
+    ratios, errors = dict(known.get("ratios", {})), dict(known.get("errors", {}))
     for question in QUESTIONS.keys() - answers.keys():
         ours, measure = QUESTIONS[question]
         try:
             ratios[question] = round(measure(), 3)
-        except Exception:  # whatever it is that cannot be compiled here, PyTorch's own is there
-            ratios[question] = 0.0
+        except Exception as error:  # whatever it is that cannot be compiled here, PyTorch's own is there
+            ratios[question], errors[question] = 0.0, f"{type(error).__name__}: {error}"
         answers[question] = ours if ratios[question] > WORTH else "torch"
     if any(known.get(question) != answer for question, answer in answers.items()):
         with suppress(OSError):  # a home that may not be written to: measured again by the next process
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = {"machine": _machine(), **answers, "ratios": ratios}
+            content = {"machine": _machine(), **answers, "ratios": ratios, "errors": errors}
             write_bytes(path, json.dumps(content, indent=1, sort_keys=True).encode())
     return answers
 
