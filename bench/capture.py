@@ -25,6 +25,7 @@ GATED = "bench::strided_down", "bench::strided_up"  #: these can do a ReLU, or i
 TAKES_RELU, TAKES_GATE = ("bench::dense", *GATED), ("bench::dense_by_input", *GATED)
 SAME = ("aten::alias", "aten::detach")  #: operations that only hide a history
 TURN, COPY = "aten::t", "aten::copy_"
+CROSS_ENTROPY, SLOPE = "bench::cross_entropy", "bench::cross_entropy_slope"
 LAYINGS = "aten::view", "aten::_unsafe_view", "bench::turned"  #: operations that only lay values in another way
 PIXELWISE = 16  #: channels from which on it matters how an image lies
 PRODUCTS = "aten::mm", "mkldnn::_linear_pointwise"
@@ -264,11 +265,24 @@ def _narrow(module: Any, parameters: list[Tensor], terms: int) -> list[Tensor | 
             with module.graph.inserting_before(cast):
                 cast.replace_all_uses_with(module.graph.get_attr(f"half_{number}"))
             module.graph.erase_node(cast)
+    for node in list(module.graph.nodes):
+        if _is_cast(node, torch.float32):
+            _read_narrow(node)
     grads = [g.args[0] if g is not None and _is_cast(g, torch.float32) else g for g in output.args[0][terms:]]
     output.args = ([*output.args[0][:terms], *grads],)
     module.graph.eliminate_dead_code()
     module.recompile()
     return halves
+
+
+def _read_narrow(cast: Any) -> None:
+    """Let the cross-entropy read logits in bfloat16, and give its gradient so, if nothing else is done with either."""
+    slopes = [user for user in cast.users if _name(user) == SLOPE]
+    back = [_is_cast(user, torch.bfloat16) for slope in slopes for user in slope.users]
+    if back and all(back) and all(_name(user) in (SLOPE, CROSS_ENTROPY) for user in cast.users):
+        cast.replace_all_uses_with(cast.args[0])
+        for user in [user for slope in slopes for user in slope.users]:
+            user.replace_all_uses_with(user.args[0])
 
 
 def _factor(module: Any, wanted: list[bool], terms: int) -> None:
@@ -304,7 +318,8 @@ def _is_cast(node: Any, dtype: torch.dtype) -> bool:
     asked = {"dtype": dtype, "layout": torch.strided, "device": torch.device("cpu")}
     if node.target != torch.ops.aten._to_copy.default or not node.kwargs.items() <= asked.items():
         return False
-    return "dtype" in node.kwargs and node.args[0].meta["tensor_meta"].dtype in HALF_AND_FULL - {dtype}
+    about = getattr(node.args[0], "meta", {}).get("tensor_meta")  # of a number there is none
+    return "dtype" in node.kwargs and about is not None and about.dtype in HALF_AND_FULL - {dtype}
 
 
 def _simplify(node: Any) -> None:

@@ -41,6 +41,16 @@ def test_cross_entropy_and_its_gradient_are_those_of_float64(shape):
     torch.testing.assert_close(ours.double(), gradient, rtol=0, atol=2e-7)
 
 
+@needs_pairs
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (4, 7)], ids=str)
+def test_logits_in_bfloat16_give_what_they_do_widened_and_a_gradient_in_bfloat16(shape):
+    raw, x = pixels(shape)
+    raw, slope = raw.to(torch.bfloat16), torch.rand(shape[0])
+    assert torch.equal(torch.ops.bench.cross_entropy(raw, x), torch.ops.bench.cross_entropy(raw.float(), x))
+    found, wide = (torch.ops.bench.cross_entropy_slope(slope, r, x) for r in (raw, raw.float()))
+    assert torch.equal(found, wide.to(torch.bfloat16))
+
+
 @pytest.mark.parametrize("raw", [-200.0, -87.5, -30.0, -1e-3, 0.0, 1e-3, 15.0, 88.0, 200.0])
 def test_cross_entropy_of_extreme_logits_in_closed_form(raw):
     """−log σ(r) for x = 1, −log(1 − σ(r)) for x = 0, to 2e-7 of themselves where they are not below 1e-36."""
@@ -145,6 +155,9 @@ def test_a_narrow_captured_step_reads_and_gives_bfloat16_with_the_same_values(ne
         wide, narrow = (capture(_One(model, True).step, batch, narrow=narrow) for narrow in (False, True))
         (terms, grads), (_, expected) = narrow.both(*batch), wide.both(*batch)
     assert not wide.halves
+    read = {n.name: n.args[-2] for n in narrow.module.graph.nodes if n.name.startswith("cross_entropy")}
+    assert set(read) == {"cross_entropy", "cross_entropy_slope"}
+    assert all(logits.meta["tensor_meta"].dtype == torch.bfloat16 for logits in read.values())
     assert sum(half is not None for half in narrow.halves) == len(expected)
     assert all(g.dtype == torch.float32 for g in expected)
     assert sum(g.dtype == torch.bfloat16 for g in grads) >= len(grads) - 2

@@ -4,9 +4,10 @@ PyTorch writes the loss of every pixel before it sums them, and three tensors of
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from .views import flat
 from ..likelihoods import Bernoulli, per_image
 
 BATCH, PIXELS = 128, 784  #: what is measured
+LANES = 16  #: `llvm.LANES`, which takes numba to import
 
 
 def nll_of(module: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor, Tensor], Tensor] | None:
@@ -69,14 +71,20 @@ def _cross_entropy(raw: Tensor, x: Tensor) -> Tensor:
     from .vectors import cross_entropy  # brings numba
 
     out = torch.empty(len(raw))
-    cross_entropy(flat(raw), flat(x), len(raw), flat(out))
+    cross_entropy(flat(raw), flat(x), len(raw), _far(raw.dtype), flat(out))
     return out
+
+
+@cache
+def _far(dtype: torch.dtype) -> np.ndarray:
+    """Logits of pixels that add 2e-38 each."""
+    return flat(torch.full((LANES,), -200.0, dtype=dtype))
 
 
 def _cross_entropy_slope(grad: Tensor, raw: Tensor, x: Tensor) -> Tensor:
     from .vectors import cross_entropy_slope
 
-    out = torch.empty(raw.shape)
+    out = torch.empty(raw.shape, dtype=raw.dtype)
     cross_entropy_slope(flat(grad), flat(raw), flat(x), len(raw), flat(out))
     return out
 

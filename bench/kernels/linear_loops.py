@@ -10,7 +10,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from .llvm import LANES, LINE, compiled
-from .tiles import PIXELS, WIDE, pack_columns, products, transpose
+from .tiles import FEW, PIXELS, WIDE, few_products, pack_columns, products, transpose
 
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
 
@@ -31,8 +31,8 @@ def forward(x: Array, weight: Array, bias: Array, least: float, gate: Array, ima
                 transpose(block, column * WIDE + o, WIDE, weight, (first + o) * inputs + column, inputs)
         ask, pitch = (first + WIDE) * inputs, 2 * LINE // weight.itemsize
         for p in range(0, images, PIXELS):
-            products(
-                out, to, first, bias[first:], least, gate, 0, x, offsets, p, RUN, taps, RUN, block, 0, weight,
+            _tile(
+                out, to, first, bias[first:], least, gate, 0, x, offsets, p, images, taps, block, weight,
                 ask + p // PIXELS * taps * pitch, pitch,
             )  # fmt: skip
 
@@ -49,10 +49,26 @@ def by_input(grad: Array, weight: Array, bias: Array, gate: Array, images: int, 
         for i in range(0, WIDE, LANES):
             pack_columns(weight, first + i, inputs, outputs, block, i, WIDE)
         for p in range(0, images, PIXELS):
-            products(
-                out, to, first, bias, np.float32(-np.inf), gate, gated, grad, offsets, p, RUN, taps, RUN, block, 0,
-                weight, p // PIXELS * taps * inputs + first + WIDE, inputs,
+            _tile(
+                out, to, first, bias, np.float32(-np.inf), gate, gated, grad, offsets, p, images, taps, block, weight,
+                p // PIXELS * taps * inputs + first + WIDE, inputs,
             )  # fmt: skip
+
+
+@register_jitable
+def _tile(
+    out: Array, to: Array, first: int, bias: Array, least: float, gate: Array, gated: int, x: Array, offsets: Array,
+    p: int, images: int, taps: int, block: Array, weight: Array, ask: int, pitch: int,
+) -> None:  # fmt: skip
+    """Of the images from the p-th on, as many as a tile has rows, or the few that are left."""
+    if images - p > FEW:
+        products(
+            out, to, first, bias, least, gate, gated, x, offsets, p, RUN, taps, RUN, block, 0, weight, ask, pitch
+        )  # fmt: skip
+    else:
+        few_products(
+            out, to, first, bias, least, gate, gated, x, offsets, p, RUN, taps, RUN, block, 0, weight, ask, pitch
+        )  # fmt: skip
 
 
 @register_jitable

@@ -16,69 +16,79 @@ from .llvm import FLOATS, INT, LANES, LINE, WORDS, Code, Value, are_pairs, is_ha
 VECTORS = 2
 WIDE = VECTORS * LANES  #: columns of a tile
 PIXELS = 12  #: rows of a tile of `products`
+FEW = 8  #: of `few_products`, for what is left of 128 after tiles of 12
 ROWS = 8  #: rows of a tile of `outer`, in two halves
 
 
-@intrinsic
-def products(typing: Any, out: Any, to: Any, at: Any, bias: Any, least: Any, gate: Any, gated: Any, x: Any,
-             offsets: Any, first: Any, stride: Any, taps: Any, run: Any, weights: Any, start: Any, ahead: Any,
-             ask: Any, pitch: Any) -> Any:  # fmt: skip
-    """A tile of a matrix product, whose rows are gathered from memory as runs of words.
+def _products(rows: int) -> Any:
+    """The instruction for tiles of so many rows."""
 
-        out[at + to[first + p] + n] = max(least, bias[n] + Σ_t Σ_r x[offsets[first + p] + t·stride + r] w[t, r, n])
+    @intrinsic
+    def products(typing: Any, out: Any, to: Any, at: Any, bias: Any, least: Any, gate: Any, gated: Any, x: Any,
+                 offsets: Any, first: Any, stride: Any, taps: Any, run: Any, weights: Any, start: Any, ahead: Any,
+                 ask: Any, pitch: Any) -> Any:  # fmt: skip
+        """A tile of a matrix product, whose rows are gathered from memory as runs of words.
 
-    p < PIXELS, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on. A result is 0 where `gate` is not
-    positive, at the same place as in `out` if `gated` is 1, at n if it is 0. out, gate: float32, or bfloat16 as uint16;
-    a NaN stays one, and is an open gate. Before tap t, the two lines from ahead[ask + t·pitch] on are asked for.
-    """
-    signature = types.void(
-        out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at, ahead, at, at
-    )
-    pairs = are_pairs(x)
+            out[at + to[first + p] + n] = max(least, bias[n] + Σ_t Σ_r x[offsets[first + p] + t·stride + r] w[t, r, n])
 
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        code = Code(builder)
-        given = opened(context, builder, sig, arguments)
-        out, to, at, bias, least, gate, gated, x, offsets, first = given[:10]
-        stride, taps, run, weights, start, ahead, ask, pitch = given[10:]
-        sources = [code.at(x, code.value(offsets, builder.add(first, INT(p)))) for p in range(PIXELS)]
-        targets = [builder.add(at, code.value(to, builder.add(first, INT(p)))) for p in range(PIXELS)]
-        half = is_half(sig.args[0])
-        gates = [builder.mul(gated, target) for target in targets]
-        for target, beside in zip(targets, gates, strict=True):  # needed when the sums are done, asked for now
-            for n in range(0, WIDE, LINE // (2 if half else 4)):
-                code.ask_for(code.at(out, builder.add(target, INT(n))), write=True)
-                code.ask_for(code.at(gate, builder.add(beside, INT(n))), write=False)
-        weights = code.at(weights, start)
-        biases = [code.vector(code.at(bias, INT(v * LANES)), FLOATS) for v in range(VECTORS)]
+        p < rows, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on. A result is 0 where `gate` is not
+        positive, at the same place as in `out` if `gated` is 1, at n if it is 0. out, gate: float32, or bfloat16 as
+        uint16; a NaN stays one, and is an open gate. Before tap t, the two lines from ahead[ask + t·pitch] on are asked
+        for.
+        """
+        signature = types.void(
+            out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at, ahead, at, at
+        )
+        pairs = are_pairs(x)
 
-        def tap(t: Value, sums: Sequence[Value]) -> Sequence[Value]:
-            places = [code.at(source, builder.mul(t, stride)) for source in sources]
-            rows = code.at(weights, builder.mul(builder.mul(t, run), INT(WIDE)))
-            asked = builder.add(ask, builder.mul(t, pitch))
-            for line in range(2):
-                index = builder.add(asked, INT(line * LINE * 8 // sig.args[15].dtype.bitwidth))
-                code.ask_for(code.at(ahead, index), write=False)
+        def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            code = Code(builder)
+            given = opened(context, builder, sig, arguments)
+            out, to, at, bias, least, gate, gated, x, offsets, first = given[:10]
+            stride, taps, run, weights, start, ahead, ask, pitch = given[10:]
+            sources = [code.at(x, code.value(offsets, builder.add(first, INT(p)))) for p in range(rows)]
+            targets = [builder.add(at, code.value(to, builder.add(first, INT(p)))) for p in range(rows)]
+            half = is_half(sig.args[0])
+            gates = [builder.mul(gated, target) for target in targets]
+            for target, beside in zip(targets, gates, strict=True):  # needed when the sums are done, asked for now
+                for n in range(0, WIDE, LINE // (2 if half else 4)):
+                    code.ask_for(code.at(out, builder.add(target, INT(n))), write=True)
+                    code.ask_for(code.at(gate, builder.add(beside, INT(n))), write=False)
+            weights = code.at(weights, start)
+            biases = [code.vector(code.at(bias, INT(v * LANES)), FLOATS) for v in range(VECTORS)]
 
-            def step(r: Value, sums: Sequence[Value]) -> Sequence[Value]:
-                row = code.at(rows, builder.mul(r, INT(WIDE)))
-                return add_outer(code, pairs, sums, [code.value(place, r) for place in places], row)
+            def tap(t: Value, sums: Sequence[Value]) -> Sequence[Value]:
+                places = [code.at(source, builder.mul(t, stride)) for source in sources]
+                lines = code.at(weights, builder.mul(builder.mul(t, run), INT(WIDE)))
+                asked = builder.add(ask, builder.mul(t, pitch))
+                for line in range(2):
+                    index = builder.add(asked, INT(line * LINE * 8 // sig.args[15].dtype.bitwidth))
+                    code.ask_for(code.at(ahead, index), write=False)
 
-            return code.repeat(run, sums, step)
+                def step(r: Value, sums: Sequence[Value]) -> Sequence[Value]:
+                    row = code.at(lines, builder.mul(r, INT(WIDE)))
+                    return add_outer(code, pairs, sums, [code.value(place, r) for place in places], row)
 
-        sums = code.repeat(taps, biases * PIXELS, tap)
-        floor, zero = code.everywhere(least, FLOATS), ir.Constant(FLOATS, [0.0] * LANES)
-        for p in range(PIXELS):
-            place, beside = code.at(out, targets[p]), code.at(gate, gates[p])
-            for v in range(VECTORS):
-                value = sums[p * VECTORS + v]
-                value = builder.select(builder.fcmp_ordered("<", value, floor), floor, value)
-                closed = builder.fcmp_ordered("<=", code.floats(code.at(beside, INT(v * LANES)), half), zero)
-                value = builder.select(closed, zero, value)
-                code.store(value, code.at(place, INT(v * LANES)), half)
-        return context.get_dummy_value()
+                return code.repeat(run, sums, step)
 
-    return signature, generate
+            sums = code.repeat(taps, biases * rows, tap)
+            floor, zero = code.everywhere(least, FLOATS), ir.Constant(FLOATS, [0.0] * LANES)
+            for p in range(rows):
+                place, beside = code.at(out, targets[p]), code.at(gate, gates[p])
+                for v in range(VECTORS):
+                    value = sums[p * VECTORS + v]
+                    value = builder.select(builder.fcmp_ordered("<", value, floor), floor, value)
+                    closed = builder.fcmp_ordered("<=", code.floats(code.at(beside, INT(v * LANES)), half), zero)
+                    value = builder.select(closed, zero, value)
+                    code.store(value, code.at(place, INT(v * LANES)), half)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return products
+
+
+products, few_products = _products(PIXELS), _products(FEW)
 
 
 @intrinsic

@@ -105,11 +105,14 @@ def _adam(typing: Any, p: Any, mean: Any, square: Any, grad: Any, half: Any, cou
 
 
 @compiled
-def cross_entropy(raw: Array, x: Array, images: int, out: Array) -> None:
-    """−log p(x) of each image, (N,): Σ max(r, 0) − r x + log(1 + exp(−|r|)) over its pixels; raw, x: (N, P)."""
+def cross_entropy(raw: Array, x: Array, images: int, far: Array, out: Array) -> None:
+    """−log p(x) of each image, (N,): Σ max(r, 0) − r x + log(1 + exp(−|r|)) over its pixels; raw, x: (N, P).
+
+    raw: also bfloat16 as uint16. far: LANES numbers like it, so negative that they add nothing.
+    """
     pixels = len(raw) // images
     whole = pixels // LANES * LANES
-    r, t = np.full(LANES, np.float32(-200)), np.zeros(LANES, np.float32)  # pixels that add 2e-38 each
+    r, t = far.copy(), np.zeros(LANES, np.float32)
     for n in range(images):
         start, total = n * pixels, np.float32(0)
         if whole:
@@ -123,10 +126,10 @@ def cross_entropy(raw: Array, x: Array, images: int, out: Array) -> None:
 
 @compiled
 def cross_entropy_slope(slope: Array, raw: Array, x: Array, images: int, out: Array) -> None:
-    """Its gradient by `raw`, (N, P): slope[n] (σ(r) − x)."""
+    """Its gradient by `raw`, (N, P), in the same precision: slope[n] (σ(r) − x)."""
     pixels = len(raw) // images
     whole = pixels // LANES * LANES
-    r, t, o = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    r, t, o = np.zeros(LANES, raw.dtype), np.zeros(LANES, np.float32), np.zeros(LANES, out.dtype)
     for n in range(images):
         start = n * pixels
         if whole:
@@ -148,7 +151,8 @@ def _cross_entropy(typing: Any, raw: Any, x: Any, start: Any, count: Any) -> Any
         raw, x = code.at(raw, start), code.at(x, start)
 
         def part(i: Value, sums: Sequence[Value]) -> Sequence[Value]:
-            r, t = (code.vector(code.at(array, builder.mul(i, INT(LANES))), FLOATS) for array in (raw, x))
+            place = builder.mul(i, INT(LANES))
+            r, t = code.floats(code.at(raw, place), is_half(sig.args[0])), code.floats(code.at(x, place), False)
             small = _exp(code, _minus_size(code, r))
             positive = builder.select(builder.fcmp_ordered("<", r, _number(0)), _number(0), r)
             total = builder.fadd(_log1p(code, small), builder.fsub(positive, builder.fmul(r, t)))
@@ -174,11 +178,11 @@ def _cross_entropy_slope(typing: Any, slope: Any, raw: Any, x: Any, start: Any, 
 
         def part(i: Value, _: Sequence[Value]) -> Sequence[Value]:
             place = builder.mul(i, INT(LANES))
-            r, t = (code.vector(code.at(array, place), FLOATS) for array in (raw, x))
+            r, t = code.floats(code.at(raw, place), is_half(sig.args[1])), code.floats(code.at(x, place), False)
             small = _exp(code, _minus_size(code, r))
             large = builder.fdiv(_number(1), builder.fadd(_number(1), small))
             mean = builder.select(builder.fcmp_ordered("<", r, _number(0)), builder.fmul(small, large), large)
-            code.store(builder.fmul(slope, builder.fsub(mean, t)), code.at(out, place))
+            code.store(builder.fmul(slope, builder.fsub(mean, t)), code.at(out, place), is_half(sig.args[5]))
             return []
 
         code.repeat(builder.udiv(count, INT(LANES)), [], part)

@@ -13,12 +13,13 @@ from .flops import training_flops
 from .grid import CLASSES, SHAPE, Grid, builder, check, load
 from .workers import Workers, standing_ready
 from .. import peers
+from ..capture import LONG
 from ..executor import default_workers
 from ..kernels import chosen
 from ..provenance import provenance
 from ..task import Settings, pick_device
 
-WARM_UP = 8  #: steps of each cell before anything is timed
+WARM_UP = LONG + 8  #: steps of each cell before anything is timed: with what a process imports to capture a step
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,12 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def _grid(plan: Plan, net: str, precision: str, device: str) -> Grid:
     stacked = plan.seeds if device == "cuda" else 1
-    images = plan.images or WARM_UP * plan.batch_size
+    images = plan.images or WARM_UP * plan.batch_size  # until it is known how many take `plan.seconds`
     return Grid(plan.variants, net, precision, device, plan.seeds, stacked, plan.batch_size, images, plan.data_root)
 
 
 def _row(plan: Plan, grid: Grid, ours: Workers, theirs: Workers | None) -> dict[str, Any]:
-    warm = replace(grid, images=WARM_UP * grid.batch_size)
+    warm = replace(grid, images=min(grid.images, WARM_UP * grid.batch_size))
     sides = [side for side in (ours, theirs) if side is not None]
     for side in sides:
         side.train(warm)
