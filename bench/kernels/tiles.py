@@ -50,10 +50,7 @@ def _products(rows: int) -> Any:
             targets = [builder.add(at, code.value(to, builder.add(first, INT(p)))) for p in range(rows)]
             half = is_half(sig.args[0])
             gates = [builder.mul(gated, target) for target in targets]
-            for target, beside in zip(targets, gates, strict=True):  # needed when the sums are done, asked for now
-                for n in range(0, WIDE, LINE // (2 if half else 4)):
-                    code.ask_for(code.at(out, builder.add(target, INT(n))), write=True)
-                    code.ask_for(code.at(gate, builder.add(beside, INT(n))), write=False)
+            share = builder.udiv(builder.add(taps, INT(rows - 1)), taps)  # of the rows, for each tap; at least one
             weights = code.at(weights, start)
             biases = [code.vector(code.at(bias, INT(v * LANES)), FLOATS) for v in range(VECTORS)]
 
@@ -64,6 +61,19 @@ def _products(rows: int) -> Any:
                 for line in range(2):
                     index = builder.add(asked, INT(line * LINE * 8 // sig.args[15].dtype.bitwidth))
                     code.ask_for(code.at(ahead, index), write=False)
+
+                def row_of_result(i: Value, _: Sequence[Value]) -> Sequence[Value]:
+                    """Needed when the sums are done, asked for a few at a time."""
+                    p = builder.add(builder.mul(t, share), i)
+                    p = builder.select(builder.icmp_unsigned("<", p, INT(rows)), p, INT(rows - 1))
+                    target = builder.add(at, code.value(to, builder.add(first, p)))
+                    for n in range(0, WIDE, LINE // (2 if half else 4)):
+                        code.ask_for(code.at(out, builder.add(target, INT(n))), write=True)
+                        place = builder.add(builder.mul(gated, target), INT(n))
+                        code.ask_for(code.at(gate, place), write=False)
+                    return []
+
+                code.repeat(share, [], row_of_result)
 
                 def step(r: Value, sums: Sequence[Value]) -> Sequence[Value]:
                     row = code.at(lines, builder.mul(r, INT(WIDE)))
