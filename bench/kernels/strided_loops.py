@@ -124,32 +124,43 @@ def up(
     chunk = _images_at_once(n, rows, columns * o, y.itemsize)
     framed = np.empty(chunk * rows * columns * o, y.dtype)
     words = framed.view(weights.dtype)
-    offsets = np.empty(chunk * ((tall + 1) // 2) * ((wide + 1) // 2) + PIXELS, np.intp)
-    to = np.empty_like(offsets)
+    room = chunk * ((tall + 1) // 2) * ((wide + 1) // 2) + PIXELS
+    offsets, to, known = np.empty((4, room), np.intp), np.empty((4, room), np.intp), 0
     for first in range(0, n, chunk):
         count = min(chunk, n - first)
         _frame(y, first, count, h, w, o, rows, columns, framed)
-        for a in range(2):
-            for b in range(2):
-                p = 0
-                for m in range(count):
-                    for i in range((tall - a + 1) // 2):
-                        for j in range((wide - b + 1) // 2):
-                            offsets[p] = (m * rows + i + a) * line + (j + b) * o // per
-                            to[p] = ((m * tall + 2 * i + a) * wide + 2 * j + b) * c
-                            p += 1
-                _fill(offsets, p)
-                _fill(to, p)
-                phase = (2 * a + b) * 4 * c * o // per
-                after, quarter = (first + count) * h * w * o, count * h * w * o // 4
-                after += (2 * a + b) * quarter
-                for q in range(0, p, PIXELS):
-                    _ask_for(y, after, after + quarter, q // PIXELS, p // PIXELS + 1)
-                    for v in range(0, c, WIDE):
-                        products(
-                            out, to, first * tall * wide * c + v, bias[v:], least, gate, gated, words, offsets, q, line,
-                            2, 2 * o // per, weights, phase + v * 4 * o // per, y, 0, 0,
-                        )  # fmt: skip
+        for phase in range(4):
+            a, b = phase // 2, phase % 2
+            pixels = count * ((tall - a + 1) // 2) * ((wide - b + 1) // 2)
+            if count != known:
+                _places_of_phase(a, b, count, rows, line, o // per, tall, wide, c, offsets[phase], to[phase])
+            after, quarter = (first + count) * h * w * o, count * h * w * o // 4
+            after += phase * quarter
+            for q in range(0, pixels, PIXELS):
+                _ask_for(y, after, after + quarter, q // PIXELS, pixels // PIXELS + 1)
+                for v in range(0, c, WIDE):
+                    products(
+                        out, to[phase], first * tall * wide * c + v, bias[v:], least, gate, gated, words,
+                        offsets[phase], q, line, 2, 2 * o // per, weights, (phase * c + v) * 4 * o // per, y, 0, 0,
+                    )  # fmt: skip
+        known = count
+
+
+@register_jitable
+def _places_of_phase(
+    a: int, b: int, images: int, rows: int, line: int, step: int, tall: int, wide: int, c: int, offsets: Array,
+    to: Array,
+) -> None:  # fmt: skip
+    """Where the windows of every second pixel of every second line begin, and where their results go."""
+    p = 0
+    for m in range(images):
+        for i in range((tall - a + 1) // 2):
+            for j in range((wide - b + 1) // 2):
+                offsets[p] = (m * rows + i + a) * line + (j + b) * step
+                to[p] = ((m * tall + 2 * i + a) * wide + 2 * j + b) * c
+                p += 1
+    _fill(offsets, p)
+    _fill(to, p)
 
 
 @compiled
