@@ -2,6 +2,7 @@
 
 import json
 import platform
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
@@ -40,12 +41,12 @@ def chosen() -> dict[str, str]:
     known = _known(path)
     answers = _answers(known)
     ratios, errors = dict(known.get("ratios", {})), dict(known.get("errors", {}))
-    for question in QUESTIONS.keys() - answers.keys():
-        ours, measure = QUESTIONS[question]
-        try:
-            ratios[question] = round(measure(), 3)
-        except Exception as error:  # whatever it is that cannot be compiled here, PyTorch's own is there
-            ratios[question], errors[question] = 0.0, f"{type(error).__name__}: {error}"
+    for question, (ours, measure) in QUESTIONS.items():
+        if question in answers:
+            continue
+        ratios[question], reason = _measured(measure)
+        if reason:
+            errors[question] = reason
         answers[question] = ours if ratios[question] > WORTH else "torch"
     if any(known.get(question) != answer for question, answer in answers.items()):
         with suppress(OSError):  # a home that may not be written to: measured again by the next process
@@ -53,6 +54,20 @@ def chosen() -> dict[str, str]:
             content = {"machine": _machine(), **answers, "ratios": ratios, "errors": errors}
             write_bytes(path, json.dumps(content, indent=1, sort_keys=True).encode())
     return answers
+
+
+def _measured(measure: Callable[[], float]) -> tuple[float, str]:
+    """The ratio and ""; or 0 and why there is none: whatever cannot be compiled here, PyTorch's own is there.
+
+    Tried twice: a first compilation was seen to fail that did not fail again.
+    """
+    reason = ""
+    for _ in range(2):
+        try:
+            return round(measure(), 3), reason
+        except Exception:
+            reason = traceback.format_exc()
+    return 0.0, reason
 
 
 def is_known() -> bool:
