@@ -352,7 +352,7 @@ def _turn_once(graph: Any) -> None:
     for node in list(graph.nodes):
         readers = [user for user in node.users if node in _images_of(user)]
         about = node.meta.get("tensor_meta")
-        if not readers or about.memory_format != torch.contiguous_format or about.shape[1] < PIXELWISE:
+        if not readers or about is None or about.memory_format != torch.contiguous_format or about.shape[1] < PIXELWISE:
             continue
         with graph.inserting_after(node):
             turned = graph.call_function(torch.ops.bench.turned.default, (node,))
@@ -369,7 +369,7 @@ def _gate_before(back: Any) -> None:
     if _name(work) not in TAKES_GATE or {"relu", "gate"} & work.kwargs.keys() or len(work.users) > 1 or threshold != 0:
         return
     for gate in _laid_otherwise(values):
-        if all(_about(gate, word) == _about(work, word) for word in ("shape", "memory_format")):
+        if gate < work and all(_about(gate, word) == _about(work, word) for word in ("shape", "memory_format")):
             work.kwargs = {**work.kwargs, "gate": gate}
             back.replace_all_uses_with(back.args[0])
             back.graph.erase_node(back)

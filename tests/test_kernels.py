@@ -51,6 +51,35 @@ def assert_as_pytorchs(plain, x, replaced):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
+def assert_as_near_in_bfloat16(model, x):
+    """Values and gradients in bfloat16 are as near to those in float32 as PyTorch's own."""
+    exact, errors = loss_and_gradients(model, x), []
+    for kernels in (OURS, TORCHS):
+        model.zero_grad()
+        with faster_layers(model, CPU, kernels), torch.autocast("cpu", torch.bfloat16):
+            assert model(x).dtype == torch.bfloat16
+            found = loss_and_gradients(model, x)
+        errors.append([((a.float() - b).norm() / b.norm()).item() for a, b in zip(found, exact, strict=True)])
+    assert max(errors[0]) > 0
+    assert all(ours < 1.3 * torchs + 1e-3 for ours, torchs in zip(*errors, strict=True))
+
+
+def assert_differentiable_again(model, x):
+    """A penalty on the gradient by the input has PyTorch's gradient."""
+
+    def penalty(kernels):
+        model.zero_grad()
+        at = x.clone().requires_grad_()
+        with faster_layers(model, CPU, kernels):
+            slope = torch.autograd.grad(model(at).square().sum(), at, create_graph=True)[0]
+            slope.square().sum().backward()
+        return torch.cat([layer.weight.grad.flatten() for layer in model if hasattr(layer, "weight")])
+
+    ours, torchs = penalty(OURS), penalty(TORCHS)
+    assert torchs.abs().max() > 1e-3
+    assert ((ours - torchs).norm() / torchs.norm()).item() < 1e-5
+
+
 @needs_onednn
 @pytest.mark.parametrize("batch", [1, 7, 128])
 @pytest.mark.parametrize("inputs", [40, 300])

@@ -201,10 +201,12 @@ def test_a_processor_without_bfloat16_gets_what_it_can_do(tmp_path):
     """As numba compiles for one of ten years ago: no question may end the process."""
     environment = os.environ | {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
     script = (
-        "import torch; from functools import partial; from bench.kernels import adam, cross_entropy, strided;"
+        "import torch; from functools import partial; from bench.kernels import adam, cross_entropy, dense, strided;"
         "print(adam.measured_ratio(1), strided.measured_ratio(torch.bfloat16, 1), cross_entropy.measured_ratio(1) > 0,"
-        " strided.measured_ratio(torch.float32, 1) > 0)"
+        " strided.measured_ratio(torch.float32, 1) > 0, adam.product_ratio(torch.bfloat16, 1),"
+        " adam.product_ratio(torch.float32, 1) > 0, dense.measured_ratio(torch.bfloat16, 1),"
+        " dense.measured_ratio(torch.float32, 1) > 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["0.0", "0.0", "True", "True"]
+    assert done.stdout.split() == ["0.0", "0.0", "True", "True", "0.0", "True", "0.0", "True"]

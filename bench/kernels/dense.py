@@ -73,12 +73,8 @@ def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
 def _forward(
     layer: Any, ours: tuple[torch.dtype, ...], otherwise: Callable[[Tensor], Tensor], x: Tensor
 ) -> Tensor:
-    half = torch.is_autocast_enabled("cpu")
-    dtype = torch.get_autocast_dtype("cpu") if half else x.dtype
-    meant = x.ndim == 2 and len(x) > 0 and x.shape[1] == layer.in_features and x.is_cpu
-    if dtype not in ours or not meant or not (half or layer.weight.dtype == dtype):
-        return otherwise(x)
-    if torch._C._are_functorch_transforms_active():
+    meant = x.ndim == 2 and len(x) > 0 and x.shape[1] == layer.in_features
+    if not meant or transposed.precision_of(layer, x) not in ours:
         return otherwise(x)
     return Dense.apply(*transposed.cast(layer, x))
 

@@ -75,22 +75,14 @@ def measured_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
 def _forward(
     layer: Any, ours: tuple[torch.dtype, ...], otherwise: Callable[[Tensor], Tensor], x: Tensor
 ) -> Tensor:
-    half = torch.is_autocast_enabled("cpu")
-    dtype = torch.get_autocast_dtype("cpu") if half else x.dtype
-    if dtype not in ours or not _is_meant(layer, x, half) or torch._C._are_functorch_transforms_active():
+    meant = x.ndim == 4 and x.shape[1] == layer.in_channels and min(x.shape[2:]) >= 2
+    if not meant or transposed.precision_of(layer, x) not in ours:
         return otherwise(x)
     x, weight, bias = transposed.cast(layer, x)
     if isinstance(layer, nn.Conv2d):
         return Down.apply(x, weight, bias)
     odd = layer.output_padding
     return Up.apply(x, weight, bias, (2 * x.shape[2] + odd[0], 2 * x.shape[3] + odd[1]))
-
-
-def _is_meant(layer: Any, x: Tensor, half: bool) -> bool:
-    """Whether the layer takes such images; what it does not, PyTorch may complain of."""
-    if x.ndim != 4 or x.shape[1] != layer.in_channels or not x.is_cpu:
-        return False
-    return min(x.shape[2:]) >= 2 and (half or layer.weight.dtype == x.dtype)
 
 
 # -- the three operations, each the gradient of the others

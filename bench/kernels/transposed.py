@@ -63,6 +63,14 @@ def _transposed(layer: Any, x: Tensor) -> Tensor:
     return apply(layer, x, weight, bias)
 
 
+def precision_of(layer: Any, x: Tensor) -> torch.dtype | None:
+    """What a layer multiplies in on the CPU; None where PyTorch has its own way, or should complain."""
+    half = torch.is_autocast_enabled("cpu")
+    if not x.is_cpu or torch._C._are_functorch_transforms_active() or not (half or layer.weight.dtype == x.dtype):
+        return None
+    return torch.get_autocast_dtype("cpu") if half else x.dtype
+
+
 def cast(layer: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     """What a layer multiplies, in autocast's precision: done here, where a gradient's gradient still sees it."""
     if not torch.is_autocast_enabled("cpu"):
