@@ -21,7 +21,7 @@ ROUNDING = {torch.float32: 2e-6, torch.bfloat16: 4e-3}
 #: batch, C, H, W, O: odd sizes, few and many channels, a batch of more images than are worked on at a time
 SHAPES = [
     (3, 32, 9, 7, 64), (2, 64, 8, 8, 32), (3, 1, 12, 10, 32), (3, 3, 9, 8, 32),
-    (4, 5, 6, 6, 32), (70, 32, 14, 14, 32),
+    (4, 5, 6, 6, 32), (70, 32, 14, 14, 32), (3, 32, 2, 2, 32), (15, 64, 3, 5, 64), (5, 8, 7, 2, 32),
 ]
 
 

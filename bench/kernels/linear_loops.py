@@ -63,11 +63,13 @@ def _tile(
     """Of the images from the p-th on, as many as a tile has rows, or the few that are left."""
     if images - p > FEW:
         products(
-            out, to, first, bias, least, gate, gated, x, offsets, p, RUN, taps, RUN, block, 0, weight, ask, pitch
+            out, to, first, bias, least, gate, gated, x, offsets, p, RUN, taps, RUN, block, 0, RUN * WIDE, weight,
+            ask, pitch,
         )  # fmt: skip
     else:
         few_products(
-            out, to, first, bias, least, gate, gated, x, offsets, p, RUN, taps, RUN, block, 0, weight, ask, pitch
+            out, to, first, bias, least, gate, gated, x, offsets, p, RUN, taps, RUN, block, 0, RUN * WIDE, weight,
+            ask, pitch,
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from .timing import ratio
 from .views import flat, words
 
 WIDE = 32  #: `tiles.WIDE`, which takes numba to import: channels of a result come in such blocks
-LANES = 16  #: `llvm.LANES`
+LANES, ROWS = 16, 8  #: `llvm.LANES`, `tiles.ROWS`
 BATCH, CHANNELS, OUTPUTS, SIZE = 128, 32, 64, 14  #: the layer that is measured: the second of the usual net on MNIST
 QUESTIONS = {torch.float32: "strided", torch.bfloat16: "bf16_strided"}
 
@@ -162,11 +162,15 @@ def weight_of(x: Tensor, y: Tensor) -> Tensor:
 
 def _down(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False, gate: Tensor | None = None) -> Tensor:
     (batch, c, tall, wide), o = x.shape, len(weight)
-    blocks = weight.reshape(o // WIDE, WIDE, c, 4, 4).permute(0, 3, 4, 2, 1).reshape(o // WIDE, 4, 4 * c, WIDE)
-    out = torch.empty((batch, tall // 2, wide // 2, o), dtype=x.dtype)
+    h, w, per = tall // 2, wide // 2, 4 // x.element_size()
+    pixels, padding = _rows(x), 1
+    if c % per:  # a pixel of padding is no whole word
+        pixels, padding = _framed(pixels, h, w), 0
+    blocks = weight.reshape(o // WIDE, WIDE, c, 4, 4).permute(0, 3, 4, 2, 1).reshape(o // WIDE, 16 * c, WIDE)
+    out = torch.empty((batch, h, w, o), dtype=x.dtype)
     _loops().down(
-        flat(_rows(x)), batch, tall, wide, c, words(_paired(blocks)), _bias(bias, o), _least(relu),
-        _gate(gate, x.dtype), o, 4 // x.element_size(), flat(out),
+        words(pixels), batch, *pixels.shape[1:3], padding, c, per, words(_paired(blocks)), _bias(bias, o),
+        _least(relu), _gate(gate, x.dtype), h, w, o, flat(out),
     )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 
@@ -175,30 +179,38 @@ def _up(
     y: Tensor, weight: Tensor, bias: Tensor | None, size: list[int], relu: bool = False, gate: Tensor | None = None
 ) -> Tensor:
     (batch, o, h, w), c, (tall, wide) = y.shape, weight.shape[1], size
-    out = torch.empty((batch, tall, wide, c), dtype=y.dtype)
-    given = flat(_rows(y)), batch, h, w, o
+    out, pixels = torch.empty((batch, tall, wide, c), dtype=y.dtype), words(_rows(y))
     if c % WIDE:
         taps = words(_paired(weight.permute(0, 2, 3, 1).reshape(o, 16 * c)))
         o = len(taps) // (16 * c)
-        _loops().up_to_few(words(_rows(y)), batch, h, w, o, taps, _bias(bias, c), c, tall, wide, flat(out))
+        _loops().up_to_few(pixels, batch, h, w, o, taps, _bias(bias, c), c, tall, wide, flat(out))
         images = out.permute(0, 3, 1, 2)
         images = images.relu_() if relu else images
         return images if gate is None else torch.where(gate <= 0, 0, images)
     phases = weight.flip(2, 3).reshape(o, c, 2, 2, 2, 2).permute(3, 5, 2, 4, 0, 1)  # (a, b, d, e, O, C)
-    blocks = phases.reshape(2, 2, 2, 2 * o, c // WIDE, WIDE).permute(0, 1, 4, 2, 3, 5)
+    blocks = phases.reshape(2, 2, 4 * o, c // WIDE, WIDE).permute(0, 1, 3, 2, 4)
     _loops().up(
-        *given, words(_paired(blocks)), _bias(bias, c), _least(relu), _gate(gate, y.dtype), c, tall, wide,
-        4 // y.element_size(), flat(out),
+        pixels, batch, h, w, o, 4 // y.element_size(), words(_paired(blocks)), _bias(bias, c), _least(relu),
+        _gate(gate, y.dtype), tall, wide, c, flat(out),
     )  # fmt: skip
     return out.permute(0, 3, 1, 2)
 
 
 def _weight(x: Tensor, y: Tensor) -> Tensor:
-    (batch, c, tall, wide), o = x.shape, y.shape[1]
+    (batch, c, *_), (o, h, w) = x.shape, y.shape[1:]
+    pixels, padding = _rows(x), 1
+    if c % ROWS:  # taps in different rows or columns share a tile, and meet different pixels
+        pixels, padding = _framed(pixels, h, w), 0
     out = torch.zeros(4, 4, c, o)
     loop = _loops().weight if x.dtype == torch.float32 else _loops().weight_of_pairs
-    loop(flat(_rows(x)), flat(_rows(y)), batch, tall, wide, c, o, flat(out))
+    loop(flat(pixels), flat(_rows(y)), batch, *pixels.shape[1:3], padding, c, h, w, o, flat(out))
     return out.permute(3, 2, 0, 1).to(x.dtype, memory_format=torch.contiguous_format)
+
+
+def _framed(pixels: Tensor, h: int, w: int) -> Tensor:
+    """(B, H, W, C) → (B, 2h + 2, 2w + 2, C), with the padding."""
+    tall, wide = pixels.shape[1:3]
+    return F.pad(pixels, (0, 0, 1, 2 * w + 1 - wide, 1, 2 * h + 1 - tall))
 
 
 @cache

@@ -5,9 +5,13 @@
     weight  w[o, c, k, l] = Σ x[n, 2i + k − 1, 2j + l − 1, c] y[n, i, j, o]
 
 Up is what a transposed convolution does and the gradient of down by its input; weight is the gradient of both by their
-weights; and the gradients of each of the three are the other two. A few images at a time are copied into a frame of
-zeros, small enough for the second-level cache. There the pixels that meet a weight row are runs of memory, and the sums
-are matrix products whose rows are never written down anywhere (`tiles`).
+weights; and the gradients of each of the three are the other two. The pixels that meet a weight row are runs of memory,
+and the sums are matrix products whose rows are never written down anywhere (`tiles`). A few images at a time are worked
+on, small enough for the second-level cache.
+
+Products with the padding are left out, which between 14 and 7 pixels are a seventh of all: windows that lie alike, in a
+corner, along a border or inside, are multiplied together, with as much of the kernel as they meet. Where the padding
+cannot be left out, since its channels are no whole words or rows of a tile, it is part of the images: `padding` is 0.
 
 Letters:  N images · C channels of the larger images, O of the smaller · H, W and h, w their heights and widths
 """
@@ -20,54 +24,31 @@ from numba import types
 from numba.extending import overload, register_jitable
 
 from .llvm import LANES, LINE, compiled
-from .tiles import PIXELS, ROWS, WIDE, add_neighbours, outer, prefetch, products, transpose, zip_rows
+from .tiles import (
+    FEW,
+    PIXELS,
+    ROWS,
+    WIDE,
+    add_neighbours,
+    few_products,
+    outer,
+    prefetch,
+    products,
+    transpose,
+    zip_rows,
+)
 
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
+Pair = tuple[int, int]  # down and across
 
-FRAME = 2**18  #: bytes of framed images at a time
-
-
-@register_jitable
-def _images_at_once(images: int, rows: int, line: int, size: int) -> int:
-    """How many framed images of rows × line elements, each of `size` bytes, are worked on together."""
-    return max(1, min(images, FRAME // (rows * line * size)))
+CHUNK = 3 * 2**17  #: bytes of images that are worked on together
 
 
 @register_jitable
-def _frame(
-    x: Array, first: int, count: int, tall: int, wide: int, c: int, rows: int, columns: int, framed: Array
-) -> None:
-    """`count` images with a pixel of zeros above and to the left, and as many as are needed below and to the right."""
-    for n in range(count):
-        image = framed[n * rows * columns * c : (n + 1) * rows * columns * c]
-        image[: columns * c] = 0
-        image[(1 + tall) * columns * c :] = 0
-        for y in range(tall):
-            row = image[(1 + y) * columns * c : (2 + y) * columns * c]
-            row[:c] = 0
-            row[(1 + wide) * c :] = 0
-            inside, start = row[c : (1 + wide) * c], ((first + n) * tall + y) * wide * c
-            pixels = x[start : start + wide * c]
-            for i in range(wide * c):
-                inside[i] = pixels[i]
-
-
-@register_jitable
-def _windows(images: int, h: int, w: int, rows: int, line: int, step: int) -> Array:
-    """Where the window of each smaller pixel begins in framed images of `rows` lines, and room for a tile more."""
-    offsets = np.empty(images * h * w + PIXELS, np.intp)
-    for m in range(images):
-        for i in range(h):
-            for j in range(w):
-                offsets[(m * h + i) * w + j] = (m * rows + 2 * i) * line + j * step
-    return offsets
-
-
-@register_jitable
-def _fill(places: Array, count: int) -> None:
-    """Let the last tile's missing rows be its last one again: they write the same numbers to the same place."""
-    for p in range(count, count + PIXELS):
-        places[p] = places[count - 1]
+def _at_once(images: int, size: int) -> int:
+    """How many images of `size` bytes are worked on together; where many fit, so many that windows fill whole tiles."""
+    fit = max(1, CHUNK // size)
+    return min(images, fit // PIXELS * PIXELS if fit >= PIXELS else fit)
 
 
 @register_jitable
@@ -79,88 +60,135 @@ def _ask_for(x: Array, start: int, end: int, part: int, parts: int) -> None:
         prefetch(x, start + line * step)
 
 
+# -- down and up: sums over what a window meets
+
+
+@register_jitable
+def _spans(windows: int, size: int, taps: int, step: int, padding: int) -> Array:
+    """Windows along an axis that meet its pixels with the same taps: rows of (first, end, low, high), low ≤ tap < high.
+
+    Window i begins at pixel step·i − padding; each meets a pixel.
+    """
+    spans, count = np.empty((windows, 4), np.intp), 0
+    for i in range(windows):
+        low, high = max(0, padding - step * i), min(taps, size + padding - step * i)
+        if count == 0 or spans[count - 1, 2] != low or spans[count - 1, 3] != high:
+            spans[count, 0], spans[count, 2], spans[count, 3] = i, low, high
+            count += 1
+        spans[count - 1, 1] = i + 1
+    return spans[:count]
+
+
+@register_jitable
+def _kinds(
+    images: int, size: Pair, c: int, per: int, taps: int, step: int, padding: Pair, windows: Pair, phase: Pair,
+    to_size: Pair, to_c: int,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Windows that meet the same taps, kind after kind; step 2 and one place for each result, or step 1 and every other.
+
+    A row for each kind (place in the lists, windows of an image, first word of the weight, taps, words of each tap);
+    and two lists: at which word the windows begin, with C numbers a pixel, `per` of them a word, and where their results
+    of `to_c` numbers go. In the lists each kind has room for a tile more.
+    """
+    down, across = (
+        _spans(windows[0], size[0], taps, step, padding[0]),
+        _spans(windows[1], size[1], taps, step, padding[1]),
+    )
+    kinds, stride = np.empty((len(down) * len(across), 5), np.intp), 3 - step
+    offsets = np.empty(images * windows[0] * windows[1] + len(kinds) * PIXELS, np.intp)
+    to, p = np.empty_like(offsets), 0
+    for kind in range(len(kinds)):
+        (top, bottom, low, high), (left, right, near, far) = down[kind // len(across)], across[kind % len(across)]
+        kinds[kind, 0], kinds[kind, 1] = p, (bottom - top) * (right - left)
+        kinds[kind, 2], kinds[kind, 3] = (low * taps + near) * c // per, high - low
+        kinds[kind, 4] = (far - near) * c // per
+        for m in range(images):
+            for i in range(top, bottom):
+                line = (m * size[0] + step * i - padding[0] + low) * size[1] - padding[1] + near
+                to_line = (m * to_size[0] + stride * i + phase[0]) * to_size[1] + phase[1]
+                for j in range(left, right):
+                    offsets[p] = (line + step * j) * c // per
+                    to[p] = (to_line + stride * j) * to_c
+                    p += 1
+        p += PIXELS
+    return kinds, offsets, to
+
+
+@register_jitable
+def _sum_kinds(
+    kinds: Array, offsets: Array, to: Array, images: int, x: Array, line: int, weights: Array, start: int, block: int,
+    pitch: int, out: Array, first: int, channels: int, bias: Array, least: float, gate: Array, asked: Array, ask: Pair,
+) -> None:  # fmt: skip
+    """All windows of some images, WIDE channels of the result at a time.
+
+    line: words of a line of x. weights: blocks of so many words, from `start` on, `pitch` words from tap to tap. first:
+    where the images' results begin in out. asked[ask[0]:ask[1]] is asked for meanwhile.
+    """
+    gated, every, done = int(len(gate) == len(out)), kinds[:, 1].sum() * images, 0
+    for place, area, word, taps, run in kinds:
+        end = place + images * area
+        offsets[end : end + PIXELS], to[end : end + PIXELS] = offsets[end - 1], to[end - 1]  # of the last tile
+        for p in range(place, end, PIXELS):
+            _ask_for(asked, ask[0], ask[1], done // PIXELS, every // PIXELS + 1)
+            done += PIXELS
+            for b in range(0, channels, WIDE):
+                weight = start + b // WIDE * block + word * WIDE
+                if end - p > FEW:
+                    products(
+                        out, to, first + b, bias[b:], least, gate, gated, x, offsets, p, line, taps, run, weights,
+                        weight, pitch, x, 0, 0,
+                    )  # fmt: skip
+                else:
+                    few_products(
+                        out, to, first + b, bias[b:], least, gate, gated, x, offsets, p, line, taps, run, weights,
+                        weight, pitch, x, 0, 0,
+                    )  # fmt: skip
+
+
 @compiled
 def down(
-    x: Array, n: int, tall: int, wide: int, c: int, weights: Array, bias: Array, least: float, gate: Array, o: int,
-    per: int, out: Array
+    x: Array, n: int, tall: int, wide: int, padding: int, c: int, per: int, weights: Array, bias: Array, least: float,
+    gate: Array, h: int, w: int, o: int, out: Array
 ) -> None:  # fmt: skip
-    """x (N, H, W, C), weights (O / WIDE, 4, 4C, WIDE), bias (O,) → out (N, h, w, O); all flat, `per` elements a word.
+    """x (N, H, W, C) and weights (O / WIDE, 4, 4, C, WIDE) in words of `per` C, bias (O,) → out (N, h, w, O); all flat.
 
-    gate: as `out`, or WIDE ones.
+    With padding C is a multiple of `per`. gate: as `out`, or WIDE ones.
     """
-    gated = int(len(gate) == len(out))
-    h, w = tall // 2, wide // 2
-    rows, columns = 2 * h + 2, 2 * w + 2
-    line = columns * c // per
-    chunk = _images_at_once(n, rows, columns * c, x.itemsize)
-    framed = np.empty(chunk * rows * columns * c, x.dtype)
-    words = framed.view(weights.dtype)
-    offsets, to = _windows(chunk, h, w, rows, line, 2 * c // per), np.arange(chunk * h * w + PIXELS) * o
+    line, taps = wide * c // per, 4 * c // per
+    image, chunk = tall * line, _at_once(n, 4 * tall * line)
+    kinds, offsets, to = _kinds(chunk, (tall, wide), c, per, 4, 2, (padding, padding), (h, w), (0, 0), (h, w), o)
     for first in range(0, n, chunk):
-        count = min(chunk, n - first)
-        _frame(x, first, count, tall, wide, c, rows, columns, framed)
-        pixels = count * h * w
-        _fill(offsets, pixels)
-        _fill(to, pixels)
-        after = (first + count) * tall * wide * c
-        for p in range(0, pixels, PIXELS):
-            _ask_for(x, after, after + count * tall * wide * c, p // PIXELS, pixels // PIXELS + 1)
-            for b in range(0, o, WIDE):
-                products(
-                    out, to, first * h * w * o + b, bias[b:], least, gate, gated, words, offsets, p, line, 4,
-                    4 * c // per, weights, b * 16 * c // per, x, 0, 0,
-                )  # fmt: skip
+        after = (first + chunk) * image
+        _sum_kinds(
+            kinds, offsets, to, min(chunk, n - first), x[first * image :], line, weights, 0, 4 * taps * WIDE,
+            taps * WIDE, out, first * h * w * o, o, bias, least, gate, x, (after, after + chunk * image),
+        )  # fmt: skip
 
 
 @compiled
 def up(
-    y: Array, n: int, h: int, w: int, o: int, weights: Array, bias: Array, least: float, gate: Array, c: int,
-    tall: int, wide: int, per: int, out: Array
+    y: Array, n: int, h: int, w: int, o: int, per: int, weights: Array, bias: Array, least: float, gate: Array,
+    tall: int, wide: int, c: int, out: Array
 ) -> None:  # fmt: skip
-    """y (N, h, w, O), weights (2, 2, C / WIDE, 2, 2O, WIDE), bias (C,) → out (N, H, W, C); all flat, gate as above."""
-    gated = int(len(gate) == len(out))
-    rows, columns = h + 2, w + 2
-    line = columns * o // per
-    chunk = _images_at_once(n, rows, columns * o, y.itemsize)
-    framed = np.empty(chunk * rows * columns * o, y.dtype)
-    words = framed.view(weights.dtype)
-    room = chunk * ((tall + 1) // 2) * ((wide + 1) // 2) + PIXELS
-    offsets, to, known = np.empty((4, room), np.intp), np.empty((4, room), np.intp), 0
+    """y (N, h, w, O) and weights (2, 2, C / WIDE, 2, 2, O, WIDE) in words, bias (C,) → out (N, H, W, C); all flat.
+
+    gate: as above.
+    """
+    line, taps, size = w * o // per, 2 * o // per, (tall, wide)
+    image, chunk = h * line, _at_once(n, 4 * h * line)
+    phases = [
+        _kinds(chunk, (h, w), o, per, 2, 1, (1 - a, 1 - b), ((tall - a + 1) // 2, (wide - b + 1) // 2), (a, b), size, c)
+        for a in (0, 1)
+        for b in (0, 1)
+    ]
     for first in range(0, n, chunk):
-        count = min(chunk, n - first)
-        _frame(y, first, count, h, w, o, rows, columns, framed)
-        for phase in range(4):
-            a, b = phase // 2, phase % 2
-            pixels = count * ((tall - a + 1) // 2) * ((wide - b + 1) // 2)
-            if count != known:
-                _places_of_phase(a, b, count, rows, line, o // per, tall, wide, c, offsets[phase], to[phase])
-            after, quarter = (first + count) * h * w * o, count * h * w * o // 4
-            after += phase * quarter
-            for q in range(0, pixels, PIXELS):
-                _ask_for(y, after, after + quarter, q // PIXELS, pixels // PIXELS + 1)
-                for v in range(0, c, WIDE):
-                    products(
-                        out, to[phase], first * tall * wide * c + v, bias[v:], least, gate, gated, words,
-                        offsets[phase], q, line, 2, 2 * o // per, weights, (phase * c + v) * 4 * o // per, y, 0, 0,
-                    )  # fmt: skip
-        known = count
-
-
-@register_jitable
-def _places_of_phase(
-    a: int, b: int, images: int, rows: int, line: int, step: int, tall: int, wide: int, c: int, offsets: Array,
-    to: Array,
-) -> None:  # fmt: skip
-    """Where the windows of every second pixel of every second line begin, and where their results go."""
-    p = 0
-    for m in range(images):
-        for i in range((tall - a + 1) // 2):
-            for j in range((wide - b + 1) // 2):
-                offsets[p] = (m * rows + i + a) * line + (j + b) * step
-                to[p] = ((m * tall + 2 * i + a) * wide + 2 * j + b) * c
-                p += 1
-    _fill(offsets, p)
-    _fill(to, p)
+        after, quarter = (first + chunk) * image, chunk * image // 4
+        for phase, (kinds, offsets, to) in enumerate(phases):
+            _sum_kinds(
+                kinds, offsets, to, min(chunk, n - first), y[first * image :], line, weights, phase * c * 2 * taps,
+                2 * taps * WIDE, taps * WIDE, out, first * tall * wide * c, c, bias, least, gate, y,
+                (after + phase * quarter, after + (phase + 1) * quarter),
+            )  # fmt: skip
 
 
 @compiled
@@ -171,12 +199,13 @@ def up_to_few(
 
     y (N, h, w, O) and weights (O, 16C) in words.
     """
-    chunk = max(1, min(n, FRAME // (h * w * o * 4)))
+    chunk = max(1, min(n, CHUNK // (h * w * o * 4)))
     pitch = -(-chunk * h * w // WIDE) * WIDE
     turned = np.zeros(o * pitch, y.dtype)
     nothing = 16 * c * pitch + LANES  # where as many zeros are as a line is made of
     met = np.zeros(nothing + (3 * c + 1) * pitch + w + 2 * LANES, np.float32)  # a plane for each of the products
-    offsets, pixels_of = np.arange(o) * 16 * c, np.empty(2 * (w + 1 + LANES), np.float32)
+    offsets, lines = np.arange(o) * 16 * c, np.arange(o) * pitch
+    pixels_of = np.empty(2 * (w + 1 + LANES), np.float32)
     row, biases = np.empty(wide * c, np.float32), np.empty(wide * c, np.float32)
     for j in range(wide):
         biases[j * c : (j + 1) * c] = bias
@@ -188,7 +217,7 @@ def up_to_few(
         for p in range(0, pixels, WIDE):
             for tap in range(0, 16 * c, ROWS):
                 outer(
-                    met, LANES + tap * pitch + p, pitch, weights, offsets, tap, tap + ROWS // 2, turned, p, pitch, o
+                    met, LANES + tap * pitch + p, pitch, weights, offsets, tap, tap + ROWS // 2, turned, lines, p, o
                 )  # fmt: skip
         for m in range(count):
             for line in range(tall):
@@ -248,68 +277,96 @@ def _rounded(word: np.uint32) -> np.uint16:
     return np.uint16((word + np.uint32(0x7FFF) + ((word >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@compiled
-def weight(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out: Array) -> None:
-    """x (N, H, W, C), y (N, h, w, O), float32 → added to out (4, 4C, O); all flat."""
-    h, w = tall // 2, wide // 2
-    rows, columns = 2 * h + 2, 2 * w + 2
-    line = columns * c
-    chunk = _images_at_once(n, rows, line, x.itemsize)
-    framed = np.empty(chunk * rows * line, x.dtype)
-    offsets = _windows(chunk, h, w, rows, line, 2 * c)
-    for first in range(0, n, chunk):
-        count = min(chunk, n - first)
-        _frame(x, first, count, tall, wide, c, rows, columns, framed)
-        _tiles_of_weight(out, framed, offsets, line, c, o, y, first * h * w * o, count * h * w)
-
-
-@compiled
-def weight_of_pairs(x: Array, y: Array, n: int, tall: int, wide: int, c: int, o: int, out: Array) -> None:
-    """As `weight`, of bfloat16: two pixels that lie side by side in `y`, and what they meet in `x`, make a word."""
-    h, w = tall // 2, wide // 2
-    two = (w + 1) // 2
-    rows, columns = 2 * h + 2, 4 * two + 2
-    line = 4 * two * c
-    chunk = _images_at_once(n, rows, 2 * line, 2)
-    framed = np.empty(chunk * rows * columns * c, x.dtype)
-    left, right = np.empty(chunk * rows * line, np.uint32), np.empty(chunk * h * two * o, np.uint32)
-    offsets, nothing = _windows(chunk, h, two, rows, line, 4 * c), np.zeros(o, y.dtype)
-    for first in range(0, n, chunk):
-        count = min(chunk, n - first)
-        _frame(x, first, count, tall, wide, c, rows, columns, framed)
-        for row in range(count * rows):
-            start = row * columns * c
-            _zip(framed[start : start + line], framed[start + 2 * c : start + 2 * c + line], left[row * line :])
-        for row in range(count * h):
-            for q in range(two):
-                start, to = ((first * h + row) * w + 2 * q) * o, (row * two + q) * o
-                if 2 * q + 1 < w:
-                    zip_rows(y, start, start + o, right, to, o)
-                else:
-                    _zip(y[start : start + o], nothing, right[to:])
-        _tiles_of_weight(out, left, offsets, line, c, o, right, 0, count * h * two)
+# -- weight: sums over what a tap meets
 
 
 @register_jitable
-def _zip(a: Array, b: Array, out: Array) -> None:
-    """Two halves a word."""
-    words = out[: len(a)]
-    for i in range(len(a)):
-        words[i] = np.uint32(a[i]) | (np.uint32(b[i]) << np.uint32(16))
+def _met(
+    images: int, size: Pair, c: int, padding: int, windows: Pair, o: int
+) -> tuple[Array, Array, Array]:
+    """The windows in which each tap meets a pixel: how many of an image, where they begin, and where y has its pixel.
+
+    Of the taps' rows and columns the second and the third meet the same, so there are 3 × 3 lists.
+    """
+    counts, room = np.empty(9, np.intp), images * windows[0] * windows[1]
+    offsets, places = np.empty((9, room), np.intp), np.empty((9, room), np.intp)
+    for number in range(9):
+        low, high = np.empty(2, np.intp), np.empty(2, np.intp)
+        for d, tap in enumerate(((0, 1, 3)[number // 3], (0, 1, 3)[number % 3])):
+            low[d] = max(0, (padding - tap + 1) // 2)
+            high[d] = min(windows[d], (size[d] - 1 + padding - tap) // 2 + 1)
+        p = 0
+        for m in range(images):
+            for i in range(low[0], high[0]):
+                for j in range(low[1], high[1]):
+                    offsets[number, p] = ((m * size[0] + 2 * i - padding) * size[1] + 2 * j - padding) * c
+                    places[number, p] = ((m * windows[0] + i) * windows[1] + j) * o
+                    p += 1
+        counts[number] = (high[0] - low[0]) * (high[1] - low[1])
+    return counts, offsets, places
 
 
 @register_jitable
-def _tiles_of_weight(
-    out: Array, x: Array, offsets: Array, line: int, c: int, o: int, y: Array, start: int, count: int
-) -> None:
-    """All 16C × O sums; rows go by the image's rows k, within one by columns and channels."""
+def _add_taps(
+    out: Array, x: Array, line: int, c: int, y: Array, o: int, images: int, counts: Array, offsets: Array, places: Array
+) -> None:  # fmt: skip
+    """All 16C × O sums; rows go by the taps' rows k, within one by their columns and channels."""
     half = ROWS // 2
     for row in range(0, 16 * c, ROWS):
         k, r = row // (4 * c), row % (4 * c)
         low = k * line + r
         high = low + half if r + half < 4 * c else (k + 1) * line  # with one channel two rows of four make a tile
-        for b in range(0, o, WIDE):
-            outer(out, row * o + b, o, x, offsets, low, high, y, start + b, o, count)
+        number = 3 * ((k + 1) // 2) + (r // c + 1) // 2
+        count = images * counts[number]
+        if count:
+            for b in range(0, o, WIDE):
+                outer(out, row * o + b, o, x, offsets[number], low, high, y, places[number], b, count)
+
+
+@compiled
+def weight(
+    x: Array, y: Array, n: int, tall: int, wide: int, padding: int, c: int, h: int, w: int, o: int, out: Array
+) -> None:  # fmt: skip
+    """x (N, H, W, C), y (N, h, w, O), float32 → added to out (4, 4, C, O); all flat. With padding, C fills tiles."""
+    image, chunk = tall * wide * c, _at_once(n, 4 * tall * wide * c)
+    counts, offsets, places = _met(chunk, (tall, wide), c, padding, (h, w), o)
+    for first in range(0, n, chunk):
+        _add_taps(
+            out, x[first * image :], wide * c, c, y[first * h * w * o :], o, min(chunk, n - first), counts, offsets,
+            places,
+        )  # fmt: skip
+
+
+@compiled
+def weight_of_pairs(
+    x: Array, y: Array, n: int, tall: int, wide: int, padding: int, c: int, h: int, w: int, o: int, out: Array
+) -> None:  # fmt: skip
+    """As `weight`, of bfloat16: two images make one of words."""
+    size, y_size, pairs = tall * wide * c, h * w * o, (n + 1) // 2
+    chunk = _at_once(pairs, 4 * size)
+    left, right = np.empty(chunk * size, np.uint32), np.empty(chunk * y_size, np.uint32)
+    counts, offsets, places = _met(chunk, (tall, wide), c, padding, (h, w), o)
+    for first in range(0, pairs, chunk):
+        count = min(chunk, pairs - first)
+        for pair in range(count):
+            image = 2 * (first + pair)
+            _zip(x[image * size : (image + 1) * size], x[(image + 1) * size : (image + 2) * size], left[pair * size :])
+            _zip(
+                y[image * y_size : (image + 1) * y_size],
+                y[(image + 1) * y_size : (image + 2) * y_size],
+                right[pair * y_size :],
+            )
+        _add_taps(out, left, wide * c, c, right, o, count, counts, offsets, places)
+
+
+@register_jitable
+def _zip(a: Array, b: Array, out: Array) -> None:
+    """Two halves a word, those of a below; of nothing at all, zeros."""
+    whole = len(a) // LANES * LANES if len(b) else 0
+    if whole:
+        zip_rows(a, b, out, whole)
+    for i in range(whole, len(a)):
+        out[i] = np.uint32(a[i]) | (np.uint32(b[i]) << np.uint32(16) if len(b) else np.uint32(0))
 
 
 @compiled

@@ -25,19 +25,19 @@ def _products(rows: int) -> Any:
 
     @intrinsic
     def products(typing: Any, out: Any, to: Any, at: Any, bias: Any, least: Any, gate: Any, gated: Any, x: Any,
-                 offsets: Any, first: Any, stride: Any, taps: Any, run: Any, weights: Any, start: Any, ahead: Any,
-                 ask: Any, pitch: Any) -> Any:  # fmt: skip
+                 offsets: Any, first: Any, stride: Any, taps: Any, run: Any, weights: Any, start: Any, block: Any,
+                 ahead: Any, ask: Any, pitch: Any) -> Any:  # fmt: skip
         """A tile of a matrix product, whose rows are gathered from memory as runs of words.
 
             out[at + to[first + p] + n] = max(least, bias[n] + Σ_t Σ_r x[offsets[first + p] + t·stride + r] w[t, r, n])
 
-        p < rows, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on. A result is 0 where `gate` is not
-        positive, at the same place as in `out` if `gated` is 1, at n if it is 0. out, gate: float32, or bfloat16 as
+        p < rows, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on, each tap's `block` words after the one
+        before, r by r. A result is 0 where `gate` is not positive, at the same place as in `out` if `gated` is 1, at n if it is 0. out, gate: float32, or bfloat16 as
         uint16; a NaN stays one, and is an open gate. Before tap t, the two lines from ahead[ask + t·pitch] on are asked
         for.
         """
         signature = types.void(
-            out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at, ahead, at, at
+            out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at, at, ahead, at, at
         )
         pairs = are_pairs(x)
 
@@ -45,7 +45,7 @@ def _products(rows: int) -> Any:
             code = Code(builder)
             given = opened(context, builder, sig, arguments)
             out, to, at, bias, least, gate, gated, x, offsets, first = given[:10]
-            stride, taps, run, weights, start, ahead, ask, pitch = given[10:]
+            stride, taps, run, weights, start, block, ahead, ask, pitch = given[10:]
             sources = [code.at(x, code.value(offsets, builder.add(first, INT(p)))) for p in range(rows)]
             targets = [builder.add(at, code.value(to, builder.add(first, INT(p)))) for p in range(rows)]
             half = is_half(sig.args[0])
@@ -56,10 +56,10 @@ def _products(rows: int) -> Any:
 
             def tap(t: Value, sums: Sequence[Value]) -> Sequence[Value]:
                 places = [code.at(source, builder.mul(t, stride)) for source in sources]
-                lines = code.at(weights, builder.mul(builder.mul(t, run), INT(WIDE)))
+                lines = code.at(weights, builder.mul(t, block))
                 asked = builder.add(ask, builder.mul(t, pitch))
                 for line in range(2):
-                    index = builder.add(asked, INT(line * LINE * 8 // sig.args[15].dtype.bitwidth))
+                    index = builder.add(asked, INT(line * LINE * 8 // sig.args[16].dtype.bitwidth))
                     code.ask_for(code.at(ahead, index), write=False)
 
                 def row_of_result(i: Value, _: Sequence[Value]) -> Sequence[Value]:
@@ -102,22 +102,22 @@ products, few_products = _products(PIXELS), _products(FEW)
 
 
 @intrinsic
-def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low: Any, high: Any, y: Any, start: Any,
-          step: Any, count: Any) -> Any:  # fmt: skip
+def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low: Any, high: Any, y: Any, places: Any,
+          start: Any, count: Any) -> Any:  # fmt: skip
     """A tile of a sum of outer products, added to what is there.
 
-        out[at + r·width + n] += Σ_p x[offsets[p] + l_r] y[start + p·step + n]
+        out[at + r·width + n] += Σ_p x[offsets[p] + l_r] y[places[p] + start + n]
 
     p < count, r < ROWS, n < WIDE; l_r = low + r in the first half of the rows, high + r − ROWS/2 in the other.
     """
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         code = Code(builder)
-        out, at, width, x, offsets, low, high, y, start, step, count = opened(context, builder, sig, arguments)
+        out, at, width, x, offsets, low, high, y, places, start, count = opened(context, builder, sig, arguments)
         pairs = are_pairs(sig.args[3])
         out, y = code.at(out, at), code.at(y, start)
         ends, half = [code.at(x, low), code.at(x, high)], ROWS // 2
-        places = [
+        targets = [
             code.at(out, builder.add(builder.mul(INT(r), width), INT(v * LANES)))
             for r in range(ROWS)
             for v in range(VECTORS)
@@ -127,14 +127,14 @@ def outer(typing: Any, out: Any, at: Any, width: Any, x: Any, offsets: Any, low:
             offset = code.value(offsets, p)
             near = [code.at(end, offset) for end in ends]
             left = [code.value(near[r // half], INT(r % half)) for r in range(ROWS)]
-            return add_outer(code, pairs, sums, left, code.at(y, builder.mul(p, step)))
+            return add_outer(code, pairs, sums, left, code.at(y, code.value(places, p)))
 
-        sums = code.repeat(count, [code.vector(place, FLOATS) for place in places], pixel)
-        for value, place in zip(sums, places, strict=True):
-            code.store(value, place, False)
+        sums = code.repeat(count, [code.vector(target, FLOATS) for target in targets], pixel)
+        for value, target in zip(sums, targets, strict=True):
+            code.store(value, target, False)
         return context.get_dummy_value()
 
-    return types.void(out, at, at, x, offsets, at, at, y, at, at, at), generate
+    return types.void(out, at, at, x, offsets, at, at, y, places, at, at), generate
 
 
 @intrinsic
@@ -182,24 +182,23 @@ def add_neighbours(typing: Any, out: Any, x: Any, upper: Any, lower: Any, pitch:
 
 
 @intrinsic
-def zip_rows(typing: Any, x: Any, first: Any, second: Any, out: Any, start: Any, count: Any) -> Any:
-    """out[start + i] = x[first + i] | x[second + i] << 16, i < count, a multiple of LANES: two halves a word."""
+def zip_rows(typing: Any, a: Any, b: Any, out: Any, count: Any) -> Any:
+    """out[i] = a[i] | b[i] << 16, i < count, a multiple of LANES: two halves a word."""
 
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         code = Code(builder)
-        x, first, second, out, start, count = opened(context, builder, sig, arguments)
-        rows, target = [code.at(x, first), code.at(x, second)], code.at(out, start)
+        a, b, out, count = opened(context, builder, sig, arguments)
 
         def part(i: Value, _: Sequence[Value]) -> Sequence[Value]:
             place = builder.mul(i, INT(LANES))
-            low, high = (code.widened(code.at(row, place)) for row in rows)
-            code.store(code.zipped(low, high), code.at(target, place))
+            low, high = (code.widened(code.at(row, place)) for row in (a, b))
+            code.store(code.zipped(low, high), code.at(out, place))
             return []
 
         code.repeat(builder.udiv(count, INT(LANES)), [], part)
         return context.get_dummy_value()
 
-    return types.void(x, types.intp, types.intp, out, types.intp, types.intp), generate
+    return types.void(a, b, out, types.intp), generate
 
 
 @intrinsic
