@@ -209,8 +209,9 @@ def _weight(x: Tensor, y: Tensor) -> Tensor:
 
 def _framed(pixels: Tensor, h: int, w: int) -> Tensor:
     """(B, H, W, C) → (B, 2h + 2, 2w + 2, C), with the padding."""
-    tall, wide = pixels.shape[1:3]
-    return F.pad(pixels, (0, 0, 1, 2 * w + 1 - wide, 1, 2 * h + 1 - tall))
+    framed = torch.empty((len(pixels), 2 * h + 2, 2 * w + 2, pixels.shape[3]), dtype=pixels.dtype)
+    _loops().frame(flat(pixels), *pixels.shape, *framed.shape[1:3], flat(framed))
+    return framed
 
 
 @cache

@@ -41,14 +41,14 @@ from .tiles import (
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
 Pair = tuple[int, int]  # down and across
 
-CHUNK = 3 * 2**17  #: bytes of images that are worked on together
+CHUNK = 2**19  #: bytes of images and of results that are worked on together
 
 
 @register_jitable
 def _at_once(images: int, size: int) -> int:
-    """How many images of `size` bytes are worked on together; where many fit, so many that windows fill whole tiles."""
-    fit = max(1, CHUNK // size)
-    return min(images, fit // PIXELS * PIXELS if fit >= PIXELS else fit)
+    """How many images are worked on together, of `size` bytes with their results: windows should fill whole tiles."""
+    fit = CHUNK // size
+    return max(1, min(images, fit // PIXELS * PIXELS if fit >= PIXELS else fit))
 
 
 @register_jitable
@@ -84,16 +84,14 @@ def _kinds(
     images: int, size: Pair, c: int, per: int, taps: int, step: int, padding: Pair, windows: Pair, phase: Pair,
     to_size: Pair, to_c: int,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Windows that meet the same taps, kind after kind; step 2 and one place for each result, or step 1 and every other.
+    """Windows that meet the same taps, kind after kind: with step 2 for each pixel of the result, with 1 for every other.
 
-    A row for each kind (place in the lists, windows of an image, first word of the weight, taps, words of each tap);
-    and two lists: at which word the windows begin, with C numbers a pixel, `per` of them a word, and where their results
-    of `to_c` numbers go. In the lists each kind has room for a tile more.
+    A row for each kind (place in the lists, windows of an image, first word of the weight, taps, words of each tap),
+    and two lists: the word at which a window begins, with C numbers a pixel, `per` of them a word; and where its result
+    of `to_c` numbers goes. In the lists each kind has room for a tile more.
     """
-    down, across = (
-        _spans(windows[0], size[0], taps, step, padding[0]),
-        _spans(windows[1], size[1], taps, step, padding[1]),
-    )
+    down = _spans(windows[0], size[0], taps, step, padding[0])
+    across = _spans(windows[1], size[1], taps, step, padding[1])
     kinds, stride = np.empty((len(down) * len(across), 5), np.intp), 3 - step
     offsets = np.empty(images * windows[0] * windows[1] + len(kinds) * PIXELS, np.intp)
     to, p = np.empty_like(offsets), 0
@@ -155,7 +153,7 @@ def down(
     With padding C is a multiple of `per`. gate: as `out`, or WIDE ones.
     """
     line, taps = wide * c // per, 4 * c // per
-    image, chunk = tall * line, _at_once(n, 4 * tall * line)
+    image, chunk = tall * line, _at_once(n, 4 * tall * line + h * w * o * out.itemsize)
     kinds, offsets, to = _kinds(chunk, (tall, wide), c, per, 4, 2, (padding, padding), (h, w), (0, 0), (h, w), o)
     for first in range(0, n, chunk):
         after = (first + chunk) * image
@@ -175,7 +173,7 @@ def up(
     gate: as above.
     """
     line, taps, size = w * o // per, 2 * o // per, (tall, wide)
-    image, chunk = h * line, _at_once(n, 4 * h * line)
+    image, chunk = h * line, _at_once(n, 4 * h * line + tall * wide * c * out.itemsize)
     phases = [
         _kinds(chunk, (h, w), o, per, 2, 1, (1 - a, 1 - b), ((tall - a + 1) // 2, (wide - b + 1) // 2), (a, b), size, c)
         for a in (0, 1)
@@ -199,7 +197,7 @@ def up_to_few(
 
     y (N, h, w, O) and weights (O, 16C) in words.
     """
-    chunk = max(1, min(n, CHUNK // (h * w * o * 4)))
+    chunk = max(1, min(n, CHUNK // (h * w * o * 8)))
     pitch = -(-chunk * h * w // WIDE) * WIDE
     turned = np.zeros(o * pitch, y.dtype)
     nothing = 16 * c * pitch + LANES  # where as many zeros are as a line is made of
@@ -328,11 +326,12 @@ def weight(
     x: Array, y: Array, n: int, tall: int, wide: int, padding: int, c: int, h: int, w: int, o: int, out: Array
 ) -> None:  # fmt: skip
     """x (N, H, W, C), y (N, h, w, O), float32 → added to out (4, 4, C, O); all flat. With padding, C fills tiles."""
-    image, chunk = tall * wide * c, _at_once(n, 4 * tall * wide * c)
+    size, y_size = tall * wide * c, h * w * o
+    chunk = _at_once(n, 4 * (size + y_size))
     counts, offsets, places = _met(chunk, (tall, wide), c, padding, (h, w), o)
     for first in range(0, n, chunk):
         _add_taps(
-            out, x[first * image :], wide * c, c, y[first * h * w * o :], o, min(chunk, n - first), counts, offsets,
+            out, x[first * size :], wide * c, c, y[first * y_size :], o, min(chunk, n - first), counts, offsets,
             places,
         )  # fmt: skip
 
@@ -343,7 +342,7 @@ def weight_of_pairs(
 ) -> None:  # fmt: skip
     """As `weight`, of bfloat16: two images make one of words."""
     size, y_size, pairs = tall * wide * c, h * w * o, (n + 1) // 2
-    chunk = _at_once(pairs, 4 * size)
+    chunk = _at_once(pairs, 4 * (size + y_size))
     left, right = np.empty(chunk * size, np.uint32), np.empty(chunk * y_size, np.uint32)
     counts, offsets, places = _met(chunk, (tall, wide), c, padding, (h, w), o)
     for first in range(0, pairs, chunk):
@@ -367,6 +366,25 @@ def _zip(a: Array, b: Array, out: Array) -> None:
         zip_rows(a, b, out, whole)
     for i in range(whole, len(a)):
         out[i] = np.uint32(a[i]) | (np.uint32(b[i]) << np.uint32(16) if len(b) else np.uint32(0))
+
+
+# -- how images lie
+
+
+@compiled
+def frame(x: Array, n: int, tall: int, wide: int, c: int, rows: int, columns: int, framed: Array) -> None:
+    """(N, H, W, C) → (N, rows, columns, C): a pixel of zeros above and to the left, the rest below and to the right."""
+    for m in range(n):
+        image = framed[m * rows * columns * c : (m + 1) * rows * columns * c]
+        image[: columns * c] = 0
+        image[(1 + tall) * columns * c :] = 0
+        for i in range(tall):
+            line, start = image[(1 + i) * columns * c : (2 + i) * columns * c], (m * tall + i) * wide * c
+            line[:c] = 0
+            line[(1 + wide) * c :] = 0
+            inside, pixels = line[c : (1 + wide) * c], x[start : start + wide * c]
+            for k in range(wide * c):
+                inside[k] = pixels[k]
 
 
 @compiled

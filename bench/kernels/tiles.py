@@ -31,10 +31,10 @@ def _products(rows: int) -> Any:
 
             out[at + to[first + p] + n] = max(least, bias[n] + Σ_t Σ_r x[offsets[first + p] + t·stride + r] w[t, r, n])
 
-        p < rows, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on, each tap's `block` words after the one
-        before, r by r. A result is 0 where `gate` is not positive, at the same place as in `out` if `gated` is 1, at n if it is 0. out, gate: float32, or bfloat16 as
-        uint16; a NaN stays one, and is an open gate. Before tap t, the two lines from ahead[ask + t·pitch] on are asked
-        for.
+        p < rows, n < WIDE, t < taps, r < run; w lies in `weights` from `start` on, a tap `block` words after the one
+        before. A result is 0 where `gate` is not positive, at the same place as in `out` if `gated` is 1, at n if it is
+        0. out, gate: float32, or bfloat16 as uint16; a NaN stays one, and is an open gate. Before tap t, the two lines
+        from ahead[ask + t·pitch] on are asked for.
         """
         signature = types.void(
             out, to, at, bias, types.float32, gate, at, x, offsets, at, at, at, at, weights, at, at, ahead, at, at
