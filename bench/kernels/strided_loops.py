@@ -84,7 +84,7 @@ def _kinds(
     images: int, size: Pair, c: int, per: int, taps: int, step: int, padding: Pair, windows: Pair, phase: Pair,
     to_size: Pair, to_c: int,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Windows that meet the same taps, kind after kind: with step 2 for each pixel of the result, with 1 for every other.
+    """Windows that meet the same taps, kind after kind; with step 2 for each pixel of the result, with 1 every other.
 
     A row for each kind (place in the lists, windows of an image, first word of the weight, taps, words of each tap),
     and two lists: the word at which a window begins, with C numbers a pixel, `per` of them a word; and where its result
