@@ -363,7 +363,7 @@ def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, da
     plan = measure.Plan(images=images, seconds=seconds or 5.0, data_root=find_root(data).absolute(), **asked)
     found = measure.measure(plan, lambda line: click.echo(line, err=True))
     if overhead:
-        found["overhead"] = rest.measure()
+        found["overhead"] = rest.measure(plan.data_root)
     if evaluation:
         from .speed import evaluation as by_part
 

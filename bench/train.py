@@ -43,6 +43,7 @@ class Fitted:
     history: list[dict[str, float]] = field(default_factory=list)
     diverged_at: int | None = None
     seconds: float = 0.0  #: training alone, without test losses; a group's time divided by its size
+    test_seconds: float = 0.0  #: test losses, likewise
     steps: int = 0
     images: int = 0  #: images seen by this seed
 
@@ -162,11 +163,14 @@ def _fit_group(
         _wait(device)
         seconds = time.perf_counter() - start
         test_terms = _test_terms(stack, test, seeds)
+        _wait(device)
+        tested = time.perf_counter() - start - seconds
         # The last update of an epoch is seen by the test loss alone.
         bad.copy_(torch.where((bad < 0) & ~test_terms["loss"].isfinite().to(device), stepper.count, bad))
         rows = _rows(epoch, seconds, train_terms, test_terms)
         first_bad = bad.tolist()
         for result, row, step in zip(results, rows, first_bad, strict=True):
+            result.test_seconds += tested / len(seeds)
             _record_epoch(result, row, seconds / len(seeds), steps, len(train), step)
         if on_epoch:
             on_epoch(epoch, rows)

@@ -119,8 +119,11 @@ def test_a_measurement_is_written_as_a_table_and_as_numbers(measured):
     assert (folder / "speed.md").read_text() == table.markdown(found)
 
 
-def test_overhead_is_what_is_left_of_a_cell_and_stands_below_the_table(measured):
-    found = overhead.measure(cells=1, records=3, starts=1)
+def test_overhead_is_what_is_left_of_a_cell_and_stands_below_the_table(measured, tmp_path):
+    found = overhead.measure(tmp_path, cells=1, records=3, starts=1, larger="digits")
+    assert found["larger_cell"]["dataset"] == "digits"
+    assert found["cell"]["other"] > 0
+    assert "larger_cell" not in overhead.measure(tmp_path, cells=1, records=1, starts=1)  # without MNIST
     assert found["cell"]["overhead"] == pytest.approx(found["cell"]["pictures"] + found["cell"]["other"], abs=2e-4)
     assert found["store"]["records"] == 3
     text = table.markdown(measured[0] | {"overhead": found})

@@ -11,17 +11,20 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from .. import data as data_room
 from ..store import Record, Store
 from ..suite import Suite, load
 
 CELLS, RECORDS, STARTS = 6, 10_000, 5
+LARGER = "mnist", 16, 3  #: a cell of usual size, where its data are there: dataset, latent size, cells
 
 SUITE = """title: Overhead
 grid:
-  datasets: [digits]
+  datasets: [{dataset}]
   variants: [vae]
   nets: [mlp]
-  latent_sizes: [2]
+  likelihood: bernoulli
+  latent_sizes: [{latent_size}]
   seeds: {seeds}
 train: {{epochs: 1}}
 evaluate: {{embed: {{methods: [], points: 100}}}}
@@ -29,41 +32,47 @@ metrics: [mse]
 """
 
 
-def measure(cells: int = CELLS, records: int = RECORDS, starts: int = STARTS) -> dict[str, Any]:
-    """Seconds, medians; ready for JSON. See `cell`, `plan_start` and `store`."""
+def measure(
+    data_root: Path, cells: int = CELLS, records: int = RECORDS, starts: int = STARTS, larger: str = LARGER[0]
+) -> dict[str, Any]:
+    """Seconds, medians; ready for JSON. See `cell`, `plan_start` and `store`; `larger_cell` where `larger` is there."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        return {"cell": cell(root, cells), "plan_start": plan_start(root, starts), "store": store(root, records)}
+        found: dict[str, Any] = {"cell": cell(root, data_root, cells)}
+        if not data_room.build(larger, {}).missing(data_root):
+            found["larger_cell"] = cell(root, data_root, min(cells, LARGER[2]), larger, LARGER[1])
+        return found | {"plan_start": plan_start(root, starts), "store": store(root, records)}
 
 
-def cell(root: Path, n: int = CELLS) -> dict[str, float]:
-    """From a cell's being ready to its being recorded, less the work, median over `n` tiny cells.
+def cell(root: Path, data_root: Path, n: int = CELLS, dataset: str = "digits", latent_size: int = 2) -> dict[str, Any]:
+    """From a cell's being ready to its being recorded, less the work, median over `n` cells of one epoch.
 
-    Work: training, metrics, and figures, which is what the model computes for them (a decoded grid, reconstructions).
-    Overhead: pictures, their assembling, encoding and writing, with the arrays; and other, which is building the model,
-    test losses, checks, curves, checkpoint and record. The first cell of a process, which imports and loads, is not
-    counted.
+    Work: training and its test losses, metrics, and figures, which is what the model computes for them (a decoded grid,
+    reconstructions). Overhead: pictures, their assembling, encoding and writing, with the arrays; and other, which is
+    building the model, checks, curves, checkpoint and record. The first cell of a process, which imports and loads, is
+    not counted.
     """
     from .. import runner
     from ..task import Settings
 
-    suite = _suite(root, n + 1)
+    suite = _suite(root, n + 1, dataset, latent_size)
     marks: list[float] = []
-    settings = Settings(root / "results", root, "cpu", 1, offline=True)
+    settings = Settings(root / "results", data_root, "cpu", 1, offline=True)
     runner.run(suite, settings, workers=1, on_event=lambda event: marks.append(time.perf_counter()))
     seconds = [b - a for a, b in pairwise(marks)][1:]  # the first mark is the plan's, the first cell not counted
     records = {r.id: r for r in Store(root / "results").records(suite.name)}
     parts = [_parts(s, records[c.id]) for s, c in zip(seconds, suite.cells[1:], strict=True)]
-    return {name: round(median(p[name] for p in parts), 4) for name in parts[0]}
+    return {"dataset": dataset} | {name: round(median(p[name] for p in parts), 4) for name in parts[0]}
 
 
 def _parts(seconds: float, record: Record) -> dict[str, float]:
     timings = record.timings
     made = sum(timings["parts"].values()) + sum(entry.get("seconds", 0.0) for entry in record.metrics.values())
     figures, drawn = timings["parts"].get("figures", 0.0), timings["evaluate"] - made
-    rest = seconds - timings["train"] - made
+    training = timings["train"] + record.training["test_seconds"]
+    rest = seconds - training - made
     parts = {"overhead": rest, "pictures": drawn, "other": rest - drawn}
-    return parts | {"training": timings["train"], "metrics": made - figures, "figures": figures}
+    return parts | {"training": training, "metrics": made - figures, "figures": figures}
 
 
 def plan_start(root: Path, n: int = STARTS) -> float:
@@ -91,9 +100,9 @@ def _record(cell_id: str) -> Record:
     return Record(cell_id, "many", "done", cell, metrics=metrics, timings={"train": 1.0, "evaluate": 1.0})
 
 
-def _suite(root: Path, seeds: int) -> Suite:
-    path = root / f"overhead_{seeds}.yaml"
-    path.write_text(SUITE.format(seeds=seeds), encoding="utf-8")
+def _suite(root: Path, seeds: int, dataset: str = "digits", latent_size: int = 2) -> Suite:
+    path = root / f"overhead_{dataset}_{seeds}.yaml"
+    path.write_text(SUITE.format(seeds=seeds, dataset=dataset, latent_size=latent_size), encoding="utf-8")
     return load(path)
 
 

@@ -63,13 +63,17 @@ def _line(cells: list[str]) -> str:
 def _overhead(found: dict[str, Any]) -> list[str]:
     if "overhead" not in found:
         return []
-    cell, store = found["overhead"]["cell"], found["overhead"]["store"]
+    store, cells = found["overhead"]["store"], (found["overhead"].get(name) for name in ("cell", "larger_cell"))
     return [
         "",
-        f"- a cell, from ready to recorded, less its work: {1e3 * cell['overhead']:.0f} ms (encoding and writing "
-        f"pictures and arrays {1e3 * cell['pictures']:.0f} ms, all else {1e3 * cell['other']:.0f} ms); its work: "
-        f"training {1e3 * cell['training']:.0f} ms, metrics {1e3 * cell['metrics']:.0f} ms, and "
-        f"{1e3 * cell['figures']:.0f} ms that the model computes for figures",
+        *(
+            f"- a cell of {cell['dataset']}, from ready to recorded, less its work: {1e3 * cell['overhead']:.0f} ms "
+            f"(encoding and writing pictures and arrays {1e3 * cell['pictures']:.0f} ms, all else "
+            f"{1e3 * cell['other']:.0f} ms); its work: training {1e3 * cell['training']:.0f} ms, metrics "
+            f"{1e3 * cell['metrics']:.0f} ms, and {1e3 * cell['figures']:.0f} ms that the model computes for figures"
+            for cell in cells
+            if cell
+        ),
         f"- `bench plan`, from start to end: {found['overhead']['plan_start']:.2f} s",
         f"- a store of {store['records']:,} records, opened: {store['seconds']:.2f} s",
     ]
