@@ -18,6 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .nested import leaves, mapped, shapes
+from .replay import Recorded, Recorder
+
 LONG = 200  #: steps of a training from which on capturing is worth it: 0.1 s against 0.2 to 2 ms a step
 ROUNDING = {"cpu": 0.0, "cuda": 1e-4}  #: how far a captured step may be from the plain one, of each tensor's norm
 RELU, RELU_BACK = "aten::relu", "aten::threshold_backward"
@@ -57,7 +60,7 @@ class Captured:
     """
 
     def __init__(self, step: Step, batch: Batch, *, narrow: bool = False) -> None:
-        self.parameters, self.shapes = step.parameters, _shapes(batch)
+        self.parameters, self.shapes = step.parameters, shapes(batch)
         self.names: list[str] = []
         self.halves: list[Tensor | None] = []  #: for each parameter, if it has one; empty where nothing is narrow
 
@@ -84,11 +87,11 @@ class Captured:
 
     def run(self, *batch: Any) -> list[Any]:
         """Terms and gradients, in order."""
-        return self.module.forward(*_leaves(batch), *self.parameters.values())
+        return self.module.forward(*leaves(batch), *self.parameters.values())
 
     def fits(self, batch: Batch) -> bool:
         """Whether a batch has the shapes that the step was written down for."""
-        return _shapes(batch) == self.shapes
+        return shapes(batch) == self.shapes
 
     @torch.inference_mode()
     def both(self, x: Tensor, y: Tensor, noise: Any) -> tuple[dict[str, Tensor], list[Gradient]]:
@@ -106,29 +109,16 @@ class Captured:
 
 
 class Replayed(Captured):
-    """A captured step as a CUDA graph. Gradients lie in the same place after every call; terms are copied out of it."""
+    """A captured step, recorded. Gradients lie in the same place after every call; terms are copied out of it."""
 
-    @torch.inference_mode()
-    def __init__(self, captured: Captured, batch: Batch) -> None:
+    def __init__(self, captured: Captured, batch: Batch, record: Recorder) -> None:
         self.parameters, self.shapes, self.names = captured.parameters, captured.shapes, captured.names
         self.halves = []
-        places = _map(torch.clone, batch)
-        self.inputs = list(_leaves(places))
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # what libraries allocate on first use may not be part of the graph
-            for _ in range(3):
-                captured.run(*places)
-        torch.cuda.current_stream().wait_stream(aside)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.values = captured.run(*places)
+        self.recorded = Recorded(captured.run, batch, record)
 
     def run(self, *batch: Any) -> list[Any]:
-        for place, leaf in zip(self.inputs, _leaves(batch), strict=True):
-            place.copy_(leaf)
-        self.graph.replay()
-        return [v.clone() if i < len(self.names) else v for i, v in enumerate(self.values)]
+        values = self.recorded(*batch)
+        return [v.clone() if i < len(self.names) else v for i, v in enumerate(values)]
 
 
 def gradients(step: Step, batch: Batch) -> dict[str, Tensor]:
@@ -140,18 +130,21 @@ def gradients(step: Step, batch: Batch) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in terms.items()}
 
 
-def capture(step: Step, batch: Batch, *, narrow: bool = False) -> Captured | None:
+def capture(
+    step: Step, batch: Batch, *, narrow: bool = False, record: Recorder | None = None
+) -> Captured | None:
     """The step on batches like this one, `narrow` on CPUs alone; None where it cannot be had, or is not the plain one.
 
-    Parameters, buffers, and torch's global random numbers, are left as they were.
+    record: how to record it, if it is to be replayed. Parameters, buffers, and torch's global random numbers, are left
+    as they were.
     """
     if not all(parameter.requires_grad for parameter in step.parameters.values()):
         return None
     try:
-        with _undone(step):
+        with undone(step):
             captured = Captured(step, batch, narrow=narrow and batch[0].is_cpu)
-            if batch[0].is_cuda:
-                captured = Replayed(captured, batch)
+            if record is not None:
+                captured = Replayed(captured, batch, record)
         return captured if _same(step, captured, batch) else None
     except Exception:  # whatever it is that cannot be written down, it can be trained
         return None
@@ -161,22 +154,23 @@ def _same(step: Step, captured: Captured, batch: Batch) -> bool:
     """Whether terms, gradients and buffers are those of the plain step, on a batch and on one of other values."""
     x, y, noise = batch
     axis = x.ndim - 4  # a stack's images have an axis before
-    others = batch, (x.flip(axis).square(), y[..., :1].expand_as(y), _map(lambda n: 1 - n, noise))
+    others = batch, (x.flip(axis).square(), y[..., :1].expand_as(y), mapped(lambda n: 1 - n, noise))
     return all(
-        _close(a, b)
+        close(a, b)
         for other in others
         for a, b in zip(_outcome(step, captured, other), _outcome(step, None, other), strict=True)
     )
 
 
 def _outcome(step: Step, captured: Captured | None, batch: Batch) -> list[Tensor | None]:
-    with _undone(step):
+    with undone(step):
         terms = captured(*batch) if captured else gradients(step, batch)
         grads = [None if p.grad is None else p.grad.clone() for p in step.parameters.values()]
         return [*terms.values(), *grads, *(b.clone() for b in step.buffers())]
 
 
-def _close(a: Tensor | None, b: Tensor | None) -> bool:
+def close(a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two tensors are the same and lie alike; on GPUs but for rounding."""
     if a is None or b is None:
         return a is b
     if laid(a) != laid(b):
@@ -186,7 +180,7 @@ def _close(a: Tensor | None, b: Tensor | None) -> bool:
 
 
 @contextmanager
-def _undone(step: Step) -> Iterator[None]:
+def undone(step: Step) -> Iterator[None]:
     """Buffers (running means), gradients and torch's global random numbers are afterwards as they were.
 
     Raises `NotImplementedError` where a buffer was replaced, and not changed: a list of operations cannot do that.
@@ -448,20 +442,3 @@ def _laid_as(grad: Tensor | None, parameter: Tensor) -> Tensor | None:
 def laid(values: Tensor) -> list[int]:
     """How a tensor lies in memory: its strides, where it has more than one element to stride over."""
     return [stride for size, stride in zip(values.shape, values.stride(), strict=True) if size > 1]
-
-
-def _shapes(batch: Batch) -> list[torch.Size]:
-    return [leaf.shape for leaf in _leaves(batch)]
-
-
-def _leaves(nested: Any) -> Iterator[Tensor]:
-    if isinstance(nested, Tensor):
-        yield nested
-    else:
-        for part in nested:
-            yield from _leaves(part)
-
-
-def _map(function: Callable[[Tensor], Tensor], nested: Any) -> Any:
-    """The same nesting with other leaves."""
-    return function(nested) if isinstance(nested, Tensor) else tuple(_map(function, part) for part in nested)

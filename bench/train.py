@@ -18,19 +18,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from .capture import LONG, Batch, Captured, Step, capture, gradients
+from .capture import Batch, Step
 from .datasets import Data, Split
-from .kernels import FusedAdam, chosen, faster_layers
+from .kernels import faster_layers
+from .nested import mapped, stacked
 from .precision import autocast, double, matmul_precision
+from .stepper import Stack, Stepper, images_at, labels_at, to_float
 from .streams import generator, initialising
 from .suite import Train
 
+AHEAD = 2**21  #: pixels of the images whose noise is drawn at once on a GPU, of each seed
 TEST_BATCH = 1000  #: images of a test-loss batch, over all seeds of a group; its size changes rounding only
 
 
@@ -118,11 +122,6 @@ def hide_labels(split: Split, fraction: float) -> Split:
     return Split(split.images, split.labels.index_fill(0, hidden, -1))
 
 
-def to_float(images: Tensor) -> Tensor:
-    """uint8 (…) to float32 in [0, 1]."""
-    return images.float().div_(255)
-
-
 def _built(build: Callable[[], Any], seed: int) -> Any:
     with initialising(seed):
         return build()
@@ -151,8 +150,8 @@ def _fit_group(
     half = budget.precision == "bf16"
     results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
     steps = math.ceil(len(train) / budget.batch_size)
-    stack: _Stack = _One(models[0], half) if len(models) == 1 else _Many(models, half)
-    stepper = _Stepper(stack, budget, steps * budget.epochs)
+    stack: Stack = _One(models[0], half) if len(models) == 1 else _Many(models, half)
+    stepper = Stepper(stack, budget, steps * budget.epochs)
     orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
     noises = [generator(s, "noise", device) for s in seeds]
     bad = torch.full((len(seeds),), -1, device=device)
@@ -197,8 +196,8 @@ def _record_epoch(
 
 
 def _train_epoch(
-    stack: "_Stack",
-    stepper: "_Stepper",
+    stack: Stack,
+    stepper: Stepper,
     train: Split,
     permutation: Tensor,
     budget: Train,
@@ -208,13 +207,31 @@ def _train_epoch(
     """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
     before, seen = stepper.count, list[dict[str, Tensor]]()
     batches = permutation.split(budget.batch_size, dim=1)  # each (S, B)
-    labels = _labels(train, permutation).split(budget.batch_size, dim=1)
-    for index, y in zip(batches, labels, strict=True):
-        x = _images(train, index)
-        noise = _stacked([stack.draw(x[s], noises[s]) for s in range(len(noises))])
-        seen.append(stepper.step(x, y, noise))
+    ahead = _ahead(train.images, budget.batch_size)
+    for index, noise in zip(batches, _noise(stack, train.images, batches, noises, ahead), strict=True):
+        seen.append(stepper.step(train, index, noise))
     _mark_bad(bad, torch.stack([terms["loss"] for terms in seen]), before)
     return _means(seen, [index.shape[1] for index in batches])
+
+
+def _ahead(images: Tensor, batch_size: int) -> int:
+    """Of how many steps the noise is drawn at once: on a GPU, where each draw of each seed is a launch, of many.
+
+    It does not depend on the number of seeds stacked, and no more does any seed's noise.
+    """
+    return max(1, AHEAD // (batch_size * images[0].numel())) if images.is_cuda else 1
+
+
+def _noise(
+    stack: Stack, images: Tensor, batches: Sequence[Tensor], generators: list[torch.Generator], ahead: int
+) -> Iterator[Any]:
+    """The noise of each batch of such images, (S, B, ...), drawn for `ahead` batches at once and dealt out."""
+    shape, anything = images.shape[1:], torch.zeros((), device=images.device)
+    for first in range(0, len(batches), ahead):
+        sizes = [index.shape[1] for index in batches[first : first + ahead]]
+        drawn = stacked([stack.draw(anything.expand(sum(sizes), *shape), g) for g in generators])
+        for end, size in zip(accumulate(sizes), sizes, strict=True):
+            yield mapped(lambda n, start=end - size, end=end: n[:, start:end], drawn)  # type: ignore[misc]
 
 
 def _mark_bad(bad: Tensor, losses: Tensor, before: int) -> None:
@@ -235,26 +252,16 @@ def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]
 
 
 @torch.no_grad()
-def _test_terms(stack: "_Stack", test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
+def _test_terms(stack: Stack, test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
     """Mean test terms, (S,), with the same noise after every epoch."""
     device, seen = test.images.device, list[dict[str, Tensor]]()
     noises = [generator(s, "test", device) for s in seeds]
     batches = torch.arange(len(test), device=device).split(max(1, TEST_BATCH // len(seeds)))
     for index in batches:
-        x, y = _images(test, index), _labels(test, index)
-        noise = _stacked([stack.draw(x, g) for g in noises])
+        x, y = images_at(test, index), labels_at(test, index)
+        noise = stacked([stack.draw(x, g) for g in noises])
         seen.append(stack.terms(x.expand(len(seeds), *x.shape), y.expand(len(seeds), *y.shape), noise))
     return _means(seen, [len(index) for index in batches])
-
-
-def _images(split: Split, index: Tensor) -> Tensor:
-    """Images at `index` (...) as (..., C, H, W) float32; whole rows at a time, which indexing does not do for uint8."""
-    chosen = split.images.index_select(0, index.flatten())
-    return to_float(chosen.view(*index.shape, *split.images.shape[1:]))
-
-
-def _labels(split: Split, index: Tensor) -> Tensor:
-    return torch.full_like(index, -1) if split.labels is None else split.labels[index]
 
 
 def _rows(
@@ -266,85 +273,6 @@ def _rows(
         {"epoch": epoch, "seconds": round(seconds, 4)} | {name: values[s] for name, values in columns.items()}
         for s in range(seeds)
     ]
-
-
-class _Stepper:
-    """Forward, backward, clip, step; knows the learning-rate schedule."""
-
-    def __init__(self, stack: "_Stack", budget: Train, total_steps: int) -> None:
-        self.stack, self.budget, self.total_steps = stack, budget, total_steps
-        self.parameters = stack.parameters()
-        self.optimizer = _optimizer(self.parameters, budget)
-        self.count = 0
-        self.captured: Captured | None = None
-        #: takes the gradients of a captured step as they are
-        self.direct = self.optimizer if isinstance(self.optimizer, FusedAdam) and budget.grad_clip is None else None
-
-    def step(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        """One update of every seed; returns the terms before it, each (S,) and without its graph."""
-        if self.budget.schedule == "cosine":
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps))
-        terms = self._update(self.stack.batch(x, y, noise))
-        self.count += 1
-        return {name: value.reshape(-1) for name, value in terms.items()}
-
-    def _update(self, batch: Batch) -> dict[str, Tensor]:
-        """Terms before the update; a long training captures its first step."""
-        if self.count == 0 and self.total_steps >= LONG:
-            self._capture(batch)
-        if self.captured is not None and self.captured.fits(batch):
-            if self.direct is not None:
-                terms, grads = self.captured.both(*batch)
-                self.direct.step(grads)
-                return terms
-            terms = self.captured(*batch)
-        else:
-            terms = gradients(self.stack.step, batch)
-        if self.budget.grad_clip is not None:
-            self.stack.clip(self.budget.grad_clip)
-        self.optimizer.step()
-        return terms
-
-    def _capture(self, batch: Batch) -> None:
-        adam = self.direct
-        self.captured = capture(self.stack.step, batch, narrow=adam is not None and adam.vectors)
-        if adam is not None and self.captured is not None:
-            if self.captured.halves:
-                adam.keep_halves(self.captured.halves)
-            self.captured.factor(adam.takes_factors)
-
-
-def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer | FusedAdam:
-    device, fused = parameters[0].device.type, parameters[0].device.type in ("cpu", "cuda")
-    lr, decay = budget.lr, budget.weight_decay
-    if device == "cpu" and budget.optimizer in ("adam", "adamw"):
-        half, one_thread = budget.precision == "bf16", torch.get_num_threads() == 1
-        vectors = one_thread and half and chosen()["bf16_adam"] == "vectors"
-        products = one_thread and chosen()["bf16_adam_of_product" if half else "adam_of_product"] == "tiles"
-        decoupled = budget.optimizer == "adamw"
-        return FusedAdam(parameters, lr, decay, decoupled=decoupled, vectors=vectors, products=products)
-    if budget.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=fused)
-    if budget.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=fused)
-    if budget.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=0.9, fused=fused)
-    assert budget.optimizer == "rmsprop", budget.optimizer
-    return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay)
-
-
-class _Stack(Protocol):
-    """S models seen as one. `terms` carry a leading axis S; `step` and its `batch` have it only where S > 1."""
-
-    step: Step
-
-    def parameters(self) -> list[Tensor]: ...
-    def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
-    def batch(self, x: Tensor, y: Tensor, noise: Any) -> Batch: ...
-    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
-    def clip(self, norm: float) -> None: ...
-    def write_back(self) -> None: ...
 
 
 class _One:
@@ -361,7 +289,7 @@ class _One:
         return self.model.draw(x, generator)
 
     def batch(self, x: Tensor, y: Tensor, noise: Any) -> Batch:
-        return x[0], y[0], _first(noise)
+        return x[0], y[0], mapped(lambda n: n[0], noise)
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         terms = self._terms(self.step.parameters, *self.batch(x, y, noise))
@@ -428,17 +356,6 @@ class _Many:
                     p.copy_(self.params[name][s])
                 for name, b in model.named_buffers():
                     b.copy_(self.buffers[name][s])
-
-
-def _stacked(noises: list[Any]) -> Any:
-    """Noise of S seeds → the same structure with a leading axis S."""
-    if isinstance(noises[0], Tensor):
-        return torch.stack(noises) if len(noises) > 1 else noises[0].unsqueeze(0)
-    return tuple(_stacked(list(parts)) for parts in zip(*noises, strict=True))
-
-
-def _first(noise: Any) -> Any:
-    return noise[0] if isinstance(noise, Tensor) else tuple(_first(part) for part in noise)
 
 
 def _wait(device: torch.device) -> None:

@@ -5,7 +5,7 @@ import torch
 from conftest import cut
 from test_train import CONV, TRAINED, build, parameters
 
-from bench import train
+from bench import stepper, train
 from bench.capture import Step, capture, gradients, laid
 from bench.kernels import chosen, faster_layers
 from bench.suite import Train
@@ -19,7 +19,7 @@ SPATIAL = ("spatial", {})
 
 @pytest.fixture
 def from_the_first_step(monkeypatch):
-    monkeypatch.setattr(train, "LONG", 1)
+    monkeypatch.setattr(stepper, "LONG", 1)
 
 
 def batch(model, n=24, size=8):
@@ -73,7 +73,7 @@ def test_every_variant_has_a_captured_step_with_the_terms_and_gradients_of_the_p
 def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, seeds, budget, few_digits, monkeypatch):
     """But where Adam takes a gradient's factors, whose product it does not round; see test_dense."""
     products = dict.fromkeys(("adam_of_product", "bf16_adam_of_product"), "torch")
-    monkeypatch.setattr(train, "chosen", lambda: chosen() | products)
+    monkeypatch.setattr(stepper, "chosen", lambda: chosen() | products)
     budget = Train(epochs=2, batch_size=64, **budget)  # 200 images: the last batch is of another size
     *_, plain = fit(build(variant, MLP, latent_size=16), few_digits, budget, seeds, group_size=len(seeds))
     used = []
@@ -82,8 +82,8 @@ def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, see
         used.append(capture(*arguments, **options))
         return used[0]
 
-    monkeypatch.setattr(train, "LONG", 1)
-    monkeypatch.setattr(train, "capture", watched)
+    monkeypatch.setattr(stepper, "LONG", 1)
+    monkeypatch.setattr(stepper, "capture", watched)
     *_, captured = fit(build(variant, MLP, latent_size=16), few_digits, budget, seeds, group_size=len(seeds))
     assert used[0] is not None
     assert torch.equal(parameters(captured), parameters(plain))
@@ -200,7 +200,7 @@ def test_running_means_move_as_in_plain_training(few_digits, from_the_first_step
         return fitted.model
 
     captured = trained()
-    monkeypatch.setattr(train, "LONG", 10**9)
+    monkeypatch.setattr(stepper, "LONG", 10**9)
     plain = trained()
     assert captured.layers[1].num_batches_tracked > 0
     for a, b in zip(captured.state_dict().values(), plain.state_dict().values(), strict=True):
@@ -219,7 +219,7 @@ def test_a_trained_model_keeps_no_gradients(few_digits, from_the_first_step):
 
 
 def test_short_trainings_are_not_captured(few_digits, monkeypatch):
-    monkeypatch.setattr(train, "capture", None)  # calling it would be an error
+    monkeypatch.setattr(stepper, "capture", None)  # calling it would be an error
     [fitted] = fit(build("vae"), cut_train(few_digits), Train(epochs=1, batch_size=10), [0])
     assert fitted.steps == 10
 

@@ -10,7 +10,7 @@ from test_kernels import CPU, OURS, TORCHS, assert_as_near_in_bfloat16, assert_a
 from test_train import MLP, build
 from torch import nn
 
-from bench import train
+from bench import stepper
 from bench.capture import capture
 from bench.kernels import FusedAdam, adam, dense, faster_layers
 from bench.kernels.linear_loops import RUN
@@ -151,19 +151,19 @@ def test_adam_from_factors_is_adam_from_their_product(shape, images, dtype):
     stream, half = torch.Generator().manual_seed(0), dtype == torch.bfloat16
     start = torch.randn(shape, generator=stream)
     ours, theirs = start.clone(), start.double()
-    stepper = FusedAdam([ours], 1e-2, 0.0, vectors=half, products=True)
+    optimizer = FusedAdam([ours], 1e-2, 0.0, vectors=half, products=True)
     exact = torch.optim.Adam([theirs], lr=1e-2)
     copy = ours.to(torch.bfloat16)
     if half:
-        stepper.keep_halves([copy])
+        optimizer.keep_halves([copy])
     for step in range(4):
         left, right = (torch.randn(images, n, generator=stream).to(dtype) for n in shape)
-        stepper.param_groups[0]["lr"] = exact.param_groups[0]["lr"] = 1e-2 / (step + 1)
-        stepper.step([(left, right)])
+        optimizer.param_groups[0]["lr"] = exact.param_groups[0]["lr"] = 1e-2 / (step + 1)
+        optimizer.step([(left, right)])
         theirs.grad = left.double().t() @ right.double()
         exact.step()
         assert not half or torch.equal(copy, ours.to(torch.bfloat16))
-    (row,), state = stepper.rows, exact.state[theirs]
+    (row,), state = optimizer.rows, exact.state[theirs]
     torch.testing.assert_close(row.mean.double(), state["exp_avg"], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(row.square.double(), state["exp_avg_sq"], rtol=1e-4, atol=1e-6)
     assert ((ours - theirs).norm() / (theirs - start).norm()).item() < 1e-5
@@ -181,8 +181,8 @@ def test_an_update_that_is_not_finite_stays_in_its_row():
 
 def test_which_weights_take_factors():
     wide, thin, small = torch.zeros(64, 64), torch.zeros(512, 10), torch.zeros(8, 16)
-    stepper = FusedAdam([wide, thin, small], 1e-3, 0.0, products=True)
-    assert [stepper.takes_factors(p) for p in (wide, thin, small)] == [True, False, False]
+    optimizer = FusedAdam([wide, thin, small], 1e-3, 0.0, products=True)
+    assert [optimizer.takes_factors(p) for p in (wide, thin, small)] == [True, False, False]
     assert not FusedAdam([wide], 1e-3, 0.1, products=True).takes_factors(wide)
     assert not FusedAdam([wide], 1e-3, 0.0).takes_factors(wide)
 
@@ -224,9 +224,9 @@ def test_a_training_by_all_of_these_is_the_plain_one_but_for_rounding(net, preci
     original = FusedAdam._step_by_product
     monkeypatch.setattr(FusedAdam, "_step_by_product", lambda *given: (steps.append(1), original(*given))[1])
     for kernels in (OURS, TORCHS):
-        monkeypatch.setattr(train, "chosen", lambda kernels=kernels: kernels)
+        monkeypatch.setattr(stepper, "chosen", lambda kernels=kernels: kernels)
         monkeypatch.setattr("bench.kernels.layers.chosen", lambda kernels=kernels: kernels)
-        monkeypatch.setattr(train, "LONG", 1)
+        monkeypatch.setattr(stepper, "LONG", 1)
         budget = Train(epochs=3, batch_size=64, precision=precision)
         (result,) = fit(build("vae", net, latent_size=16), few_digits, budget, [0])
         histories.append([row["test_loss"] for row in result.history])
@@ -238,8 +238,8 @@ def test_a_training_by_all_of_these_is_the_plain_one_but_for_rounding(net, preci
 
 @pytest.mark.parametrize("budget", [{"grad_clip": 1.0}, {"weight_decay": 0.1}, {"optimizer": "sgd"}], ids=str)
 def test_what_needs_the_gradient_itself_gets_it(budget, few_digits, monkeypatch):
-    monkeypatch.setattr(train, "chosen", lambda: OURS)
-    monkeypatch.setattr(train, "LONG", 1)
+    monkeypatch.setattr(stepper, "chosen", lambda: OURS)
+    monkeypatch.setattr(stepper, "LONG", 1)
     monkeypatch.setattr(FusedAdam, "_step_by_product", None)  # not to be called
     (result,) = fit(build("vae", MLP, latent_size=16), few_digits, Train(epochs=1, batch_size=64, **budget), [0])
     assert math.isfinite(result.history[-1]["test_loss"])

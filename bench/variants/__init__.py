@@ -61,7 +61,11 @@ class Variant(nn.Module):
         return 0, 0
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Any:
-        """The noise of one step for images `x` (B, C, H, W): a tensor, a tuple of tensors, or ()."""
+        """The noise of one step for images of the shape of `x`, (B, C, H, W), and on its device.
+
+        A tensor, a tuple of tensors, or (); the first axis of each is that of the images. It does not look at pixels:
+        the noise of many steps is drawn at once where that is faster, and dealt out.
+        """
         return ()
 
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:

@@ -40,12 +40,12 @@ class ContractiveAE(AE):
         size = self.net.size.latent_size
         if size <= self.exact_up_to:
             return ()
-        signs = torch.randint(0, 2, (1, len(x), size), generator=generator, device=x.device)
-        return 2.0 * signs - 1  # (1, B, D)
+        signs = torch.randint(0, 2, (len(x), size), generator=generator, device=x.device)
+        return 2.0 * signs - 1  # (B, D)
 
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         z, pull, *_ = vjp(self.encode, x)
-        directions = noise if isinstance(noise, Tensor) else _units(z)
+        directions = noise.unsqueeze(0) if isinstance(noise, Tensor) else _units(z)  # (K, B, D)
         jacobian = vmap(pull)(directions)[0].flatten(2).square().sum((0, 2)).mean()
         rec = self.likelihood.nll(self.decode(z), x).mean()
         return {"loss": rec + self.weight * jacobian, "rec": rec, "jacobian": jacobian}
