@@ -356,6 +356,8 @@ def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, da
     """How fast a grid trains here, as a share of what the machine could do, and against a peer."""
     if images is not None and seconds is not None:
         raise UsageError("--images and --seconds both say how long a round is; give one of them")
+    from dataclasses import replace
+
     from .data import find_root
     from .speed import measure, table
     from .speed import overhead as rest
@@ -367,7 +369,8 @@ def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, da
     if evaluation:
         from .speed import evaluation as by_part
 
-        asked_for = by_part.Asked(plan.data_root, out.absolute().parent / "rulers", inception_images=inception_images)
+        rulers, workers = out.absolute().parent / "rulers", measure.worker_count(replace(plan, device="cpu"))
+        asked_for = by_part.Asked(plan.data_root, rulers, inception_images=inception_images, workers=workers)
         found["evaluation"] = by_part.measure(asked_for, lambda line: click.echo(line, err=True))
     written = table.write(found, out)
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table.markdown(found), nl=as_json)

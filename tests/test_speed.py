@@ -138,7 +138,7 @@ def evaluated(tmp_path_factory):
     home = tmp_path_factory.mktemp("evaluation")
     asked = evaluation.Asked(home, home, "digits", points=100, samples=120, iw_images=5, inception_images=0, warm=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "_apart", lambda side, job, threads: side(job))
+        patch.setattr(evaluation, "_apart", lambda side, job, threads, count=1: [side(job)] * count)
         return evaluation.measure(asked)
 
 
@@ -167,6 +167,37 @@ def test_an_evaluation_stands_below_the_table(measured, evaluated):
     assert "left out on both sides: FID and KID" in text
     ratio = evaluated["ratios"]["protocol"]
     assert f"protocol ×{ratio['wall']:.1f} ({ratio['cpu']:.1f})" in text
+
+
+def test_workers_side_by_side_share_the_machine(evaluated):
+    """Of each part the slowest counts, and what each takes is divided by their number."""
+    mine, theirs = evaluated["ours"], evaluated["naive"]
+    quick, slow = ({"warm": {"wall": wall, "cpu": 1.0}} for wall in (2.0, 3.0))
+    assert evaluation.slowest([quick, slow, quick]) == slow
+    alone, two = (evaluation.compare(mine, theirs, workers)["ratios"]["protocol"] for workers in (1, 2))
+    assert two["wall"] == pytest.approx(2 * alone["wall"], abs=0.02)
+    assert two["cpu"] == alone["cpu"]
+
+
+def side(job):
+    evaluation._wait_for_others()
+    return {"done": job}
+
+
+def broken_beside(job):
+    """Whoever comes first breaks."""
+    try:
+        job.touch(exist_ok=False)
+    except FileExistsError:
+        evaluation._wait_for_others()
+        return {}
+    raise ValueError("it broke")
+
+
+def test_processes_wait_for_each_other_but_not_for_one_that_broke(tmp_path):
+    assert evaluation._apart(side, "job", threads=1, count=2) == [{"done": "job"}] * 2
+    with pytest.raises(ValueError, match="it broke"):
+        evaluation._apart(broken_beside, tmp_path / "first", threads=1, count=2)
 
 
 def test_every_second_belongs_to_one_part():

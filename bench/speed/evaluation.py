@@ -1,17 +1,17 @@
 """The evaluation of a cell, by part: as `bench run` does it, and beside it as one writes it by hand (`naive`).
 
-Ours: a process of one thread, a worker's first cell (cold) and the next ones (warm), with the full metric set of
-suites/mnist_all.yaml; once more with maps of all test codes, which is what the other side draws. Naive: a process of
-its own with all threads. Both have one and the same model, trained for a moment; how good it is costs no seconds. FID
-and KID are timed apart, on fewer images and under random weights made here: the arithmetic is that of the published
-ones, the values mean nothing.
+Ours: workers of one thread side by side, as `bench run` has them, each with its first cell (cold) and the next ones
+(warm), with the full metric set of suites/mnist_all.yaml; once more with maps of all test codes, which is what the
+other side draws. Naive: a process of its own with all threads. Both have one and the same model, trained for a moment;
+how good it is costs no seconds. FID and KID are timed apart, on fewer images and under random weights made here: the
+arithmetic is that of the published ones, the values mean nothing.
 """
 
 import io
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -70,7 +70,8 @@ REST = "reconstructions and the rest"
 @dataclass(frozen=True)
 class Asked:
     """What is measured. points: on our maps under the protocol; samples: generated images for each sampler;
-    inception_images: of every set that goes through Inception, 0 for none; warm: cells after the first."""
+    inception_images: of every set that goes through Inception, 0 for none; warm: cells after the first, of each of our
+    workers."""
 
     data_root: Path
     rulers: Path
@@ -80,6 +81,7 @@ class Asked:
     iw_images: int = 1000
     inception_images: int = 200
     warm: int = 2
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ def measure(asked: Asked, say: Callable[[str], None] = lambda line: None) -> dic
     with TemporaryDirectory() as folder:
         job = Job(asked, Path(folder))
         prepare(job)
-        say("evaluation: ours, a worker of one thread")
-        mine = _apart(ours, job, threads=1)
-        say(f"evaluation: {mine['warm']['wall']:.1f} s a cell; naive, all threads")
-        theirs = _apart(naive, job, threads=None)
-    return {"ours": mine, "naive": theirs, "threads": os.cpu_count(), "asked": _words(asked)} | compare(mine, theirs)
+        say(f"evaluation: ours, one thread a worker, {asked.workers} side by side")
+        mine = slowest(_apart(ours, job, threads=1, count=asked.workers))
+        say(f"evaluation: {mine['warm']['wall']:.1f} s a cell of each worker; naive, all threads")
+        [theirs] = _apart(naive, job, threads=None)
+    compared = compare(mine, theirs, asked.workers)
+    return {"ours": mine, "naive": theirs, "threads": os.cpu_count(), "asked": _words(asked)} | compared
 
 
 def prepare(job: Job) -> None:
@@ -142,12 +145,18 @@ def ours(job: Job) -> dict[str, Any]:
 
 
 def _side(model: Any, data: Data, cell: Cell, metrics: tuple[str, ...], nets: Rulers) -> dict[str, Any]:
+    _wait_for_others()
     wall, cpu = time.perf_counter(), time.process_time()
     done = evaluation.evaluate(model, data, cell, metrics, nets, present=("codes", "embeddings"))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     seconds = [*done.seconds.items(), *((k, e.get("seconds", 0.0)) for k, e in done.metrics.items())]
     values = {name: entry["value"] for name, entry in done.metrics.items() if entry["value"] is not None}
     return {"wall": round(wall, 3), "cpu": round(cpu, 3), "parts": by_part(seconds, wall), "values": values}
+
+
+def slowest(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of workers that did the same side by side, what each part took the slowest."""
+    return {name: max((worker[name] for worker in found), key=lambda side: side["wall"]) for name in found[0]}
 
 
 def by_part(seconds: list[tuple[str, float]], total: float) -> dict[str, float]:
@@ -189,8 +198,9 @@ def _summed(side: Naive) -> dict[str, Any]:
 # -- both
 
 
-def compare(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """`ratios`, naive over ours, in wall and CPU seconds, and `differences` of numbers that have to be the same."""
+def compare(mine: dict[str, Any], theirs: dict[str, Any], workers: int) -> dict[str, Any]:
+    """`ratios`, naive over ours, in CPU seconds and in seconds of the machine, which our workers share; and
+    `differences` of numbers that have to be the same."""
     pairs = {
         "protocol": (mine["warm"], theirs["all"]),
         "protocol, first cell": (mine["cold"], theirs["all"]),
@@ -199,7 +209,10 @@ def compare(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     if "inception" in theirs:
         pairs["FID and KID alone"] = mine["inception_warm"], theirs["inception"]
         pairs["FID and KID alone, first cell"] = mine["inception_cold"], theirs["inception"]
-    ratios = {name: {k: round(b[k] / a[k], 2) for k in ("wall", "cpu")} for name, (a, b) in pairs.items()}
+    ratios = {
+        name: {"wall": round(b["wall"] * workers / a["wall"], 2), "cpu": round(b["cpu"] / a["cpu"], 2)}
+        for name, (a, b) in pairs.items()
+    }
     values = mine["warm"]["values"] | mine.get("inception_warm", {"values": {}})["values"]
     by_hand = theirs["all"]["values"] | theirs.get("inception", {"values": {}})["values"]
     values |= {name: value for name, value in mine["warm_all_points"]["values"].items() if name.startswith(ON_MAPS)}
@@ -216,13 +229,43 @@ def _left_out(theirs: dict[str, Any]) -> list[str]:
     return found if "umap" in theirs["all"]["parts"] else [*found, "UMAP: umap-learn is not installed"]
 
 
-def _apart(function: Callable[[Job], dict[str, Any]], job: Job, threads: int | None) -> dict[str, Any]:
-    """Call it in a fresh process with so many threads (None: as many as libraries take by themselves)."""
-    with thread_variables(threads), ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
+def _apart(
+    function: Callable[[Job], dict[str, Any]], job: Job, threads: int | None, count: int = 1
+) -> list[dict[str, Any]]:
+    """Call it in fresh processes at once, of so many threads (None: as many as libraries take by themselves)."""
+    meeting = CONTEXT.Barrier(count)
+    with (
+        thread_variables(threads),
+        ProcessPoolExecutor(count, mp_context=CONTEXT, initializer=_meet_at, initargs=(meeting,)) as pool,
+    ):
+        futures = [pool.submit(_or_nobody, function, job) for _ in range(count)]
         try:
-            return pool.submit(function, job).result()
+            return [future.result() for future in as_completed(futures)]  # what breaks is the first to end
         except BrokenProcessPool as gone:
             raise RunFailed("a process of the evaluation died; out of memory is the usual cause") from gone
+
+
+_meetings: list[Any] = []  #: where this process waits for those beside it; empty where there are none
+
+
+def _meet_at(barrier: Any) -> None:
+    _meetings[:] = [barrier]
+
+
+def _wait_for_others() -> None:
+    """So that all workers do the same at the same time."""
+    for barrier in _meetings:
+        barrier.wait()
+
+
+def _or_nobody(function: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
+    """Call it; if it breaks, nobody waits any longer."""
+    try:
+        return function(job)
+    except BaseException:
+        for barrier in _meetings:
+            barrier.abort()
+        raise
 
 
 def _data(job: Job) -> Data:
@@ -275,5 +318,5 @@ def _make_weights(path: Path) -> None:
 def _words(asked: Asked) -> dict[str, Any]:
     return {
         name: getattr(asked, name)
-        for name in ("dataset", "points", "samples", "iw_images", "inception_images", "warm")
+        for name in ("dataset", "points", "samples", "iw_images", "inception_images", "warm", "workers")
     }

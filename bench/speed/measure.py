@@ -53,7 +53,7 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
     device, about = pick_device(plan.device), describe(plan)  # the load is that of before
     if device.type == "cpu":
         chosen()  # measured here, before workers share the machine
-    count = plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads))
+    count = worker_count(plan)
     grids = [_grid(plan, net, precision, device.type) for net in plan.nets for precision in plan.precisions]
     with ExitStack() as processes:
         ours = processes.enter_context(standing_ready(grids[0], min(count, len(grids[0].jobs)), plan.threads))
@@ -65,6 +65,11 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
             rows.append(_row(plan, grid, ours, theirs))
             say(words(rows[-1]))
     return {"rows": rows, **about}
+
+
+def worker_count(plan: Plan) -> int:
+    """Processes side by side, as many as `bench run` takes."""
+    return plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads))
 
 
 def words(row: dict[str, Any]) -> str:

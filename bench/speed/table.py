@@ -96,8 +96,8 @@ def _evaluation(found: dict[str, Any]) -> list[str]:
         _line(["---"] * 4),
         *map(_line, rows),
         "",
-        f"- naive over ours, wall seconds (CPU seconds): {'; '.join(ratios)}. Ours has one thread, naive "
-        f"{measured['threads']}.",
+        f"- naive over ours, seconds of the machine a cell (CPU seconds): {'; '.join(ratios)}. Ours: {asked['workers']}"
+        f" side by side, of one thread, with a cell each in those wall seconds; naive: {measured['threads']} threads.",
         f"- {asked['dataset']}, {asked['samples']:,} samples a sampler; our maps of {asked['points']:,} points, the "
         f"naive ones of all test codes; Inception: {asked['inception_images']:,} images a set, random weights.",
         f"- ours and naive, where protocols agree: {'; '.join(apart)}.",
