@@ -344,6 +344,7 @@ def _remake(record: "Record", data: str | None) -> str:
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="Of a round, in place of --images [default: 5].")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are over these.")
 @click.option("--against", metavar="PEER", help="Take turns with another library's trainer: pythae.")
+@click.option("--profile", is_flag=True, help="What a step is made of, of the last variant, as well.")
 @click.option("--overhead", is_flag=True, help="Measure bookkeeping, plan and store as well.")
 @click.option("--evaluation", is_flag=True, help="Measure a cell's evaluation on MNIST, and the same by hand, as well.")
 @click.option("--inception-images", type=click.IntRange(min=0), default=200, show_default=True,

@@ -11,7 +11,8 @@ from conftest import run_bench
 
 from bench import peers
 from bench.errors import DataError, RunFailed, UsageError
-from bench.speed import evaluation, flops, grid, limits, measure, overhead, table, workers
+from bench.kernels import FusedAdam
+from bench.speed import evaluation, flops, grid, limits, measure, overhead, profile, table, workers
 
 NOWHERE = Path("/nowhere")
 
@@ -117,6 +118,30 @@ def test_a_measurement_is_written_as_a_table_and_as_numbers(measured):
     [row] = csv.DictReader(io.StringIO((folder / "speed.csv").read_text()))
     assert float(row["images_per_s"]) == found["rows"][0]["images_per_s"]
     assert (folder / "speed.md").read_text() == table.markdown(found)
+
+
+@pytest.fixture
+def one_thread_kept():
+    before = torch.get_num_threads()
+    yield
+    assert torch.get_num_threads() == before
+
+
+def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_thread_kept):
+    monkeypatch.setattr("bench.speed.profile.STEPS", 3)
+    plan = measure.Plan(variants=("ae", "vae"), device="cpu", data_root=NOWHERE, batch_size=64)
+    [found] = measure._profiles(plan, [a_grid()])
+    assert (found["variant"], found["steps"], found["stacked"]) == ("vae", 3, 1)
+    total = sum(operation["ms"] for operation in found["operations"]) + found["rest_ms"]
+    assert total == pytest.approx(found["step_ms"], abs=0.05)
+    calls = {operation["name"]: operation["calls"] for operation in found["operations"]}
+    assert calls[profile.ADAM] == 1
+    assert calls["aten::index_select"] >= 2  # images and labels
+    assert FusedAdam.step.__name__ == "step"  # as it was
+    text = table.markdown(measured[0] | {"profiles": [found]})
+    assert "| a step of vae mlp fp32 (cpu) | calls | ms | share |" in text
+    assert "| in none of them |" in text
+    assert text.count("others |") == (len(found["operations"]) > table.LONGEST)
 
 
 def test_overhead_is_what_is_left_of_a_cell_and_stands_below_the_table(measured, tmp_path):

@@ -11,6 +11,7 @@ round after round, so that whatever else the machine does disturbs them alike; w
     flops      the arithmetic of a training step, counted from the modules
     limits     the best rate of matrix products and convolutions that this machine was seen to reach
     measure    rounds, medians, ratios, shares
+    profile    what one training step is made of
     overhead   everything that is not training: a cell's bookkeeping, the start of `plan`, opening a large store
     evaluation a cell's evaluation by part, and beside it the same
     naive      as one writes it by hand

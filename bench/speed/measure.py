@@ -1,8 +1,8 @@
 """Rounds of training, ours and a peer's in turns → images per second, ratio, and share of the arithmetic limit."""
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,6 +38,7 @@ class Plan:
     seconds: float = 5.0
     rounds: int = 3
     against: str | None = None
+    profile: bool = False
     data_root: Path = Path("data")
 
 
@@ -64,7 +65,7 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
         for grid in grids:
             rows.append(_row(plan, grid, ours, theirs))
             say(words(rows[-1]))
-    return {"rows": rows, **about}
+    return {"rows": rows} | ({"profiles": _profiles(plan, grids)} if plan.profile else {}) | about
 
 
 def worker_count(plan: Plan) -> int:
@@ -117,6 +118,26 @@ def _row(plan: Plan, grid: Grid, ours: Workers, theirs: Workers | None) -> dict[
     best = {kind: max(r[kind] for r in rates) for kind in rates[0]}
     compared = _against(plan, speeds[ours], speeds[theirs] if theirs else None)
     return _asked(plan, grid, len(ours.processes)) | _shares(grid, median(speeds[ours]), best) | compared
+
+
+def _profiles(plan: Plan, grids: list[Grid]) -> list[dict[str, Any]]:
+    """Of the last variant, which of the usual two is the VAE, in this process while no other works."""
+    from .profile import measure as profiled
+
+    with _threads(plan.threads):
+        return [profiled(replace(grid, device=str(pick_device(grid.device))), plan.variants[-1]) for grid in grids]
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _asked(plan: Plan, grid: Grid, workers: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..store import write_bytes
 
+LONGEST = 12  #: operations of a profile that have a line
 #: column → (heading, format)
 COLUMNS: dict[str, tuple[str, str]] = {
     "variant": ("variants", ""),
@@ -40,7 +41,7 @@ def markdown(found: dict[str, Any]) -> str:
     rows = [_shown(row) for row in found["rows"]]
     lines = [_line([heading for heading, _ in COLUMNS.values()]), _line(["---"] * len(COLUMNS))] if rows else []
     lines += [_line(row) for row in rows]
-    return "\n".join([*lines, *_overhead(found), *_evaluation(found), "", *_notes(found)]) + "\n"
+    return "\n".join([*lines, *_profiles(found), *_overhead(found), *_evaluation(found), "", *_notes(found)]) + "\n"
 
 
 def as_csv(found: dict[str, Any]) -> str:
@@ -58,6 +59,25 @@ def _shown(row: dict[str, Any]) -> list[str]:
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _profiles(found: dict[str, Any]) -> list[str]:
+    """A table for each: the longest operations, all others together, and what is in none."""
+    lines: list[str] = []
+    for one in found.get("profiles", []):
+        seeds = f", {one['stacked']} seeds stacked" if one["stacked"] > 1 else ""
+        title = f"a step of {one['variant']} {one['net']} {one['precision']}{seeds} ({one['device']})"
+        most, others = one["operations"][:LONGEST], one["operations"][LONGEST:]
+        rows = [(operation["name"], operation["calls"], operation["ms"]) for operation in most]
+        if others:
+            rows.append((f"{len(others)} others", *(sum(o[key] for o in others) for key in ("calls", "ms"))))
+        rows += [("in none of them", "", one["rest_ms"]), ("all", "", one["step_ms"])]
+        lines += ["", _line([title, "calls", "ms", "share"]), _line(["---"] * 4)]
+        lines += [
+            _line([name, calls and f"{calls:.3g}", f"{ms:.3f}", f"{ms / one['step_ms']:.0%}"])
+            for name, calls, ms in rows
+        ]
+    return lines
 
 
 def _overhead(found: dict[str, Any]) -> list[str]:
