@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,10 @@ def test_best_rates_are_measured_for_both_kinds_of_layer(precision, monkeypatch)
     monkeypatch.setattr(limits, "CONVOLUTIONS", ((2, 6, 3, 3, 1),))
     assert limits._rate(lambda: torch.zeros(()), 10.0, torch.device("cpu")) == 0  # no time, no rate
     monkeypatch.setattr(limits, "SECONDS", 3)
+    asked = []
+    monkeypatch.setattr(limits, "matmul_precision", lambda name: asked.append(name) or nullcontext())
     found = limits.best_rates(torch.device("cpu"), precision)
+    assert asked == [precision]
     assert found == {"linear": 2 * 4 * 5 * 6, "conv": 2 * 128 * 2 * 3 * 9 * 36}  # every clock reading is a second later
 
 

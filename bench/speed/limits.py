@@ -11,23 +11,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import matmul_precision
+
 SECONDS = 0.25  #: of each candidate
 PRODUCTS = ((128, 784, 512), (512, 512, 512), (1024, 1024, 1024))  #: rows, inputs, outputs
+FILLING = ((8192, 8192, 8192),)  #: more of them, that keep all of a GPU busy
 CONVOLUTIONS = ((32, 14, 64, 4, 2), (64, 14, 64, 3, 1), (128, 14, 128, 3, 1))  #: I, H = W, O, kernel, stride
 BATCH = 128
 
 
 def best_rates(device: torch.device, precision: str) -> dict[str, float]:
-    """{"linear": FLOP/s, "conv": FLOP/s} of this process."""
+    """{"linear": FLOP/s, "conv": FLOP/s} of this process, in a cell's precision: TF32 only where that is asked for."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return {
-        "linear": max(_rate(f, flop, device) for f, flop in _products(device, dtype)),
-        "conv": max(_rate(f, flop, device) for f, flop in _convolutions(device, dtype)),
-    }
+    with matmul_precision(precision):
+        return {
+            "linear": max(_rate(f, flop, device) for f, flop in _products(device, dtype)),
+            "conv": max(_rate(f, flop, device) for f, flop in _convolutions(device, dtype)),
+        }
 
 
 def _products(device: torch.device, dtype: torch.dtype) -> Iterator[tuple[Callable[[], Tensor], float]]:
-    for rows, inputs, outputs in PRODUCTS:
+    for rows, inputs, outputs in PRODUCTS + (FILLING if device.type == "cuda" else ()):
         x, weight = torch.rand(rows, inputs), torch.rand(outputs, inputs)
         x, weight = x.to(device, dtype), weight.to(device, dtype)
         flop = 2.0 * rows * inputs * outputs
