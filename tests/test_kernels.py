@@ -2,6 +2,7 @@
 
 import copy
 import json
+import platform
 
 import pytest
 import torch
@@ -227,6 +228,17 @@ def answers(monkeypatch, ratios):
     questions = {"linear": ("onednn", lambda: next(given)), "transposed": ("phases", lambda: 3.0)}
     monkeypatch.setattr(choice, "QUESTIONS", questions)
     return lambda: choice.chosen.__wrapped__()["linear"]
+
+
+def test_processors_of_one_name_are_told_apart(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    core = "processor\t: {}\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\n"
+    cpuinfo.write_text(core.format(0) + core.format(1))
+    assert choice.processor(cpuinfo) == "AMD EPYC (family 25, model 17)"
+    other = tmp_path / "other"
+    other.write_text("model name\t: Arm\n")
+    assert choice.processor(other) == "Arm"
+    assert choice.processor(tmp_path / "none") in (platform.processor(), platform.machine())
 
 
 def test_the_answer_is_measured_once_a_machine_and_kept(tmp_path, monkeypatch):

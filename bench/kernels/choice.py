@@ -98,11 +98,15 @@ def _machine() -> str:
 
 
 @cache
-def processor() -> str:
-    """The CPU's model name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The CPU's name, with its family and model where they are known: virtual machines call all of a maker's alike."""
+    said = dict[str, str]()
+    with suppress(OSError):
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+            key, colon, value = line.partition(":")
+            if colon:
+                said.setdefault(key.strip(), value.strip())  # of the first core
+    name = said.get("model name") or platform.processor() or platform.machine()
+    numbers = {"family": said.get("cpu family"), "model": said.get("model")}
+    which = ", ".join(f"{word} {number}" for word, number in numbers.items() if number)
+    return f"{name} ({which})" if which else name
