@@ -370,7 +370,8 @@ def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, da
     if evaluation:
         from .speed import evaluation as by_part
 
-        rulers, workers = out.absolute().parent / "rulers", measure.worker_count(replace(plan, device="cpu"))
+        workers = measure.worker_count(replace(plan, device="cpu", threads=1), by_part.NEED)
+        rulers = out.absolute().parent / "rulers"
         asked_for = by_part.Asked(plan.data_root, rulers, inception_images=inception_images, workers=workers)
         found["evaluation"] = by_part.measure(asked_for, lambda line: click.echo(line, err=True))
     written = table.write(found, out)

@@ -131,23 +131,33 @@ def gradients(step: Step, batch: Batch) -> dict[str, Tensor]:
 
 
 def capture(
-    step: Step, batch: Batch, *, narrow: bool = False, record: Recorder | None = None
+    step: Step, batch: Batch, *, narrow: bool = False, record: Recorder | None = None, why: list[str] | None = None
 ) -> Captured | None:
     """The step on batches like this one, `narrow` on CPUs alone; None where it cannot be had, or is not the plain one.
 
-    record: how to record it, if it is to be replayed. Parameters, buffers, and torch's global random numbers, are left
-    as they were.
+    record: how to record it, if it is to be replayed. why: is given the reason where there is none.
+    Parameters, buffers, and torch's global random numbers, are left as they were.
     """
+    why = [] if why is None else why
     if not all(parameter.requires_grad for parameter in step.parameters.values()):
+        why.append("not all parameters are trained")
         return None
     try:
         with undone(step):
             captured = Captured(step, batch, narrow=narrow and batch[0].is_cpu)
             if record is not None:
                 captured = Replayed(captured, batch, record)
-        return captured if _same(step, captured, batch) else None
-    except Exception:  # whatever it is that cannot be written down, it can be trained
-        return None
+        if _same(step, captured, batch):
+            return captured
+        why.append("it gave other numbers than the plain step")
+    except Exception as error:  # whatever it is that cannot be written down, it can be trained
+        why.append(in_words(error))
+    return None
+
+
+def in_words(error: Exception) -> str:
+    """An error in a line."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _same(step: Step, captured: Captured, batch: Batch) -> bool:
@@ -187,7 +197,8 @@ def undone(step: Step) -> Iterator[None]:
     """
     buffers, grads = step.buffers(), [p.grad for p in step.parameters.values()]
     before = [b.clone() for b in buffers]
-    with torch.random.fork_rng():
+    gpus = {p.device for p in step.parameters.values() if p.is_cuda}
+    with torch.random.fork_rng(gpus):
         try:
             yield
         finally:

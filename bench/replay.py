@@ -1,6 +1,9 @@
 """Operations recorded once and replayed: on a GPU as one CUDA graph, whose kernels need no launching one by one."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,18 +41,35 @@ class Recorded:
 
 def recorder(device: torch.device) -> Recorder | None:
     """How operations on a device are recorded; None where that gains nothing."""
-    return on_gpu if device.type == "cuda" else None
+    return partial(on_gpu, device) if device.type == "cuda" else None
 
 
-def on_gpu(function: Callable[[], list[Tensor]]) -> tuple[list[Tensor], Callable[[], None]]:
+def on_gpu(
+    device: torch.device, function: Callable[[], list[Tensor]]
+) -> tuple[list[Tensor], Callable[[], None]]:
     """As a CUDA graph. The function runs three times before, and not while it is recorded."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):  # what libraries allocate on first use may not be part of the graph
-        for _ in range(3):
-            function()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        results = function()
+    stream = torch.cuda.current_stream(device)
+    with torch.cuda.device(device), torch.cuda.stream(stream):  # which is the current one again, even if this fails
+        aside = torch.cuda.Stream()
+        aside.wait_stream(stream)
+        with torch.cuda.stream(aside):  # what libraries allocate on first use may not be part of the graph
+            for _ in range(3):
+                function()
+        stream.wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with _no_garbage(), torch.cuda.graph(graph):
+            results = function()
     return results, graph.replay
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Nothing is collected within: an old graph that is freed while a new one is recorded breaks that."""
+    gc.collect()
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

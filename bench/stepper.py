@@ -1,7 +1,7 @@
 """One update of a stack of models after another: images gathered, both passes, clipping, the optimiser.
 
 A long training captures its first step (`capture`), and on a GPU records all of it as one piece (`replay`), from the
-numbers of a batch's images to the updated parameters, so that a step is three launches and not hundreds.
+numbers of a batch's images to the updated parameters, so that a step is a handful of launches and not hundreds.
 """
 
 import math
@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .capture import LONG, Batch, Captured, Step, capture, close, gradients, undone
+from .capture import LONG, Batch, Captured, Step, capture, close, gradients, in_words, undone
 from .datasets import Split
 from .kernels import FusedAdam, chosen
-from .replay import Recorded, recorder
+from .replay import Recorded, Recorder, recorder
 from .suite import Train
 
 
@@ -41,11 +41,12 @@ class Stepper:
         self.optimizer = _optimizer(self.parameters, budget)
         self.count = 0
         self.captured: Captured | None = None
-        self.whole: Recorded | None = None  #: all of a step, from `index` and `noise` to its terms
+        self.whole: Recorded | None = None  #: all of a step, from `index` and `noise` to its terms, stacked
         self.record = recorder(self.parameters[0].device)
+        self.how = "plain"  #: how steps are computed: plain, captured, or recorded; and why not better
         #: takes the gradients of a captured step as they are
         self.direct: FusedAdam | None = None
-        if isinstance(self.optimizer, FusedAdam) and budget.grad_clip is None and self.record is None:
+        if isinstance(self.optimizer, FusedAdam) and budget.grad_clip is None:
             self.direct = self.optimizer
 
     def step(self, train: Split, index: Tensor, noise: Any) -> dict[str, Tensor]:
@@ -55,8 +56,8 @@ class Stepper:
         if self.count == 0 and self.total_steps >= LONG:
             self._capture(train, index, noise)
         if self.whole is not None and self.captured is not None and self.whole.fits(index, noise):
-            values = [value.clone() for value in self.whole(index, noise)]
-            terms = dict(zip(self.captured.names, values, strict=True))
+            (values,) = self.whole(index, noise)
+            terms = dict(zip(self.captured.names, values.clone(), strict=True))
         else:
             terms = self._update(self._batch(train, index, noise))
         self.count += 1
@@ -94,43 +95,54 @@ class Stepper:
     # -- a step written down, and on a GPU recorded
 
     def _capture(self, train: Split, index: Tensor, noise: Any) -> None:
-        adam, batch = self.direct, self._batch(train, index, noise)
-        self.captured = capture(self.stack.step, batch, narrow=adam is not None and adam.vectors)
-        if self.captured is None:
-            return
-        if adam is not None:
+        why, batch = list[str](), self._batch(train, index, noise)
+        if self.record is None:
+            self._capture_alone(batch, why)
+        elif self.budget.optimizer in ("adam", "adamw"):
+            self.captured = capture(self.stack.step, batch, why=why)
+            if self.captured is not None:
+                self.whole = self._record(self.captured, self.record, train, index, noise, why)
+        if self.record is not None and self.whole is None:  # then without the update
+            self.captured = capture(self.stack.step, batch, record=self.record, why=why)
+        what = "plain" if self.captured is None else "captured"
+        if self.record is not None and self.captured is not None:
+            what = "passes recorded" if self.whole is None else "recorded"
+        self.how = "; ".join([what, *dict.fromkeys(why)])
+
+    def _capture_alone(self, batch: Batch, why: list[str]) -> None:
+        """Not to be recorded; what can be left to our own Adam is."""
+        adam = self.direct
+        self.captured = capture(self.stack.step, batch, narrow=adam is not None and adam.vectors, why=why)
+        if adam is not None and self.captured is not None:
             if self.captured.halves:
                 adam.keep_halves(self.captured.halves)
             self.captured.factor(adam.takes_factors)
-        if self.record is not None:
-            self.whole = self._record(train, index, noise)
-            if self.whole is None:  # without the update then
-                self.captured = capture(self.stack.step, batch, record=self.record)
 
-    def _record(self, train: Split, index: Tensor, noise: Any) -> Recorded | None:
-        """The whole step, recorded; None where that cannot be had, or does something else.
+    def _record(
+        self, captured: Captured, record: Recorder, train: Split, index: Tensor, noise: Any, why: list[str]
+    ) -> Recorded | None:
+        """The whole step, recorded; None where that cannot be had, or does something else, with the reason in `why`.
 
         Only with Adam: all that it knows before its first step is zeros, so that trials can be undone.
         """
-        captured, record = self.captured, self.record
-        assert captured is not None
-        assert record is not None
-        if self.budget.optimizer not in ("adam", "adamw"):
-            return None
         made: list[Tensor | None] = []
 
         def whole(index: Tensor, noise: Any) -> list[Tensor]:
             terms = captured(*self._batch(train, index, noise))
             made[:] = [parameter.grad for parameter in self.parameters]
             self._finish()
-            return list(terms.values())
+            return [torch.stack(list(terms.values()))]
 
         try:
             with self._undone():
                 recorded = Recorded(whole, (index, noise), record)
-            return recorded if self._is_plain(recorded, made, train, index, noise) else None
-        except Exception:  # as `capture`: whatever cannot be recorded can be trained
-            return None
+            if self._is_plain(recorded, made, train, index, noise):
+                return recorded
+            why.append("recorded whole it gave other numbers than the plain step")
+        except Exception as error:  # as `capture`: whatever cannot be recorded can be trained
+            why.append(f"recorded whole: {in_words(error)}")
+        self.optimizer = _optimizer(self.parameters, self.budget)  # what it knows may be incomplete
+        return None
 
     def _is_plain(
         self, recorded: Recorded, grads: list[Tensor | None], train: Split, index: Tensor, noise: Any
@@ -140,13 +152,14 @@ class Stepper:
         The latter of the same gradients: where one is nearly zero, rounding decides the sign of Adam's first step.
         """
         with self._undone():
-            found = [*(value.clone() for value in recorded(index, noise)), *grads]
+            (terms,) = recorded(index, noise)
+            found = [*terms.clone(), *grads]
             updated = [parameter.detach().clone() for parameter in self.parameters]
         with self._undone():
-            terms = gradients(self.stack.step, self._batch(train, index, noise))
+            plain = gradients(self.stack.step, self._batch(train, index, noise))
             if self.budget.grad_clip is not None:
                 self.stack.clip(self.budget.grad_clip)
-            expected = [*terms.values(), *(parameter.grad for parameter in self.parameters)]
+            expected = [*plain.values(), *(parameter.grad for parameter in self.parameters)]
             alike = all(close(a, b) for a, b in zip(found, expected, strict=True))
             for parameter, grad in zip(self.parameters, grads, strict=True):
                 parameter.grad = grad
@@ -164,6 +177,7 @@ class Stepper:
             with torch.no_grad():
                 for parameter, value in zip(self.parameters, before, strict=True):
                     parameter.copy_(value)
+            assert isinstance(self.optimizer, torch.optim.Optimizer)  # our own is for CPUs, where nothing is recorded
             _forget(self.optimizer)
 
 
@@ -177,22 +191,25 @@ def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer
         decoupled = budget.optimizer == "adamw"
         return FusedAdam(parameters, lr, decay, decoupled=decoupled, vectors=vectors, products=products)
     if budget.optimizer in ("adam", "adamw"):
+        if device == "cuda":
+            return _recordable_adam(parameters, budget)
         kind = torch.optim.Adam if budget.optimizer == "adam" else torch.optim.AdamW
-        if device != "cuda":
-            return kind(parameters, lr=lr, weight_decay=decay, fused=fused)
-        rate = torch.tensor(lr, device=parameters[0].device) if budget.schedule == "cosine" else lr
-        return kind(parameters, lr=rate, weight_decay=decay, fused=True, capturable=True)
+        return kind(parameters, lr=lr, weight_decay=decay, fused=fused)
     if budget.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=0.9, fused=fused)
     assert budget.optimizer == "rmsprop", budget.optimizer
     return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay)
 
 
-def _forget(optimizer: torch.optim.Optimizer | FusedAdam) -> None:
+def _recordable_adam(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer:
+    """Adam or AdamW whose count of steps, and a rate that changes, are tensors beside the parameters."""
+    kind = torch.optim.Adam if budget.optimizer == "adam" else torch.optim.AdamW
+    rate = torch.tensor(budget.lr, device=parameters[0].device) if budget.schedule == "cosine" else budget.lr
+    return kind(parameters, lr=rate, weight_decay=budget.weight_decay, fused=True, capturable=True)
+
+
+def _forget(optimizer: torch.optim.Optimizer) -> None:
     """Bring Adam back to before its first step, in place."""
-    if isinstance(optimizer, FusedAdam):
-        optimizer.forget()
-        return
     for state in optimizer.state.values():
         for value in state.values():
             value.zero_()

@@ -209,6 +209,7 @@ def _keep(cell: Cell, fitted: Fitted, job: _Job) -> _Trained:
         "steps": fitted.steps,
         "seconds": round(fitted.seconds, 4),
         "test_seconds": round(fitted.test_seconds, 4),
+        "step": fitted.how,
         "images_per_s": round(fitted.images_per_s, 1) if fitted.images else None,
         "device": job.device.type,
         "threads": job.settings.threads,

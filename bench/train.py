@@ -48,6 +48,7 @@ class Fitted:
     diverged_at: int | None = None
     seconds: float = 0.0  #: training alone, without test losses; a group's time divided by its size
     test_seconds: float = 0.0  #: test losses, likewise
+    how: str = "closed form"  #: steps were computed: `Stepper.how`
     steps: int = 0
     images: int = 0  #: images seen by this seed
 
@@ -177,6 +178,7 @@ def _fit_group(
             break
     stack.write_back()
     for result in results:
+        result.how = stepper.how
         result.model.eval()
     return results
 
@@ -207,19 +209,19 @@ def _train_epoch(
     """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
     before, seen = stepper.count, list[dict[str, Tensor]]()
     batches = permutation.split(budget.batch_size, dim=1)  # each (S, B)
-    ahead = _ahead(train.images, budget.batch_size)
+    ahead = _ahead(train.images.device, budget.batch_size * train.images[0].numel())
     for index, noise in zip(batches, _noise(stack, train.images, batches, noises, ahead), strict=True):
         seen.append(stepper.step(train, index, noise))
     _mark_bad(bad, torch.stack([terms["loss"] for terms in seen]), before)
     return _means(seen, [index.shape[1] for index in batches])
 
 
-def _ahead(images: Tensor, batch_size: int) -> int:
-    """Of how many steps the noise is drawn at once: on a GPU, where each draw of each seed is a launch, of many.
+def _ahead(device: torch.device, pixels: int) -> int:
+    """Of how many steps of so many pixels the noise is drawn at once: on a GPU of many, since every draw is a launch.
 
     It does not depend on the number of seeds stacked, and no more does any seed's noise.
     """
-    return max(1, AHEAD // (batch_size * images[0].numel())) if images.is_cuda else 1
+    return max(1, AHEAD // pixels) if device.type == "cuda" else 1
 
 
 def _noise(

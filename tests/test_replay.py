@@ -41,8 +41,16 @@ def recording(monkeypatch):
     monkeypatch.setattr(stepper, "LONG", 1)
 
     def use(record):
+        """Steps recorded so, by the optimisers that are used on a GPU; None: not recorded, by the same optimisers."""
         monkeypatch.setattr(stepper, "recorder", lambda device: record)
         return record
+
+    def optimizer(parameters, budget):
+        adam = budget.optimizer in ("adam", "adamw")
+        return (stepper._recordable_adam if adam else original)(parameters, budget)
+
+    original = stepper._optimizer
+    monkeypatch.setattr(stepper, "_optimizer", optimizer)
 
     return use
 
@@ -87,6 +95,7 @@ def test_a_training_by_recorded_steps_has_the_bits_of_one_by_captured_ones(
     found = fit(build(variant, MLP), few_digits, budget, seeds, group_size=len(seeds))
     assert isinstance(made[0].whole, Recorded)
     assert record.replays == 1 + 6  # to see that it is the plain step, and then three times an epoch
+    assert {result.how for result in found} == {"recorded"}
     assert_same(found, plain)
 
 
@@ -100,6 +109,7 @@ def test_with_other_optimisers_all_but_the_update_is_recorded(optimizer, few_dig
     assert made[0].whole is None
     assert isinstance(made[0].captured, Replayed)
     assert record.replays == 2 + 6
+    assert {result.how for result in found} == {"passes recorded"}
     assert_same(found, plain)
 
 
@@ -107,9 +117,32 @@ def broken(function):
     raise RuntimeError("this device records nothing")
 
 
-def wrong(function):
-    results = function()
-    return results, lambda: results[0].add_(1)
+def broken_later(function):
+    """With what Adam knows half made, as when memory ends."""
+    function()
+    for state in OPTIMIZERS[-1].state.values():
+        del state["exp_avg_sq"]
+    raise RuntimeError("out of memory")
+
+
+def changed(what):
+    """A recorder whose replays of a whole step, which comes first, give other terms, or make another update."""
+    recorded = []
+
+    def record(function):
+        results, replay = ByHand()(function)
+        recorded.append(1)
+        if len(recorded) > 1:
+            return results, replay
+
+        @torch.inference_mode()
+        def replay_changed():
+            replay()
+            (results[0] if what == "terms" else OPTIMIZERS[-1].param_groups[0]["params"][0]).add_(1)
+
+        return results, replay_changed
+
+    return record
 
 
 def never(function):
@@ -117,17 +150,53 @@ def never(function):
     return results, lambda: None
 
 
-@pytest.mark.parametrize("record", [broken, wrong, never])
-def test_what_cannot_be_recorded_is_trained_as_before(record, few_digits, recording, monkeypatch):
+OPTIMIZERS = []
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (broken, "RuntimeError: this device records nothing"),
+        (broken_later, "RuntimeError: out of memory"),
+        (never, "other numbers"),
+        (changed("terms"), "other numbers"),
+        (changed("update"), "other numbers"),
+    ],
+    ids=["broken", "broken later", "never", "terms", "update"],
+)
+def test_what_cannot_be_recorded_is_trained_as_before(record, why, few_digits, recording, monkeypatch):
     """And nothing that was tried on the way is left in parameters or optimiser."""
     budget = Train(epochs=2, batch_size=50)
     recording(None)
     plain = fit(build("vae"), few_digits, budget, [0, 1], group_size=2)
     recording(record)
-    made = whole_steps(monkeypatch)
+    made, original = whole_steps(monkeypatch), stepper._recordable_adam
+    known = lambda *given: OPTIMIZERS.append(original(*given)) or OPTIMIZERS[-1]  # noqa: E731
+    monkeypatch.setattr(stepper, "_recordable_adam", known)
     found = fit(build("vae"), few_digits, budget, [0, 1], group_size=2)
     assert made[0].whole is None
+    assert why in found[0].how
     assert_same(found, plain)
+
+
+def test_a_recorded_step_with_other_gradients_is_not_the_plain_one(few_digits, recording, monkeypatch):
+    """Although its update is what the optimiser makes of them."""
+    plain_gradients, check = stepper.gradients, stepper.Stepper._is_plain
+
+    def doubled(step, batch):
+        terms = plain_gradients(step, batch)
+        next(iter(step.parameters.values())).grad.mul_(2)
+        return terms
+
+    def checked(self, *given):
+        with monkeypatch.context() as patch:
+            patch.setattr(stepper, "gradients", doubled)
+            return check(self, *given)
+
+    monkeypatch.setattr(stepper.Stepper, "_is_plain", checked)
+    recording(ByHand())
+    [found] = fit(build("vae"), few_digits, Train(epochs=1, batch_size=50), [0])
+    assert found.how == "passes recorded; recorded whole it gave other numbers than the plain step"
 
 
 def test_on_cpus_nothing_is_recorded():
@@ -158,4 +227,15 @@ def test_noise_drawn_for_many_steps_is_dealt_out_by_the_image(variant, few_digit
 
 
 def test_noise_is_drawn_ahead_on_gpus_alone():
-    assert train._ahead(torch.zeros(1, 1, 28, 28), 128) == 1
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert train._ahead(cpu, 128 * 784) == 1
+    assert train._ahead(gpu, 128 * 784) == train.AHEAD // (128 * 784) > 10
+    assert train._ahead(gpu, 10**9) == 1
+
+
+@pytest.mark.parametrize("variant", TRAINED)
+def test_noise_does_not_look_at_pixels(variant):
+    model = build(variant, MLP, latent_size=16)()
+    images = torch.rand(5, 1, 8, 8), torch.zeros(5, 1, 8, 8)
+    some, others = (list(leaves(model.draw(x, generator(0, "noise")))) for x in images)
+    assert all(torch.equal(a, b) for a, b in zip(some, others, strict=True))

@@ -133,6 +133,8 @@ def one_thread_kept():
 
 def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_thread_kept):
     monkeypatch.setattr("bench.speed.profile.STEPS", 3)
+    monkeypatch.setattr("bench.speed.profile.LONG", 5)
+    monkeypatch.setattr("bench.stepper.LONG", 5)
     plan = measure.Plan(variants=("ae", "vae"), device="cpu", data_root=NOWHERE, batch_size=64)
     [found] = measure._profiles(plan, [a_grid()])
     assert (found["variant"], found["steps"], found["stacked"]) == ("vae", 3, 1)
@@ -143,9 +145,21 @@ def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_threa
     assert calls["aten::index_select"] >= 2  # images and labels
     assert FusedAdam.step.__name__ == "step"  # as it was
     text = table.markdown(measured[0] | {"profiles": [found]})
-    assert "| a step of vae mlp fp32 (cpu) | calls | ms | share |" in text
+    assert "| a step of vae mlp fp32 (cpu, captured) | calls | ms | share |" in text
     assert "| in none of them |" in text
     assert text.count("others |") == (len(found["operations"]) > table.LONGEST)
+
+
+def test_a_profile_of_fewer_images_than_asked_for_counts_its_own_steps():
+    found = profile.measure(a_grid(batch_size=25_000), "ae", steps=10)  # of 60,000 images
+    assert found["steps"] == 2
+    assert {o["name"]: o["calls"] for o in found["operations"]}[profile.ADAM] == 1
+
+
+def test_a_profile_needs_a_seed_that_does_not_diverge(monkeypatch):
+    monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda layer: layer.weight.data.fill_(float("nan")))
+    with pytest.raises(RunFailed, match="diverged"):
+        profile.measure(a_grid(), "ae", steps=2)
 
 
 def test_overhead_is_what_is_left_of_a_cell_and_stands_below_the_table(measured, tmp_path):

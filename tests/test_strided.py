@@ -9,9 +9,9 @@ from torch import nn
 
 from bench.capture import Captured
 from bench.kernels import faster_layers, strided
-from bench.kernels.llvm import has_pairs
+from bench.kernels.llvm import LANES, has_pairs
 from bench.kernels.strided import down, up, weight_of
-from bench.kernels.tiles import WIDE
+from bench.kernels.tiles import ROWS, WIDE
 from bench.train import _One
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -21,7 +21,8 @@ ROUNDING = {torch.float32: 2e-6, torch.bfloat16: 4e-3}
 #: batch, C, H, W, O: odd sizes, few and many channels, a batch of more images than are worked on at a time
 SHAPES = [
     (3, 32, 9, 7, 64), (2, 64, 8, 8, 32), (3, 1, 12, 10, 32), (3, 3, 9, 8, 32),
-    (4, 5, 6, 6, 32), (70, 32, 14, 14, 32), (3, 32, 2, 2, 32), (15, 64, 3, 5, 64), (5, 8, 7, 2, 32),
+    (4, 5, 6, 6, 32), (71, 32, 14, 14, 32), (3, 32, 2, 2, 32), (15, 64, 3, 5, 64), (5, 8, 7, 2, 32),
+    (3, 4, 8, 6, 32), (5, 12, 5, 9, 32),
 ]
 
 
@@ -49,6 +50,15 @@ def test_the_three_operations_are_those_of_float64(shape, dtype):
     near(down(x, weight, bias), out + bias.double()[:, None, None])
     near(up(y, weight, bias_up, tuple(x.shape[2:])), by_x + bias_up.double()[:, None, None])
     near(weight_of(x, y), by_weight)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("channels", [1, 32])
+def test_no_images_give_no_images(channels, dtype):
+    x, y, weight, *_ = made((0, channels, 8, 8, 32), dtype)
+    assert down(x, weight, None).shape == y.shape
+    assert up(y, weight, None, (8, 8)).shape == x.shape
+    assert torch.equal(weight_of(x, y), torch.zeros_like(weight))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -161,7 +171,7 @@ def test_a_captured_step_does_its_relus_within_its_layers(half):
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_the_measured_ratio_is_a_ratio_of_times(dtype):
     assert 0.05 < strided.measured_ratio(dtype, rounds=3) < 50
-    assert strided.WIDE == WIDE
+    assert (strided.WIDE, strided.ROWS, strided.LANES) == (WIDE, ROWS, LANES)
 
 
 def test_what_a_layer_does_not_take_pytorch_complains_of():

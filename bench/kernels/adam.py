@@ -88,13 +88,6 @@ class FusedAdam:
         """Whether `step` does this one's gradient from its factors."""
         return self.products and parameter.ndim == 2 and parameter.shape[1] % LANES == 0 and parameter.numel() >= SMALL
 
-    def forget(self) -> None:
-        """Back to before the first step; the parameters stay."""
-        for row in self.rows:
-            row.mean.zero_()
-            row.square.zero_()
-            row.count = 0
-
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | Factors | None] | None = None) -> None:
         """One update of every parameter that has a gradient: in its `grad`, or one of `gradients`, in their order."""

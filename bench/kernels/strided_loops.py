@@ -122,13 +122,14 @@ def _sum_kinds(
     line: words of a line of x. weights: blocks of so many words, from `start` on, `pitch` words from tap to tap. first:
     where the images' results begin in out. asked[ask[0]:ask[1]] is asked for meanwhile.
     """
-    gated, every, done = int(len(gate) == len(out)), kinds[:, 1].sum() * images, 0
+    gated, tile = int(len(gate) == len(out)), 0
+    tiles = kinds[:, 1].sum() * images // PIXELS + len(kinds)  # or a few less
     for place, area, word, taps, run in kinds:
         end = place + images * area
         offsets[end : end + PIXELS], to[end : end + PIXELS] = offsets[end - 1], to[end - 1]  # of the last tile
         for p in range(place, end, PIXELS):
-            _ask_for(asked, ask[0], ask[1], done // PIXELS, every // PIXELS + 1)
-            done += PIXELS
+            _ask_for(asked, ask[0], ask[1], tile, tiles)
+            tile += 1
             for b in range(0, channels, WIDE):
                 weight = start + b // WIDE * block + word * WIDE
                 if end - p > FEW:

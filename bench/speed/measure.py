@@ -68,9 +68,9 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
     return {"rows": rows} | ({"profiles": _profiles(plan, grids)} if plan.profile else {}) | about
 
 
-def worker_count(plan: Plan) -> int:
-    """Processes side by side, as many as `bench run` takes."""
-    return plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads))
+def worker_count(plan: Plan, need: int | None = None) -> int:
+    """Processes side by side, as many as `bench run` takes. need: bytes of memory of each, if it is known."""
+    return plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads), need)
 
 
 def words(row: dict[str, Any]) -> str:

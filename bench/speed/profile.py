@@ -5,6 +5,7 @@ are counted, also those of a step that is replayed as one graph; what is in none
 profiler itself takes some microseconds an operation.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ import torch
 from torch.autograd import DeviceType
 
 from .grid import Grid, builder, load
+from ..capture import LONG
+from ..errors import RunFailed
 from ..kernels import FusedAdam
+from ..memory import keep_freed_memory
 from ..suite import Train
 from ..train import fit
 
-STEPS = 200  #: of an epoch; the first is for capturing and compiling, the second is looked at
+STEPS = 200  #: of the epoch that is looked at, the last; before it, as many as make a training long and compile kernels
 ADAM = "Adam"  #: what an update takes outside of PyTorch's operations, in our own kernels
 
 
@@ -27,34 +31,42 @@ def measure(grid: Grid, variant: str, steps: int | None = None) -> dict[str, Any
     """What one step of a cell, or of a stack of `grid.group` seeds, is made of; ready for JSON.
 
     {"step_ms": its wall time, "operations": [{"name", "calls", "ms"}], longest first, "rest_ms": what is in none of
-    them, ...}
+    them, "how": steps were computed, ...}. Raises `RunFailed` where the seeds do not fit, or all of them diverge.
     """
-    steps = steps or STEPS
-    asked = {"epochs": 2, "batch_size": grid.batch_size, "precision": grid.precision}
-    budget = Train.model_validate(asked | {"train_images": steps * grid.batch_size})
+    data = load(grid.data_root)
+    steps = max(1, min(steps or STEPS, len(data.train) // grid.batch_size))
+    before = math.ceil(LONG / steps)
+    asked = {"epochs": before + 1, "batch_size": grid.batch_size, "precision": grid.precision}
+    budget = Train.model_validate(asked | {"train_images": min(len(data.train), steps * grid.batch_size)})
     profiler, marks = _profiler(grid.device), list[float]()
 
     def ended(epoch: int, rows: list[dict[str, float]]) -> None:
-        marks.append(time.perf_counter())
-        if epoch == 1:
+        if len(rows) != grid.group:
+            raise RunFailed(f"{grid.group} seeds do not fit into the memory of {grid.device}")
+        if epoch == before:
             profiler.start()
-            marks[0] = time.perf_counter()  # starting takes seconds
-        else:
+        if epoch >= before:  # starting takes seconds, and is over
+            marks.append(time.perf_counter())
+        if epoch == before + 1:
             profiler.stop()
 
+    keep_freed_memory()  # as every task does
     with _adam_named():
-        fit(
-            builder(variant, grid.net), load(grid.data_root), budget, range(grid.group), device=grid.device,
-            group_size=grid.group, on_epoch=ended,
+        fitted = fit(
+            builder(variant, grid.net), data, budget, range(grid.group), device=grid.device, group_size=grid.group,
+            on_epoch=ended,
         )  # fmt: skip
+    if len(marks) < 2:
+        raise RunFailed(f"{variant} on {grid.net}: every seed diverged before there was a step to look at")
     about = {"variant": variant, "net": grid.net, "precision": grid.precision, "device": grid.device}
-    return about | {"stacked": grid.group, "steps": steps} | of_a_step(profiler, marks[1] - marks[0], steps)
+    more = {"stacked": grid.group, "how": fitted[0].how, "steps": steps}
+    return about | more | of_a_step(profiler, marks[1] - marks[0], steps)
 
 
 def of_a_step(profiler: Any, seconds: float, steps: int) -> dict[str, Any]:
     """What was profiled, an average step of so many, which took so many seconds."""
     events = profiler.key_averages()
-    kernels = [event for event in events if event.device_type == DeviceType.CUDA]
+    kernels = [e for e in events if e.device_type == DeviceType.CUDA and not e.is_user_annotation]
     spent = [(e, e.self_device_time_total) for e in kernels] or [(e, e.self_cpu_time_total) for e in events]
     operations = [
         {"name": event.key, "calls": round(event.count / steps, 2), "ms": round(us / 1e3 / steps, 4)}

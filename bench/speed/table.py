@@ -66,7 +66,7 @@ def _profiles(found: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for one in found.get("profiles", []):
         seeds = f", {one['stacked']} seeds stacked" if one["stacked"] > 1 else ""
-        title = f"a step of {one['variant']} {one['net']} {one['precision']}{seeds} ({one['device']})"
+        title = f"a step of {one['variant']} {one['net']} {one['precision']}{seeds} ({one['device']}, {one['how']})"
         most, others = one["operations"][:LONGEST], one["operations"][LONGEST:]
         rows = [(operation["name"], operation["calls"], operation["ms"]) for operation in most]
         if others:
