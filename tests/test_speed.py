@@ -125,16 +125,21 @@ def test_a_measurement_is_written_as_a_table_and_as_numbers(measured):
 
 
 @pytest.fixture
+def short(monkeypatch):
+    """Trainings of five steps are long ones."""
+    monkeypatch.setattr("bench.speed.profile.LONG", 5)
+    monkeypatch.setattr("bench.stepper.LONG", 5)
+
+
+@pytest.fixture
 def one_thread_kept():
     before = torch.get_num_threads()
     yield
     assert torch.get_num_threads() == before
 
 
-def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_thread_kept):
+def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_thread_kept, short):
     monkeypatch.setattr("bench.speed.profile.STEPS", 3)
-    monkeypatch.setattr("bench.speed.profile.LONG", 5)
-    monkeypatch.setattr("bench.stepper.LONG", 5)
     plan = measure.Plan(variants=("ae", "vae"), device="cpu", data_root=NOWHERE, batch_size=64)
     [found] = measure._profiles(plan, [a_grid()])
     assert (found["variant"], found["steps"], found["stacked"]) == ("vae", 3, 1)
@@ -150,13 +155,13 @@ def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_threa
     assert text.count("others |") == (len(found["operations"]) > table.LONGEST)
 
 
-def test_a_profile_of_fewer_images_than_asked_for_counts_its_own_steps():
+def test_a_profile_of_fewer_images_than_asked_for_counts_its_own_steps(short):
     found = profile.measure(a_grid(batch_size=25_000), "ae", steps=10)  # of 60,000 images
     assert found["steps"] == 2
     assert {o["name"]: o["calls"] for o in found["operations"]}[profile.ADAM] == 1
 
 
-def test_a_profile_needs_a_seed_that_does_not_diverge(monkeypatch):
+def test_a_profile_needs_a_seed_that_does_not_diverge(monkeypatch, short):
     monkeypatch.setattr(torch.nn.Linear, "reset_parameters", lambda layer: layer.weight.data.fill_(float("nan")))
     with pytest.raises(RunFailed, match="diverged"):
         profile.measure(a_grid(), "ae", steps=2)
