@@ -106,7 +106,7 @@ def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
     """
     keep_freed_memory()
     store, device = Store(settings.results), pick_device(settings.device, worker)
-    with _alone, ExitStack() as claims, _threads(settings.threads):
+    with _alone, ExitStack() as claims, limited_threads(settings.threads):
         held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
         cells = [c for c in held if not _finished(store, task, c, settings)]
         if not cells:
@@ -391,7 +391,8 @@ _alone = threading.Lock()  #: precision and thread counts belong to the process:
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def limited_threads(n: int) -> Iterator[None]:
+    """So many threads for torch and every library that has a pool of its own, while the block lasts."""
     # Only libraries that are loaded can be limited, and the first cell of a process must not be an exception.
     for module in ("scipy.linalg", "sklearn.cluster"):
         import_module(module)

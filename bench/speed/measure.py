@@ -1,8 +1,8 @@
 """Rounds of training, ours and a peer's in turns → images per second, ratio, and share of the arithmetic limit."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..capture import LONG
 from ..executor import default_workers
 from ..kernels import chosen
 from ..provenance import provenance
-from ..task import Settings, pick_device
+from ..task import Settings, limited_threads, pick_device
 
 WARM_UP = LONG + 8  #: steps of each cell before anything is timed: with what a process imports to capture a step
 
@@ -124,20 +124,8 @@ def _profiles(plan: Plan, grids: list[Grid]) -> list[dict[str, Any]]:
     """Of the last variant, which of the usual two is the VAE, in this process while no other works."""
     from .profile import measure as profiled
 
-    with _threads(plan.threads):
+    with limited_threads(plan.threads):
         return [profiled(replace(grid, device=str(pick_device(grid.device))), plan.variants[-1]) for grid in grids]
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _asked(plan: Plan, grid: Grid, workers: int) -> dict[str, Any]:
