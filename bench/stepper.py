@@ -186,10 +186,16 @@ def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer
     lr, decay = budget.lr, budget.weight_decay
     if device == "cpu" and budget.optimizer in ("adam", "adamw"):
         half, one_thread = budget.precision == "bf16", torch.get_num_threads() == 1
-        vectors = one_thread and half and chosen()["bf16_adam"] == "vectors"
-        products = one_thread and chosen()["bf16_adam_of_product" if half else "adam_of_product"] == "tiles"
-        decoupled = budget.optimizer == "adamw"
-        return FusedAdam(parameters, lr, decay, decoupled=decoupled, vectors=vectors, products=products)
+        answers, prefix = chosen() if one_thread else {}, "bf16_" if half else ""
+        return FusedAdam(
+            parameters,
+            lr,
+            decay,
+            decoupled=budget.optimizer == "adamw",
+            vectors=half and answers.get("bf16_adam") == "vectors",
+            products=answers.get(f"{prefix}adam_of_product") == "tiles",
+            sparse=answers.get(f"{prefix}adam_of_sparse_product") == "lists",
+        )
     if budget.optimizer in ("adam", "adamw"):
         if device == "cuda":
             return _recordable_adam(parameters, budget)

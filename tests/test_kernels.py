@@ -19,9 +19,13 @@ OURS = {
     "bf16_strided": "tiles",
     "linear_tiles": "tiles",
     "bf16_linear_tiles": "tiles",
+    "sparse_linear": "lists",
+    "bf16_sparse_linear": "lists",
     "bf16_adam": "vectors",
     "adam_of_product": "tiles",
     "bf16_adam_of_product": "tiles",
+    "adam_of_sparse_product": "lists",
+    "bf16_adam_of_sparse_product": "lists",
     "cross_entropy": "vectors",
 }
 TORCHS = dict.fromkeys(OURS, "torch")

@@ -4,7 +4,8 @@ torch's fused kernel is taken as it is, so the bits are its own; around it `torc
 0.2 ms, a twentieth of a whole training step of a small net. Where vector instructions of our own (`vectors.adam`) are
 faster, they are used for Adam without weight decay: with the same bits (but for the last numbers of a tensor that is no
 multiple of 16), from gradients that may be bfloat16, and with a bfloat16 copy of each parameter for the next step. The
-weight of a linear layer can be given the two factors of its gradient, which then is never written (`factored_loops`).
+weight of a linear layer can be given the two factors of its gradient, which then is never written (`factored_loops`,
+and `sparse_loops` where the one is zero for the most part).
 
 Reference: Kingma & Ba, Adam: A Method for Stochastic Optimization, 2015, https://arxiv.org/abs/1412.6980; decoupled
 weight decay: Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import sparse
 from .linear import weight_gradient
 from .timing import ratio
 from .views import flat
@@ -30,6 +32,7 @@ BATCH, WIDE, NARROW, WEIGHTS = 128, 784, 512, 5  #: and its first layer, a few t
 LANES = 16  #: `llvm.LANES`, which takes numba to import
 SMALL = 2**12  #: numbers of a weight; below, its gradient may as well be written down
 
+MOST = {torch.float32: 0.6, torch.bfloat16: 0.35}  #: of a factor's pairs of columns, how many may be other than zero
 WORDS = {torch.float32: np.zeros(1, np.float32), torch.bfloat16: np.zeros(1, np.uint32)}  #: what is multiplied at once
 
 Factors = tuple[Tensor, Tensor]  #: left (B, R) and right (B, C) of a gradient leftᵀ right, both of one precision
@@ -58,6 +61,7 @@ class FusedAdam:
 
     vectors: by our own vector instructions, on one thread; only without weight decay.
     products: gradients may be given as factors, where `takes_factors` says so; likewise.
+    sparse: the same, and those whose right factor is zero for the most part are made without its zeros.
     """
 
     def __init__(
@@ -69,13 +73,14 @@ class FusedAdam:
         decoupled: bool = False,
         vectors: bool = False,
         products: bool = False,
+        sparse: bool = False,
     ) -> None:
         self.param_groups = [{"lr": lr}]  #: as torch.optim has it, for schedules
         self.weight_decay = weight_decay
         self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self.rows = [_Row(p) for p in parameters]
         plain = weight_decay == 0 and all(row.parameter.is_contiguous() for row in self.rows)
-        self.vectors, self.products = vectors and plain, products and plain
+        self.vectors, self.products, self.sparse = vectors and plain, products and plain, sparse and plain
 
     def keep_halves(self, halves: Sequence[Tensor | None]) -> None:
         """Keep these current, copies of the parameters in bfloat16; only with `vectors`."""
@@ -86,7 +91,8 @@ class FusedAdam:
 
     def takes_factors(self, parameter: Tensor) -> bool:
         """Whether `step` does this one's gradient from its factors."""
-        return self.products and parameter.ndim == 2 and parameter.shape[1] % LANES == 0 and parameter.numel() >= SMALL
+        wanted = self.products or self.sparse
+        return wanted and parameter.ndim == 2 and parameter.shape[1] % LANES == 0 and parameter.numel() >= SMALL
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | Factors | None] | None = None) -> None:
@@ -99,8 +105,12 @@ class FusedAdam:
             row.count += 1
             if isinstance(grad, Tensor):
                 found.append((row, grad))
-            else:
+            elif self.sparse and _is_sparse(*grad):
+                self._step_by_sparse_product(row, *grad)
+            elif self.products:
                 self._step_by_product(row, *grad)
+            else:
+                found.append((row, weight_gradient(*grad)))
         if self.vectors:
             self._step_by_vectors(found)
         elif found:
@@ -128,33 +138,55 @@ class FusedAdam:
         numbers = self._numbers(row.count)
         adam_of_product(*row.memory, row.half, flat(left), flat(right), len(left), WORDS[left.dtype], *numbers)
 
+    def _step_by_sparse_product(self, row: _Row, left: Tensor, right: Tensor) -> None:
+        from . import sparse_loops
+
+        words, images = flat(right), len(right)
+        if right.dtype == torch.bfloat16:
+            words = np.empty(-(-images // 2) * right.shape[1], np.uint32)
+            sparse_loops.zipped(flat(right), images, words)
+        sparse_loops.adam_of_product(*row.memory, row.half, flat(left), words, images, *self._numbers(row.count))
+
     def _numbers(self, count: int) -> list[Any]:
         """What the kernel wants of step number `count`, reckoned in float64."""
         rate, root = self.param_groups[0]["lr"] / (1 - BETAS[0] ** count), math.sqrt(1 - BETAS[1] ** count)
         return [np.float32(number) for number in (1 - BETAS[0], BETAS[1], 1 - BETAS[1], -rate, root, EPS)]
 
 
-@torch.no_grad()
-def product_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
-    """How many times faster the update from factors is than their product, and Adam after it; 0 where it cannot be.
+def _is_sparse(left: Tensor, right: Tensor) -> bool:
+    """Whether the right one has so many zeros that they are left out; thin ones are not worth a look."""
+    fits = left.shape[1] >= sparse.GROUP and right.shape[1] >= sparse.GROUP
+    return fits and sparse.is_sparse(right, MOST[right.dtype], 2)
 
-    Of more weights than the caches hold, as there are in training.
-    """
+
+def product_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
+    """How many times faster the update from factors is than their product, and Adam after it; 0 where it cannot be."""
+    return _ratio_of_factors(torch.ones(BATCH, WIDE, dtype=dtype), rounds, products=True)
+
+
+def sparse_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
+    """The same where zeros are left out, of the densest factors that are taken."""
+    return _ratio_of_factors(sparse.images(MOST[dtype] - 0.01, 2, dtype), rounds, sparse=True)
+
+
+@torch.no_grad()
+def _ratio_of_factors(right: Tensor, rounds: int, **ways: bool) -> float:
+    """Of more weights than the caches hold, as there are in training."""
     from .llvm import has_pairs
 
-    half = dtype == torch.bfloat16
+    half = right.dtype == torch.bfloat16
     if half and not has_pairs():
         return 0.0
-    factors = torch.zeros(BATCH, NARROW, dtype=dtype), torch.zeros(BATCH, WIDE, dtype=dtype)
+    factors = torch.zeros(BATCH, NARROW, dtype=right.dtype), right
 
-    def optimizer() -> FusedAdam:
+    def optimizer(**ways: bool) -> FusedAdam:
         weights = [torch.ones(NARROW, WIDE) for _ in range(WEIGHTS)]
-        made = FusedAdam(weights, 1e-3, 0.0, vectors=half, products=True)
+        made = FusedAdam(weights, 1e-3, 0.0, vectors=half, **ways)
         if half:
-            made.keep_halves([weight.to(dtype) for weight in weights])
+            made.keep_halves([weight.to(right.dtype) for weight in weights])
         return made
 
-    usual, ours = optimizer(), optimizer()
+    usual, ours = optimizer(), optimizer(**ways)
     return ratio(
         lambda: usual.step([weight_gradient(*factors) for _ in range(WEIGHTS)]),
         lambda: ours.step([factors] * WEIGHTS),

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from . import adam, convolution, cross_entropy, dense, linear, strided, transposed
+from . import adam, convolution, cross_entropy, dense, linear, sparse, strided, transposed
 from .stamp import stamp
 from ..cache import cache_folder
 from ..store import write_bytes
@@ -25,10 +25,14 @@ QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
     "bf16_convolution": ("channels_last", convolution.measured_ratio),
     "linear_tiles": ("tiles", partial(dense.measured_ratio, torch.float32)),
     "bf16_linear_tiles": ("tiles", partial(dense.measured_ratio, torch.bfloat16)),
+    "sparse_linear": ("lists", partial(sparse.measured_ratio, torch.float32)),
+    "bf16_sparse_linear": ("lists", partial(sparse.measured_ratio, torch.bfloat16)),
     "strided": ("tiles", partial(strided.measured_ratio, torch.float32)),
     "bf16_adam": ("vectors", adam.measured_ratio),
     "adam_of_product": ("tiles", partial(adam.product_ratio, torch.float32)),
     "bf16_adam_of_product": ("tiles", partial(adam.product_ratio, torch.bfloat16)),
+    "adam_of_sparse_product": ("lists", partial(adam.sparse_ratio, torch.float32)),
+    "bf16_adam_of_sparse_product": ("lists", partial(adam.sparse_ratio, torch.bfloat16)),
     "cross_entropy": ("vectors", cross_entropy.measured_ratio),
     "bf16_strided": ("tiles", partial(strided.measured_ratio, torch.bfloat16)),
 }

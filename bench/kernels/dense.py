@@ -52,9 +52,9 @@ def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
 
     if dtype == torch.bfloat16 and not has_pairs():
         return 0.0
-    shapes = (BATCH, INPUTS), (BATCH, OUTPUTS), (OUTPUTS,), (OUTPUTS, INPUTS)
-    x, grad, bias, weight = (torch.ones(*shape, dtype=dtype) for shape in shapes)  # zeros may be no memory at all
-    weights = [weight.clone() for _ in range(ELSEWHERE // weight.nbytes)]
+    shapes = (BATCH, INPUTS), (BATCH, OUTPUTS), (OUTPUTS,)
+    x, grad, bias = (torch.ones(*shape, dtype=dtype) for shape in shapes)
+    weights = elsewhere(dtype)
     usual = linear.product if dtype == torch.float32 and linear.is_there() else F.linear
 
     def plain() -> None:
@@ -68,6 +68,12 @@ def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
             _by_input(grad, weight, gate=x)
 
     return ratio(plain, fast, rounds)
+
+
+def elsewhere(dtype: torch.dtype) -> list[Tensor]:
+    """More weights of that layer than the caches hold; zeros may be no memory at all."""
+    weight = torch.ones(OUTPUTS, INPUTS, dtype=dtype)
+    return [weight.clone() for _ in range(ELSEWHERE // weight.nbytes)]
 
 
 def _forward(

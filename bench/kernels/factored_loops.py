@@ -39,8 +39,8 @@ def adam_of_product(
     turns, across = part * PARTS, -(-columns // WIDE)
     lefts = np.zeros(-(-rows // LANES) * turns * LANES, words.dtype)
     rights = np.zeros(across * turns * WIDE, words.dtype)
-    _pack(left, images, rows, per, LANES, turns, lefts)
-    _pack(right, images, columns, per, WIDE, turns, rights)
+    pack(left, images, rows, per, LANES, turns, lefts)
+    pack(right, images, columns, per, WIDE, turns, rights)
     sums, tiles, row_before, column_before = np.zeros(PARTS * LANES, np.float32), -(-rows // ROWS) * across, rows, 0
     for tile in range(tiles + 1):  # in the last turn only the tile before counts
         row, column = tile % tiles // across * ROWS, tile % across * WIDE
@@ -54,7 +54,7 @@ def adam_of_product(
 
 
 @register_jitable
-def _pack(x: Array, images: int, columns: int, per: int, width: int, turns: int, out: Array) -> None:
+def pack(x: Array, images: int, columns: int, per: int, width: int, turns: int, out: Array) -> None:
     """x (B, columns) → out (blocks, turns, width), words of `per` images; zeros after the last image and column."""
     whole, few = images // per, np.zeros(per * LANES, x.dtype)
     for first in range(0, columns, LANES):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from . import convolution, cross_entropy, dense, linear, strided, transposed
+from . import convolution, cross_entropy, dense, linear, sparse, strided, transposed
 from .choice import chosen
 
 
@@ -22,7 +22,7 @@ def faster_layers(
     if device.type == "cpu":
         answers = kernels or chosen()
         for layer in model.modules():
-            for kind in (dense, linear, strided, convolution, transposed):
+            for kind in (sparse, dense, linear, strided, convolution, transposed):
                 forward = kind.forward_of(layer, answers)
                 if forward is not None:
                     layer.forward = forward

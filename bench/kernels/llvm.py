@@ -54,7 +54,7 @@ def has_pairs() -> bool:
     return bool(llvmlite.binding.get_host_cpu_features().get("avx512bf16", False))
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function when it is first called, and keep that on disk until something in this folder changes.
 
     numba by itself looks at the function's own file, and not at those with the instructions that it is made of.

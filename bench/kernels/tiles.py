@@ -235,14 +235,7 @@ def transpose(typing: Any, out: Any, at: Any, width: Any, x: Any, start: Any, pi
         out, at, width, x, start, pitch = opened(context, builder, sig, arguments)
         kind, out, x = vector_of(sig.args[0]), code.at(out, at), code.at(x, start)
         rows = [code.vector(code.at(x, builder.mul(INT(r), pitch)), kind) for r in range(LANES)]
-        for distance in (8, 4, 2, 1):  # blocks off the diagonal change places, then those within them
-            for r in (r for r in range(LANES) if not r & distance):
-                a, b = rows[r], rows[r + distance]
-                low = [LANES + n - distance if n & distance else n for n in range(LANES)]
-                high = [LANES + n if n & distance else n + distance for n in range(LANES)]
-                rows[r] = builder.shuffle_vector(a, b, ir.Constant(WORDS, low))
-                rows[r + distance] = builder.shuffle_vector(a, b, ir.Constant(WORDS, high))
-        for c, row in enumerate(rows):
+        for c, row in enumerate(transposed(code, rows)):
             code.store(row, code.at(out, builder.mul(INT(c), width)), False)
         return context.get_dummy_value()
 
@@ -260,6 +253,19 @@ def prefetch(typing: Any, x: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(x, types.intp), generate
+
+
+def transposed(code: Code, rows: Sequence[Value]) -> list[Value]:
+    """LANES vectors → the vectors of their first, second, … elements."""
+    found = list(rows)
+    for distance in (8, 4, 2, 1):  # blocks off the diagonal change places, then those within them
+        for r in (r for r in range(LANES) if not r & distance):
+            a, b = found[r], found[r + distance]
+            low = [LANES + n - distance if n & distance else n for n in range(LANES)]
+            high = [LANES + n if n & distance else n + distance for n in range(LANES)]
+            found[r] = code.builder.shuffle_vector(a, b, ir.Constant(WORDS, low))
+            found[r + distance] = code.builder.shuffle_vector(a, b, ir.Constant(WORDS, high))
+    return found
 
 
 def add_outer(code: Code, pairs: bool, sums: Sequence[Value], left: Sequence[Value], row: Value) -> list[Value]:

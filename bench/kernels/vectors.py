@@ -13,6 +13,10 @@ from .llvm import FLOATS, INT, LANES, WORDS, Code, Value, compiled, is_half, ope
 
 Array = np.ndarray  # flat, float32; gradients and copies also bfloat16 as uint16
 
+#: What a mean of gradients that are 0 comes to in hundreds of steps, as of a pixel that is hardly ever anything but 0.
+#: It moves nothing, and a little later is denormal, which processors are slow with.
+TINY = float(np.float32(1e-30))
+
 
 # -- Adam
 
@@ -63,9 +67,11 @@ class Numbers(NamedTuple):
 
 
 def updated(code: Code, before: Sequence[Value], grad: Value, numbers: Numbers) -> tuple[Value, Value, Value]:
-    """Vectors of parameters and of both their means, after a step."""
+    """Vectors of parameters and of both their means, after a step; a mean below TINY is 0."""
     builder, (p, mean, square) = code.builder, before
     mean = code.multiply_add(numbers.lerp, builder.fsub(grad, mean), mean)
+    size, zero = code.call(f"llvm.fabs.v{LANES}f32", FLOATS, [mean]), ir.Constant(FLOATS, [0.0] * LANES)
+    mean = builder.select(builder.fcmp_ordered("<", size, ir.Constant(FLOATS, [TINY] * LANES)), zero, mean)
     square = code.multiply_add(builder.fmul(numbers.rest2, grad), grad, builder.fmul(numbers.beta2, square))
     width = code.call(f"llvm.sqrt.v{LANES}f32", FLOATS, [square])
     width = builder.fadd(builder.fdiv(width, numbers.root), numbers.eps)
