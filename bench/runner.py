@@ -67,7 +67,7 @@ def run(
     if todo:
         _check_inputs([p.cell for p in todo], suite, settings, on_event)
         if not is_known():
-            on_event(Event("note", "measuring which kernels are faster on this processor: once, about 20 s"))
+            on_event(Event("note", "measuring which kernels are faster on this processor: once, about 30 s"))
         chosen()  # measured here, before workers share the machine, so that all of them take the same one
     _write_suite(suite, store, on_event)
     _record_skips(suite, store)

@@ -75,7 +75,7 @@ def _measured(measure: Callable[[], float]) -> tuple[float, str]:
 
 
 def is_known() -> bool:
-    """Whether `chosen` has nothing to measure, which takes a third of a minute."""
+    """Whether `chosen` has nothing to measure, which takes half a minute."""
     return _answers(_known(_path())).keys() == QUESTIONS.keys()
 
 

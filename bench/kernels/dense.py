@@ -36,10 +36,9 @@ def forward_of(layer: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor
 
 
 def fits(layer: nn.Linear, dtype: torch.dtype) -> bool:
-    """Whether both sides fill the words between which memory is asked for; few inputs make no tiles (`_dense`)."""
-    inputs, outputs = layer.in_features, layer.out_features
-    filled = [side * dtype.itemsize % (4 * RUN) == 0 for side in (inputs, outputs)]
-    return outputs >= WIDE and filled[1] and (filled[0] or inputs < WIDE)
+    """Whether both sides are as wide as a tile, and fill the words between which memory is asked for."""
+    sides = layer.in_features, layer.out_features
+    return all(side >= WIDE and side * dtype.itemsize % (4 * RUN) == 0 for side in sides)
 
 
 def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
@@ -55,7 +54,7 @@ def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
     shapes = (BATCH, INPUTS), (BATCH, OUTPUTS), (OUTPUTS,)
     x, grad, bias = (torch.ones(*shape, dtype=dtype) for shape in shapes)
     weights = elsewhere(dtype)
-    usual = linear.product if dtype == torch.float32 and linear.is_there() else F.linear
+    usual = library(dtype)
 
     def plain() -> None:
         for weight in weights:
@@ -68,6 +67,11 @@ def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
             _by_input(grad, weight, gate=x)
 
     return ratio(plain, fast, rounds)
+
+
+def library(dtype: torch.dtype) -> Callable[..., Tensor]:
+    """The product x Wᵀ + b that tiles and lists are compared with."""
+    return linear.product if dtype == torch.float32 and linear.is_there() else F.linear
 
 
 def elsewhere(dtype: torch.dtype) -> list[Tensor]:
@@ -134,9 +138,6 @@ def by_input(grad: Tensor, weight: Tensor) -> Tensor:
 
 
 def _dense(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
-    if weight.shape[1] < WIDE:
-        out = F.linear(x, weight, bias)  # tiles filled up with zeros were measured to take half as long again
-        return out.relu_() if relu else out
     batch, outputs = len(x), len(weight)
     out = torch.empty((batch, outputs), dtype=x.dtype)
     biases = _nothing(outputs) if bias is None else bias.detach().float().contiguous().numpy()
@@ -147,9 +148,6 @@ def _dense(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool = False) -
 
 def _by_input(grad: Tensor, weight: Tensor, gate: Tensor | None = None) -> Tensor:
     batch, inputs = len(grad), weight.shape[1]
-    if weight.shape[1] < WIDE:
-        found = grad @ weight
-        return found if gate is None else torch.ops.aten.threshold_backward(found, gate, 0)
     out = torch.empty((batch, inputs), dtype=grad.dtype)
     gates = _open(grad.dtype) if gate is None else flat(gate)
     _loops().by_input(words(grad), flat(weight), _nothing(inputs), gates, batch, inputs, flat(out))

@@ -1,8 +1,8 @@
 """Linear layers that read images of which most pixels are zero: the products with zeros are left out (`sparse_loops`).
 
 Of MNIST's pixels a fifth are not zero, of Fashion-MNIST's half. Whether a batch is worth it is seen from the batch
-itself, each time; whatever is denser is multiplied as it would be elsewhere. Asked are only layers whose input needs no
-gradient: those that read images or codes, not values of a layer before that is being trained.
+itself, each time; whatever is denser is multiplied as it would be elsewhere. Asked are layers whose input needs no
+gradient: in training those that read images, else all that are large enough.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,8 @@ from .timing import ratio
 from .views import flat, words
 
 WIDE, GROUP = 128, 64  #: `sparse_loops.WIDE` and GROUP, which take numba to import
-MOST = {torch.float32: 0.35, torch.bfloat16: 0.4}  #: of the words of a batch that may not be zero
+MOST = 0.3  #: of the words of a batch that may not be zero
+FEW = 16  #: images of a batch; with fewer, packing the weight is not worth it
 RUN = 8  #: pixels that are not zero side by side, in what is measured
 QUESTIONS = {torch.float32: "sparse_linear", torch.bfloat16: "bf16_sparse_linear"}
 
@@ -36,7 +37,7 @@ def forward_of(layer: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor
 
 
 def fits(layer: nn.Linear, dtype: torch.dtype) -> bool:
-    """Whether rows are whole words and long enough to look at, and there is a block of outputs."""
+    """Whether rows are whole words and long enough to look at, and there are outputs enough for a block."""
     size = layer.in_features * dtype.itemsize
     return size % 4 == 0 and size // 4 >= GROUP and layer.out_features >= WIDE
 
@@ -55,30 +56,36 @@ def images(share: float, together: int, dtype: torch.dtype) -> Tensor:
 
 
 def measured_ratio(dtype: torch.dtype, rounds: int = 5) -> float:
-    """How many times faster a layer is with the densest images that are taken, as `dense.measured_ratio` measures."""
+    """How many times faster a layer is with the densest images that are taken, as `dense.measured_ratio` measures.
+
+    Than the library's and than tiles, whichever is used else: the lesser of both ratios.
+    """
     from .llvm import has_pairs  # brings numba, which takes a second
 
     if dtype == torch.bfloat16 and not has_pairs():
         return 0.0
-    x, bias = images(MOST[dtype] - 0.01, _per_word(dtype), dtype), torch.ones(dense.OUTPUTS, dtype=dtype)
-    weights = dense.elsewhere(dtype)
-    usual = linear.product if dtype == torch.float32 and linear.is_there() else F.linear
+    x, bias = images(MOST, _per_word(dtype), dtype), torch.ones(dense.OUTPUTS, dtype=dtype)
+    weights, usual = dense.elsewhere(dtype), dense.library(dtype)
 
-    def plain() -> None:
+    def library() -> None:
         for weight in weights:
             usual(x, weight, bias).relu()
 
-    def fast() -> None:
+    def tiles() -> None:
         for weight in weights:
-            _sparse_linear(x, weight, bias, "", relu=True)
+            torch.ops.bench.dense(x, weight, bias, relu=True)
 
-    return ratio(plain, fast, rounds)
+    def lists() -> None:
+        for weight in weights:
+            _by_lists(x, weight, bias, relu=True)
+
+    return min(ratio(other, lists, rounds) for other in (library, tiles))
 
 
 def _forward(
     layer: Any, ours: Mapping[torch.dtype, str], otherwise: Callable[[Tensor], Tensor], x: Tensor
 ) -> Tensor:
-    meant = x.ndim == 2 and len(x) > 0 and x.shape[1] == layer.in_features and not x.requires_grad
+    meant = x.ndim == 2 and len(x) >= FEW and x.shape[1] == layer.in_features and not x.requires_grad
     precision = transposed.precision_of(layer, x) if meant else None
     if precision is None or precision not in ours:
         return otherwise(x)
@@ -86,7 +93,10 @@ def _forward(
 
 
 class Sparse(torch.autograd.Function):
-    """x Wᵀ + b: x (B, I), which needs no gradient, weight (O, I), bias (O,) → (B, O)."""
+    """x Wᵀ + b: x (B, I), which needs no gradient, weight (O, I), bias (O,) → (B, O).
+
+    usual: how it is computed where x is dense: "tiles", "onednn" or "torch".
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, usual: str) -> Tensor:
@@ -111,8 +121,11 @@ def _per_word(dtype: torch.dtype) -> int:
 
 
 def _sparse_linear(x: Tensor, weight: Tensor, bias: Tensor | None, usual: str, relu: bool = False) -> Tensor:
-    if not is_sparse(x, MOST[x.dtype], _per_word(x.dtype)):
-        return _dense_linear(x, weight, bias, usual, relu)
+    by_lists = is_sparse(x, MOST, _per_word(x.dtype))
+    return _by_lists(x, weight, bias, relu) if by_lists else _dense_linear(x, weight, bias, usual, relu)
+
+
+def _by_lists(x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
     out = torch.empty((len(x), len(weight)), dtype=x.dtype)
     biases = np.zeros(len(weight), np.float32) if bias is None else bias.detach().float().contiguous().numpy()
     _loops().forward(words(x), words(weight), biases, np.float32(0 if relu else -np.inf), len(x), flat(out))

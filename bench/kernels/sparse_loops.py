@@ -1,8 +1,9 @@
 """Linear layers of inputs that are zero for the most part, as MNIST's pixels are: products with zeros are left out.
 
 What is not zero is listed, and the rows of the other factor that it belongs to are summed in registers, in the same
-order as in a dense tile (`tiles`), so that the bits are the same. A row is a run of vectors, whatever is skipped
-between two of them, so that the instructions stay those of a dense product.
+order as in a dense tile (`tiles`), so that the bits are the same as long as that factor is finite: zero times infinity,
+which is NaN, is left out too. A row is a run of vectors, whatever is skipped between two of them, so that the
+instructions stay those of a dense product.
 
 Letters:  B images · I inputs · O outputs. What is multiplied comes in words of four bytes, as in `tiles`
 """
@@ -49,9 +50,9 @@ def forward(x: Array, weight: Array, bias: Array, least: float, images: int, out
     """max(least, x Wᵀ + b): x (B, I) and weight (O, I) in words, I ≥ GROUP, bias (O,) → out (B, O), O ≥ WIDE."""
     inputs, outputs = len(x) // images, len(out) // images
     chunks = -(-inputs // TAPS)
-    numbers, values = np.empty(len(x), np.uint32), np.empty(len(x), x.dtype)
+    places, values = np.empty(len(x), np.uint32), np.empty(len(x), x.dtype)
     ends = np.zeros(images * chunks + 1, np.int64)
-    _list_rows(x, images, inputs, chunks, numbers, values, ends)
+    _list_rows(x, images, inputs, chunks, places, values, ends)
     block, sums = np.empty(inputs * WIDE, weight.dtype), np.empty(images * WIDE, np.float32)
     for number in range(-(-outputs // WIDE)):
         first = min(number * WIDE, outputs - WIDE)
@@ -62,6 +63,8 @@ def forward(x: Array, weight: Array, bias: Array, least: float, images: int, out
         for p in range(images):
             sums[p * WIDE : (p + 1) * WIDE] = bias[first : first + WIDE]
         ask, lines = (first + WIDE) * inputs, -(-inputs * WIDE // (LANES * images * chunks))
+        if first + WIDE == outputs:
+            lines = 0
         for chunk in range(chunks):
             for p in range(images):
                 for _ in range(lines):  # of the next block's weights
@@ -69,14 +72,14 @@ def forward(x: Array, weight: Array, bias: Array, least: float, images: int, out
                     ask += LANES
                 start, end = ends[p * chunks + chunk], ends[p * chunks + chunk + 1]
                 if end > start:
-                    _add_rows(sums, p * WIDE, values, numbers, start, end - start, block, 0)
+                    _add_rows(sums, p * WIDE, values, places, start, end - start, block, 0)
         for p in range(images):
             _floored(sums, p * WIDE, least, out, p * outputs + first)
 
 
 @register_jitable
-def _list_rows(x: Array, images: int, inputs: int, chunks: int, numbers: Array, values: Array, ends: Array) -> None:
-    """The words of each image that are not zero, with their numbers; where those of each chunk end."""
+def _list_rows(x: Array, images: int, inputs: int, chunks: int, places: Array, values: Array, ends: Array) -> None:
+    """The words of each image that are not zero, with their places in its row; where those of each chunk end."""
     found = 0
     for p in range(images):
         for begin in range(0, inputs, GROUP):
@@ -84,7 +87,7 @@ def _list_rows(x: Array, images: int, inputs: int, chunks: int, numbers: Array, 
             marks = _marks(x, p * inputs + start) >> (begin - start) << (begin - start)
             while marks:
                 i = start + _lowest(marks)
-                numbers[found], values[found] = i, x[p * inputs + i]
+                places[found], values[found] = i, x[p * inputs + i]
                 found += 1
                 marks &= marks - 1
             ends[p * chunks + begin // TAPS + 1] = found
@@ -107,11 +110,12 @@ def zipped(x: Array, images: int, out: Array) -> None:
 
 
 @compiled
-def adam_of_product(
+def adam_of_sparse_product(
     p: Array, mean: Array, square: Array, half: Any, left: Array, right: Array, images: int,
     lerp: float, beta2: float, rest2: float, rate: float, root: float, eps: float,
 ) -> None:  # fmt: skip
-    """As `vectors.adam` with the gradient leftᵀ right; p (R, C), left (B, R), right (B, C) in words of images.
+    """As `vectors.adam` with the gradient leftᵀ right; p (R, C), left (B, R), right (B, C), which is given as
+    words: of float32 itself, of bfloat16 what `zipped` makes of it.
 
     C a multiple of LANES, GROUP at least. Two columns at a time: pixels that lie side by side are mostly zero together.
     """
@@ -120,21 +124,22 @@ def adam_of_product(
     pairs, turns = columns // 2, len(right) // columns
     lefts = np.zeros(-(-rows // NARROW) * turns * NARROW, right.dtype)
     pack(left, images, rows, right.itemsize // left.itemsize, NARROW, turns, lefts)
-    numbers, values = np.empty(pairs * turns, np.uint32), np.empty(2 * pairs * turns, right.dtype)
+    places, values = np.empty(pairs * turns, np.uint32), np.empty(2 * pairs * turns, right.dtype)
     counts, sums = np.zeros(pairs, np.int64), np.empty(LANES * NARROW, np.float32)
-    _list_columns(right, turns, columns, numbers, values, counts)
+    _list_columns(right, turns, columns, places, values, counts)
     for first in range(0, rows, NARROW):
         for column in range(0, columns, LANES):
             sums[:] = 0
+            below, beside = (first, column + LANES) if column + LANES < columns else (first + NARROW, 0)
             for n in range(LANES // 2):
-                for row in range(n, NARROW, LANES // 2):  # of the next tile
-                    ask = (first + row) * columns + column + LANES
+                for row in range(below + n, min(below + NARROW, rows), LANES // 2):  # of the next tile
+                    ask = row * columns + beside
                     prefetch(p, ask)
                     prefetch(mean, ask)
                     prefetch(square, ask)
                 pair = column // 2 + n
                 if counts[pair]:
-                    _add_pairs(sums, 2 * n * NARROW, values, numbers, pair * turns, counts[pair], lefts, first * turns)
+                    _add_pairs(sums, 2 * n * NARROW, values, places, pair * turns, counts[pair], lefts, first * turns)
             for row in range(0, min(NARROW, rows - first), LANES):
                 _update(
                     p, mean, square, half, (first + row) * columns + column, columns, rows - first - row, sums, row,
@@ -143,8 +148,8 @@ def adam_of_product(
 
 
 @register_jitable
-def _list_columns(x: Array, turns: int, columns: int, numbers: Array, values: Array, counts: Array) -> None:
-    """Of each two columns, the words of which one is not zero: how many, their numbers, both values."""
+def _list_columns(x: Array, turns: int, columns: int, places: Array, values: Array, counts: Array) -> None:
+    """Of each two columns, the words of which one is not zero: how many, their places in the column, both values."""
     for turn in range(turns):
         for begin in range(0, columns, GROUP):
             start = min(begin, columns - GROUP)
@@ -152,10 +157,10 @@ def _list_columns(x: Array, turns: int, columns: int, numbers: Array, values: Ar
             marks = ((marks | marks >> 1) & EVEN) >> (begin - start) << (begin - start)
             while marks:
                 column = start + _lowest(marks)
-                place = column // 2 * turns + counts[column // 2]
-                numbers[place] = turn
-                values[2 * place] = x[turn * columns + column]
-                values[2 * place + 1] = x[turn * columns + column + 1]
+                n = column // 2 * turns + counts[column // 2]
+                places[n] = turn
+                values[2 * n] = x[turn * columns + column]
+                values[2 * n + 1] = x[turn * columns + column + 1]
                 counts[column // 2] += 1
                 marks &= marks - 1
 
@@ -169,24 +174,24 @@ def _listed(each: int) -> Any:
     width = vectors * LANES
 
     @intrinsic
-    def add_listed(typing: Any, out: Any, at: Any, values: Any, numbers: Any, first: Any, count: Any, rows: Any,
+    def add_listed(typing: Any, out: Any, at: Any, values: Any, places: Any, first: Any, count: Any, rows: Any,
                    start: Any) -> Any:  # fmt: skip
-        """out[at + c·width + n] += Σ_t values[(first + t)·each + c] rows[start + numbers[first + t]·width + n]
+        """out[at + c·width + n] += Σ_t values[(first + t)·each + c] rows[start + places[first + t]·width + n]
 
         t < count, which is at least 1; c < each; n < width.
         """
 
         def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
             code = Code(builder)
-            out, at, values, numbers, first, count, rows, start = opened(context, builder, sig, arguments)
+            out, at, values, places, first, count, rows, start = opened(context, builder, sig, arguments)
             pairs = are_pairs(sig.args[2])
             kind, multiply_add = (WORDS, code.multiply_add_pairs) if pairs else (FLOATS, code.multiply_add)
-            values, numbers = code.at(values, builder.mul(first, INT(each))), code.at(numbers, first)
+            values, places = code.at(values, builder.mul(first, INT(each))), code.at(places, first)
             rows = code.at(rows, start)
             targets = [code.at(out, builder.add(at, INT(n * LANES))) for n in range(SUMS)]
 
             def turn(t: Value, sums: Sequence[Value]) -> Sequence[Value]:
-                row = code.at(rows, builder.mul(builder.zext(code.value(numbers, t), INT), INT(width)))
+                row = code.at(rows, builder.mul(builder.zext(code.value(places, t), INT), INT(width)))
                 place = code.at(values, builder.mul(t, INT(each)))
                 left = [code.everywhere(code.value(place, INT(c)), kind) for c in range(each)]
                 right = [code.vector(code.at(row, INT(v * LANES)), kind) for v in range(vectors)]
@@ -198,7 +203,7 @@ def _listed(each: int) -> Any:
             return context.get_dummy_value()
 
         where = types.intp
-        return types.void(out, where, values, numbers, where, where, rows, where), generate
+        return types.void(out, where, values, places, where, where, rows, where), generate
 
     return add_listed
 
@@ -213,7 +218,8 @@ def _marks(typing: Any, x: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         code = Code(builder)
         x, index = opened(context, builder, sig, arguments)
-        kind, differs = (HALVES, builder.icmp_unsigned) if is_half(sig.args[0]) else (FLOATS, builder.fcmp_unordered)
+        kind = FLOATS if sig.args[0].dtype == types.float32 else HALVES if is_half(sig.args[0]) else WORDS
+        differs = builder.fcmp_unordered if kind == FLOATS else builder.icmp_unsigned  # a pair is no denormal float
         zero, found = ir.Constant(kind, [0] * LANES), INT(0)
         for n in range(0, GROUP, LANES):
             values = code.vector(code.at(x, builder.add(index, INT(n))), kind)

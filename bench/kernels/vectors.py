@@ -14,7 +14,7 @@ from .llvm import FLOATS, INT, LANES, WORDS, Code, Value, compiled, is_half, ope
 Array = np.ndarray  # flat, float32; gradients and copies also bfloat16 as uint16
 
 #: What a mean of gradients that are 0 comes to in hundreds of steps, as of a pixel that is hardly ever anything but 0.
-#: It moves nothing, and a little later is denormal, which processors are slow with.
+#: It moves no parameter but one that is 0, and that by 10⁻²⁵; a little later it is denormal, and processors are slow.
 TINY = float(np.float32(1e-30))
 
 
@@ -26,10 +26,11 @@ def adam(
     p: Array, mean: Array, square: Array, grad: Array, half: Any, lerp: float, beta2: float, rest2: float,
     rate: float, root: float, eps: float,
 ) -> None:  # fmt: skip
-    """One update of p, rounded as by torch's fused kernel (but for what fills no whole vector); `half`: p in bfloat16.
+    """One update of p, rounded as by torch's fused kernel but for what fills no whole vector, and TINY means.
 
         mean += lerp (grad − mean);  square = beta2 square + rest2 grad²;  p += rate mean / (√square / root + eps)
 
+    half: p in bfloat16, or None.
     lerp = 1 − β₁; rest2 = 1 − β₂; rate = −lr / (1 − β₁ᵗ); root = √(1 − β₂ᵗ). Kingma & Ba 2015, algorithm 1.
     """
     whole = len(p) // LANES * LANES
@@ -67,7 +68,7 @@ class Numbers(NamedTuple):
 
 
 def updated(code: Code, before: Sequence[Value], grad: Value, numbers: Numbers) -> tuple[Value, Value, Value]:
-    """Vectors of parameters and of both their means, after a step; a mean below TINY is 0."""
+    """Vectors of parameters and of both their means, after a step; a mean of a size below TINY is 0."""
     builder, (p, mean, square) = code.builder, before
     mean = code.multiply_add(numbers.lerp, builder.fsub(grad, mean), mean)
     size, zero = code.call(f"llvm.fabs.v{LANES}f32", FLOATS, [mean]), ir.Constant(FLOATS, [0.0] * LANES)

@@ -15,7 +15,9 @@ def flat(values: Tensor) -> np.ndarray:
 
 def words(values: Tensor) -> np.ndarray:
     """float32 as it is, bfloat16 as uint32: two that lie side by side in one."""
-    return _numbers(values).view(np.uint32) if values.dtype == torch.bfloat16 else _numbers(values)
+    if values.dtype != torch.bfloat16:
+        return _numbers(values)
+    return _numbers(values.clone() if values.storage_offset() % 2 else values).view(np.uint32)  # words do not lie askew
 
 
 def _numbers(values: Tensor) -> np.ndarray:

@@ -136,6 +136,7 @@ def _notes(found: dict[str, Any]) -> list[str]:
     commit = f"commit {found['git']}{' with changes' if found['dirty'] else ''}" if found["git"] else "no commit"
     return [
         f"{machine['device']}; 1-minute load before {machine['load_before']}; images: {found['data']}; medians of "
-        "rounds. The limit is what the best matrix products and convolutions measured beside it would allow.",
+        "rounds. The limit is what the best matrix products and convolutions measured beside it would allow, "
+        "with all products, also those with pixels that are 0, which may be left out.",
         f"{found['created']}, bench {found['bench']}, {commit}; {versions}.",
     ]
