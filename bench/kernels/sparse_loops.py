@@ -114,10 +114,10 @@ def adam_of_sparse_product(
     p: Array, mean: Array, square: Array, half: Any, left: Array, right: Array, images: int,
     lerp: float, beta2: float, rest2: float, rate: float, root: float, eps: float,
 ) -> None:  # fmt: skip
-    """As `vectors.adam` with the gradient leftᵀ right; p (R, C), left (B, R), right (B, C), which is given as
-    words: of float32 itself, of bfloat16 what `zipped` makes of it.
+    """As `vectors.adam` with the gradient leftᵀ right; p (R, C), left (B, R), right (B, C), C a multiple of LANES.
 
-    C a multiple of LANES, GROUP at least. Two columns at a time: pixels that lie side by side are mostly zero together.
+    right is given in words, those of `zipped` where it is bfloat16; C ≥ GROUP. Two columns are listed at a time: pixels
+    that lie side by side are mostly zero together.
     """
     rows = len(left) // images
     columns = len(p) // rows
