@@ -25,10 +25,7 @@ def forward(x: Array, weight: Array, bias: Array, least: float, gate: Array, ima
     offsets, to = _places(images, inputs, outputs)
     for number in range(-(-outputs // WIDE)):
         first = min(number * WIDE, outputs - WIDE)
-        for i in range(0, inputs, LANES):
-            column = min(i, inputs - LANES)
-            for o in range(0, WIDE, LANES):
-                transpose(block, column * WIDE + o, WIDE, weight, (first + o) * inputs + column, inputs)
+        turn_rows(weight, first, inputs, block, WIDE)
         ask, pitch = (first + WIDE) * inputs, 2 * LINE // weight.itemsize
         for p in range(0, images, PIXELS):
             _tile(
@@ -53,6 +50,15 @@ def by_input(grad: Array, weight: Array, bias: Array, gate: Array, images: int, 
                 out, to, first, bias, np.float32(-np.inf), gate, gated, grad, offsets, p, images, taps, block, weight,
                 p // PIXELS * taps * inputs + first + WIDE, inputs,
             )  # fmt: skip
+
+
+@register_jitable
+def turn_rows(weight: Array, first: int, inputs: int, block: Array, width: int) -> None:
+    """`width` rows of a weight (O, I), in words, from the first-th on → (I, width); LANES of them at a time."""
+    for i in range(0, inputs, LANES):
+        column = min(i, inputs - LANES)
+        for o in range(0, width, LANES):
+            transpose(block, column * width + o, width, weight, (first + o) * inputs + column, inputs)
 
 
 @register_jitable

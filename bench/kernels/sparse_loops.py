@@ -17,8 +17,9 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from .factored_loops import pack
+from .linear_loops import turn_rows
 from .llvm import FLOATS, HALVES, INT, LANES, WORDS, Code, Value, are_pairs, compiled, is_half, opened
-from .tiles import prefetch, transpose, transposed, zip_rows
+from .tiles import prefetch, transposed, zip_rows
 from .vectors import Numbers, updated
 
 Array = np.ndarray  # flat; float32, or bfloat16 as uint16; in words float32, or uint32 of two bfloat16
@@ -56,10 +57,7 @@ def forward(x: Array, weight: Array, bias: Array, least: float, images: int, out
     block, sums = np.empty(inputs * WIDE, weight.dtype), np.empty(images * WIDE, np.float32)
     for number in range(-(-outputs // WIDE)):
         first = min(number * WIDE, outputs - WIDE)
-        for i in range(0, inputs, LANES):
-            column = min(i, inputs - LANES)
-            for o in range(0, WIDE, LANES):
-                transpose(block, column * WIDE + o, WIDE, weight, (first + o) * inputs + column, inputs)
+        turn_rows(weight, first, inputs, block, WIDE)
         for p in range(images):
             sums[p * WIDE : (p + 1) * WIDE] = bias[first : first + WIDE]
         ask, lines = (first + WIDE) * inputs, -(-inputs * WIDE // (LANES * images * chunks))
