@@ -181,7 +181,7 @@ def _ratio_of_factors(right: Tensor, rounds: int, usual: dict[str, bool], ours: 
     half = right.dtype == torch.bfloat16
     if half and not has_pairs():
         return 0.0
-    factors = torch.zeros(BATCH, NARROW, dtype=right.dtype), right
+    factors = torch.ones(BATCH, NARROW, dtype=right.dtype), right
 
     def optimizer(**ways: bool) -> FusedAdam:
         weights = [torch.ones(NARROW, WIDE) for _ in range(WEIGHTS)]

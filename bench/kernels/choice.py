@@ -61,17 +61,11 @@ def chosen() -> dict[str, str]:
 
 
 def _measured(measure: Callable[[], float]) -> tuple[float, str]:
-    """The ratio and ""; or 0 and why there is none: whatever cannot be compiled here, PyTorch's own is there.
-
-    Tried twice: a first compilation was seen to fail that did not fail again.
-    """
-    reason = ""
-    for _ in range(2):
-        try:
-            return round(measure(), 3), reason
-        except Exception:
-            reason = traceback.format_exc()
-    return 0.0, reason
+    """The ratio and ""; or 0 and why there is none: whatever cannot be compiled here, PyTorch's own is there."""
+    try:
+        return round(measure(), 3), ""
+    except Exception:
+        return 0.0, traceback.format_exc()
 
 
 def is_known() -> bool:
