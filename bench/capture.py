@@ -10,6 +10,7 @@ values (on GPUs, whose kernels need not repeat their own bits, the same but for 
 as a net whose shapes depend on values, is trained the plain way, to the same result.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class Captured:
         module = _straight(both_ways, *batch, self.parameters)
         if narrow:
             self.halves = _narrow(module, list(self.parameters.values()), len(self.names))
+        _join_cross_entropy(module)
         self.module = module
 
     def factor(self, takes_factors: Callable[[Tensor], bool]) -> None:
@@ -290,6 +292,23 @@ def _read_narrow(cast: Any) -> None:
             user.replace_all_uses_with(user.args[0])
 
 
+def _join_cross_entropy(module: Any) -> None:
+    """Let one operation give the cross-entropy and its gradient, where the slope is the same in every step."""
+    for loss in [node for node in module.graph.nodes if _name(node) == CROSS_ENTROPY]:
+        slopes = [user for user in loss.args[0].users if _name(user) == SLOPE and user.args[1:] == loss.args]
+        if len(slopes) != 1 or slopes[0].args[0].op != "get_attr":
+            continue
+        with module.graph.inserting_before(loss):
+            constant = module.graph.get_attr(slopes[0].args[0].target)
+            both = module.graph.call_function(torch.ops.bench.cross_entropy_both.default, (*loss.args, constant))
+            parts = [module.graph.call_function(operator.getitem, (both, number)) for number in range(2)]
+        for node, part in zip((loss, *slopes), parts, strict=True):
+            node.replace_all_uses_with(part)
+            module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
 def _factor(module: Any, wanted: list[bool], terms: int) -> None:
     """Let the list give the factors of gradients that are a product and nothing else."""
     (output,) = (node for node in module.graph.nodes if node.op == "output")
@@ -335,7 +354,7 @@ def _simplify(node: Any) -> None:
     name = node.target.name().partition(".")[0]
     if any(tag in node.target.tags for tag in DEPENDS) and not _takes_rows(node):
         raise NotImplementedError(f"what {name} gives depends on values")
-    if name in SAME:
+    if name in SAME or (name == "aten::pow" and node.args[1] == 1):  # as in the gradient of a square
         node.replace_all_uses_with(node.args[0])
         node.graph.erase_node(node)
     elif name == TURN and node.args[0].target == node.target:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .capture import LONG, Batch, Captured, Step, capture, close, gradients, in_words, undone
 from .datasets import Split
-from .kernels import FusedAdam, chosen
+from .kernels import FusedAdam, chosen, pixels
 from .replay import Recorded, Recorder, recorder
 from .suite import Train
 
@@ -223,8 +223,10 @@ def _forget(optimizer: torch.optim.Optimizer) -> None:
 
 def images_at(split: Split, index: Tensor) -> Tensor:
     """Images at `index` (...) as (..., C, H, W) float32; whole rows at a time, which indexing does not do for uint8."""
-    chosen = split.images.index_select(0, index.flatten())
-    return to_float(chosen.view(*index.shape, *split.images.shape[1:]))
+    rows, shape = index.flatten(), (*index.shape, *split.images.shape[1:])
+    if pixels.fits(split.images) and chosen()["pixels"] == "vectors":
+        return pixels.gathered(split.images, rows).view(shape)
+    return to_float(split.images.index_select(0, rows).view(shape))
 
 
 def labels_at(split: Split, index: Tensor) -> Tensor:

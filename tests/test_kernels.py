@@ -27,6 +27,7 @@ OURS = {
     "adam_of_sparse_product": "lists",
     "bf16_adam_of_sparse_product": "lists",
     "cross_entropy": "vectors",
+    "pixels": "vectors",
 }
 TORCHS = dict.fromkeys(OURS, "torch")
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
@@ -96,8 +97,19 @@ def assert_differentiable_again(model, x):
 
 
 @needs_onednn
+@pytest.mark.parametrize(("inputs", "outputs", "taken"), [(64, 64, True), (63, 500, False), (500, 63, False)])
+def test_thin_layers_are_left_to_pytorch(inputs, outputs, taken):
+    """What oneDNN does before it multiplies takes longer than their product."""
+    kernels = {**TORCHS, "linear": "onednn"}
+    assert (linear.forward_of(nn.Linear(inputs, outputs), kernels) is not None) == taken
+    grad, x = torch.randn(8, outputs), torch.randn(8, inputs)
+    with torch.no_grad():
+        torch.testing.assert_close(linear.weight_gradient(grad, x), grad.t() @ x, rtol=1e-4, atol=1e-5)
+
+
+@needs_onednn
 @pytest.mark.parametrize("batch", [1, 7, 128])
-@pytest.mark.parametrize("inputs", [40, 300])
+@pytest.mark.parametrize("inputs", [64, 300])
 def test_both_kernels_give_the_same_values_and_gradients(batch, inputs):
     model = net(inputs, hidden=500)
     assert_as_pytorchs(model, torch.randn(batch, inputs), lambda fast: "forward" in fast[0].__dict__)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from . import adam, convolution, cross_entropy, dense, linear, sparse, strided, transposed
+from . import adam, convolution, cross_entropy, dense, linear, pixels, sparse, strided, transposed
 from .stamp import stamp
 from ..cache import cache_folder
 from ..store import write_bytes
@@ -34,6 +34,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
     "adam_of_sparse_product": ("lists", partial(adam.sparse_ratio, torch.float32)),
     "bf16_adam_of_sparse_product": ("lists", partial(adam.sparse_ratio, torch.bfloat16)),
     "cross_entropy": ("vectors", cross_entropy.measured_ratio),
+    "pixels": ("vectors", pixels.measured_ratio),
     "bf16_strided": ("tiles", partial(strided.measured_ratio, torch.bfloat16)),
 }
 

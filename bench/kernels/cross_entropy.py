@@ -1,6 +1,7 @@
 """The Bernoulli likelihood's cross-entropy and its gradient, each in one walk over the pixels (`vectors`).
 
-PyTorch writes the loss of every pixel before it sums them, and three tensors of pixels on the way back.
+PyTorch writes the loss of every pixel before it sums them, and three tensors of pixels on the way back. A captured step
+knows the slope beforehand, and has both made in one walk (`capture`).
 """
 
 from collections.abc import Callable, Mapping
@@ -89,8 +90,18 @@ def _cross_entropy_slope(grad: Tensor, raw: Tensor, x: Tensor) -> Tensor:
     return out
 
 
+def _cross_entropy_both(raw: Tensor, x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    from .vectors import cross_entropy_both
+
+    nll, out = torch.empty(len(raw)), torch.empty(raw.shape, dtype=raw.dtype)
+    cross_entropy_both(flat(grad), flat(raw), flat(x), len(raw), _far(raw.dtype), flat(nll), flat(out))
+    return nll, out
+
+
 _library = torch.library.Library("bench", "FRAGMENT")
 _library.define("cross_entropy(Tensor raw, Tensor x) -> Tensor")
 _library.define("cross_entropy_slope(Tensor grad, Tensor raw, Tensor x) -> Tensor")
+_library.define("cross_entropy_both(Tensor raw, Tensor x, Tensor grad) -> (Tensor, Tensor)")
 _library.impl("cross_entropy", _cross_entropy, "CPU")
 _library.impl("cross_entropy_slope", _cross_entropy_slope, "CPU")
+_library.impl("cross_entropy_both", _cross_entropy_both, "CPU")

@@ -17,14 +17,13 @@ from torch import Tensor, nn
 
 from .timing import ratio
 
-SMALL = 2**12  #: weights of a layer; below, the call costs more than the product
-FEW = 64  #: inputs of a layer
+FEW = 64  #: inputs or outputs of a layer; with fewer, the call costs more than the product
 BATCH, WIDE, NARROW = 128, 784, 512  #: the layer that is measured: the first of the usual net on MNIST
 
 
 def forward_of(layer: nn.Module, kernels: Mapping[str, str]) -> Callable[[Tensor], Tensor] | None:
     """What takes the place of a layer's `forward`; None where it stays."""
-    if type(layer) is nn.Linear and layer.weight.numel() >= SMALL and kernels["linear"] == "onednn":
+    if type(layer) is nn.Linear and min(layer.weight.shape) >= FEW and kernels["linear"] == "onednn":
         return partial(_linear, layer)
     return None
 
@@ -49,10 +48,9 @@ def is_there() -> bool:
 
 def weight_gradient(grad: Tensor, x: Tensor) -> Tensor:
     """gradᵀ x, (O, I), of grad (B, O) and x (B, I), by oneDNN where it is there, unless to be differentiated again."""
-    if grad.dtype != torch.float32 or not is_there() or torch.is_grad_enabled():
+    thin = min(grad.shape[1], x.shape[1]) < FEW
+    if thin or grad.dtype != torch.float32 or not is_there() or torch.is_grad_enabled():
         return grad.t() @ x
-    if x.shape[1] < FEW:  # a few wide rows are faster the other way round, and the copy that turning costs is small
-        return product(x.t(), grad.t()).t()
     return product(grad.t(), x.t())
 
 

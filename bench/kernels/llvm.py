@@ -23,6 +23,7 @@ INT = ir.IntType(64)
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
 WORDS = ir.VectorType(ir.IntType(32), LANES)
 HALVES = ir.VectorType(ir.IntType(16), LANES)
+BYTES = ir.VectorType(ir.IntType(8), LANES)
 
 Value = Any  #: of LLVM
 
@@ -179,4 +180,4 @@ def vector_of(array: Any) -> Any:
 
 
 def _alignment(kind: Any) -> int:
-    return 2 if kind == HALVES else 4
+    return {BYTES: 1, HALVES: 2}.get(kind, 4)

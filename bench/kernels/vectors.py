@@ -148,6 +148,24 @@ def cross_entropy_slope(slope: Array, raw: Array, x: Array, images: int, out: Ar
             out[first:end] = o[:rest]
 
 
+@compiled
+def cross_entropy_both(slope: Array, raw: Array, x: Array, images: int, far: Array, nll: Array, out: Array) -> None:
+    """Both in one walk, to the same bits: `cross_entropy` → nll (N,), and `cross_entropy_slope` → out (N, P)."""
+    pixels = len(raw) // images
+    whole = pixels // LANES * LANES
+    r, t, o = far.copy(), np.zeros(LANES, np.float32), np.zeros(LANES, out.dtype)
+    for n in range(images):
+        start, total = n * pixels, np.float32(0)
+        if whole:
+            total += _cross_entropy_both(slope[n], raw, x, start, whole, out)
+        if whole < pixels:
+            first, end, rest = start + whole, start + pixels, pixels - whole
+            r[:rest], t[:rest] = raw[first:end], x[first:end]
+            total += _cross_entropy_both(slope[n], r, t, 0, LANES, o)
+            out[first:end] = o[:rest]
+        nll[n] = total
+
+
 @intrinsic
 def _cross_entropy(typing: Any, raw: Any, x: Any, start: Any, count: Any) -> Any:
     """The sum over `count` pixels, a multiple of LANES."""
@@ -158,18 +176,10 @@ def _cross_entropy(typing: Any, raw: Any, x: Any, start: Any, count: Any) -> Any
         raw, x = code.at(raw, start), code.at(x, start)
 
         def part(i: Value, sums: Sequence[Value]) -> Sequence[Value]:
-            place = builder.mul(i, INT(LANES))
-            r, t = code.floats(code.at(raw, place), is_half(sig.args[0])), code.floats(code.at(x, place), False)
-            small = _exp(code, _minus_size(code, r))
-            positive = builder.select(builder.fcmp_ordered("<", r, _number(0)), _number(0), r)
-            total = builder.fadd(_log1p(code, small), builder.fsub(positive, builder.fmul(r, t)))
-            return [builder.fadd(sums[0], total)]
+            r, t = _pixels(code, raw, x, builder.mul(i, INT(LANES)), is_half(sig.args[0]))
+            return [builder.fadd(sums[0], _nll(code, r, t, _small(code, r)))]
 
-        (sums,) = code.repeat(builder.udiv(count, INT(LANES)), [_number(0)], part)
-        for distance in (8, 4, 2, 1):
-            other = ir.Constant(WORDS, [n ^ distance for n in range(LANES)])
-            sums = builder.fadd(sums, builder.shuffle_vector(sums, sums, other))
-        return builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
+        return _sum(code, code.repeat(builder.udiv(count, INT(LANES)), [_number(0)], part)[0])
 
     return types.float32(raw, x, types.intp, types.intp), generate
 
@@ -185,11 +195,8 @@ def _cross_entropy_slope(typing: Any, slope: Any, raw: Any, x: Any, start: Any, 
 
         def part(i: Value, _: Sequence[Value]) -> Sequence[Value]:
             place = builder.mul(i, INT(LANES))
-            r, t = code.floats(code.at(raw, place), is_half(sig.args[1])), code.floats(code.at(x, place), False)
-            small = _exp(code, _minus_size(code, r))
-            large = builder.fdiv(_number(1), builder.fadd(_number(1), small))
-            mean = builder.select(builder.fcmp_ordered("<", r, _number(0)), builder.fmul(small, large), large)
-            code.store(builder.fmul(slope, builder.fsub(mean, t)), code.at(out, place), is_half(sig.args[5]))
+            r, t = _pixels(code, raw, x, place, is_half(sig.args[1]))
+            code.store(_by_logit(code, slope, r, t, _small(code, r)), code.at(out, place), is_half(sig.args[5]))
             return []
 
         code.repeat(builder.udiv(count, INT(LANES)), [], part)
@@ -198,12 +205,61 @@ def _cross_entropy_slope(typing: Any, slope: Any, raw: Any, x: Any, start: Any, 
     return types.void(types.float32, raw, x, types.intp, types.intp, out), generate
 
 
+@intrinsic
+def _cross_entropy_both(typing: Any, slope: Any, raw: Any, x: Any, start: Any, count: Any, out: Any) -> Any:
+    """The sum over `count` pixels, a multiple of LANES, and the gradient by each."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        code = Code(builder)
+        slope, raw, x, start, count, out = opened(context, builder, sig, arguments)
+        raw, x, out, slope = code.at(raw, start), code.at(x, start), code.at(out, start), code.everywhere(slope)
+
+        def part(i: Value, sums: Sequence[Value]) -> Sequence[Value]:
+            place = builder.mul(i, INT(LANES))
+            r, t = _pixels(code, raw, x, place, is_half(sig.args[1]))
+            small = _small(code, r)
+            code.store(_by_logit(code, slope, r, t, small), code.at(out, place), is_half(sig.args[5]))
+            return [builder.fadd(sums[0], _nll(code, r, t, small))]
+
+        return _sum(code, code.repeat(builder.udiv(count, INT(LANES)), [_number(0)], part)[0])
+
+    return types.float32(types.float32, raw, x, types.intp, types.intp, out), generate
+
+
+def _pixels(code: Code, raw: Value, x: Value, place: Value, half: bool) -> tuple[Value, Value]:
+    """Logits, which may be bfloat16, and what they are to be."""
+    return code.floats(code.at(raw, place), half), code.floats(code.at(x, place), False)
+
+
+def _small(code: Code, r: Value) -> Value:
+    """exp(−|r|)."""
+    return _exp(code, code.builder.fneg(code.call(f"llvm.fabs.v{LANES}f32", FLOATS, [r])))
+
+
+def _nll(code: Code, r: Value, t: Value, small: Value) -> Value:
+    builder = code.builder
+    positive = builder.select(builder.fcmp_ordered("<", r, _number(0)), _number(0), r)
+    return builder.fadd(_log1p(code, small), builder.fsub(positive, builder.fmul(r, t)))
+
+
+def _by_logit(code: Code, slope: Value, r: Value, t: Value, small: Value) -> Value:
+    builder = code.builder
+    large = builder.fdiv(_number(1), builder.fadd(_number(1), small))
+    mean = builder.select(builder.fcmp_ordered("<", r, _number(0)), builder.fmul(small, large), large)
+    return builder.fmul(slope, builder.fsub(mean, t))
+
+
+def _sum(code: Code, sums: Value) -> Value:
+    """Of a vector's numbers."""
+    builder = code.builder
+    for distance in (8, 4, 2, 1):
+        other = ir.Constant(WORDS, [n ^ distance for n in range(LANES)])
+        sums = builder.fadd(sums, builder.shuffle_vector(sums, sums, other))
+    return builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
+
+
 def _number(value: float) -> Value:
     return ir.Constant(FLOATS, [float(np.float32(value))] * LANES)
-
-
-def _minus_size(code: Code, r: Value) -> Value:
-    return code.builder.fneg(code.call(f"llvm.fabs.v{LANES}f32", FLOATS, [r]))
 
 
 def _exp(code: Code, x: Value) -> Value:
