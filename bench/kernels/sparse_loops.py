@@ -135,6 +135,8 @@ def adam_of_sparse_product(
                     prefetch(p, ask)
                     prefetch(mean, ask)
                     prefetch(square, ask)
+                    if half is not None:
+                        prefetch(half, ask)
                 pair = column // 2 + n
                 if counts[pair]:
                     _add_pairs(sums, 2 * n * NARROW, values, places, pair * turns, counts[pair], lefts, first * turns)
