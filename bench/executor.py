@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from . import needs
+from .crew import THREADS
 from .errors import UsageError
 from .store import Store
 from .task import Outcome, Settings, Task, record_failure, run_task
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 RETRIES = 1  #: a task whose worker died is tried once more, on another one
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def execute(

@@ -36,6 +36,7 @@ ALLOWED = {
     "plan": {"errors", "registry", "store", "suite"},
     "cache": set(),
     "needs": {"registry", "store", "suite", "version"},
+    "crew": {"errors"},
     "grouping": {"registry", "store", "suite", "cache", "train", "datasets"},
     "claim_forms": {"errors"},
     "claim_verdicts": {"claim_forms", "stats"},

@@ -262,9 +262,9 @@ def test_an_evaluation_without_its_dataset_says_what_is_missing():
 def test_every_job_is_taken_once(monkeypatch):
     taken = []
     left = workers.CONTEXT.Value("i", 0)
-    side = workers._Side("cpu", lambda grid, job: taken.append(job) or 0.5)
-    assert side.train(a_grid(), left) == 3.0
-    assert side.train(a_grid(), left) == 0.0
+    side = workers._Side("cpu", lambda grid, job: taken.append(job) or 0.5, left)
+    assert side.train(a_grid()) == 3.0
+    assert side.train(a_grid()) == 0.0
     assert taken == list(a_grid().jobs)
 
 

@@ -24,11 +24,11 @@ import torch
 from torch import nn
 
 from .naive import Naive
-from .workers import CONTEXT, thread_variables
 from .. import checkpoint, inception, rulers
 from .. import data as data_room
 from .. import evaluate as evaluation
 from ..artefacts import Rulers
+from ..crew import CONTEXT, thread_variables
 from ..datasets import Data, Split
 from ..errors import RunFailed
 from ..memory import keep_freed_memory
