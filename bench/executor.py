@@ -17,7 +17,7 @@ from . import needs
 from .crew import THREADS
 from .errors import UsageError
 from .store import Store
-from .task import Outcome, Settings, Task, record_failure, run_task
+from .task import Outcome, Settings, Task, pick_device, record_failure, run_task
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -30,7 +30,7 @@ def execute(
 ) -> Iterator[list[Outcome]]:
     """Run tasks and yield the outcomes of each as it ends, in any order.
 
-    workers: processes side by side; None takes one per GPU, or one per CPU core. scheduler: address of a running Dask
+    workers: processes side by side; None takes `default_workers`. scheduler: address of a running Dask
     scheduler whose workers see the same results and data folders.
     Raises what ends a run (`BenchError`); what breaks a single cell has been recorded by the task.
     """
@@ -43,18 +43,32 @@ def execute(
             yield from _on_cluster(client, tasks, settings)
 
 
-def default_workers(settings: Settings, need: int | None = None) -> int:
-    """One per visible GPU when they are used, else one per CPU core this process may use.
+def default_workers(settings: Settings, need: int | None = None, on_a_gpu: int = 1) -> int:
+    """One per CPU core this process may use, or where GPUs are used, `on_a_gpu` for each of them.
 
-    need: bytes of memory that a worker is expected to take; on CPUs there are then no more than fit, but one at least.
+    need: bytes of memory that a worker is expected to take; there are then no more than fit, but one at least. On a GPU
+        there is one at least, and more only where cores and memory, that of GPUs as well, are enough for them.
     """
-    if settings.device in ("auto", "cuda") and torch.cuda.is_available():
-        return torch.cuda.device_count()
-    if settings.device not in ("auto", "cpu"):
+    devices = gpus(settings)
+    if not devices and settings.device not in ("auto", "cpu"):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count, room = max(1, cores // settings.threads), needs.available()
-    return min(count, max(1, room // need)) if need and room else count
+    if need and room:
+        count = min(count, max(1, room // need))
+    if not devices:
+        return count
+    if need and on_a_gpu > 1:  # of host and GPU together, which leaves room for what CUDA itself takes
+        smallest = min(torch.cuda.get_device_properties(gpu).total_memory for gpu in devices)
+        on_a_gpu = min(on_a_gpu, smallest // need)
+    return len(devices) * max(1, min(on_a_gpu, count // len(devices)))
+
+
+def gpus(settings: Settings) -> list[torch.device]:
+    """The GPUs that workers are spread over; [] where another device is used."""
+    if pick_device(settings.device).type != "cuda":
+        return []
+    return list(dict.fromkeys(pick_device(settings.device, i) for i in range(torch.cuda.device_count())))
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """How many seeds are trained stacked: on a GPU measured in a second or two for each kind of model, elsewhere one.
 
 The answers are kept in `groups.json` of the cache folder, an entry for each device, version of torch and kind of model;
-what is damaged or missing there is measured again. Telling what is known imports no torch.
+what is damaged or missing there is measured again. Beside them is kept how fast several groups train on one GPU, which
+`side_by_side` measures. Telling what is known imports no torch.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .datasets import Data, Split
 
 SIZES = (1, 4, 16)  #: seeds of a group that are tried
+WORTH = 1.1  #: how many times faster more groups must be: each has a process, which takes memory and a core
 STEPS, EPOCHS = 170, 3  #: of a measurement, together long enough to be captured; the first epoch is not counted
 
 
@@ -47,13 +49,21 @@ class Kind:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best size for a kind on a device, with seed-images/s of each that was tried."""
+    """The best size for a kind on a device, with seed-images/s of each that was tried.
+
+    beside: seeds of a group → number of such groups side by side → seed-images/s of all of them, 0 where that failed.
+    """
 
     device: str
     torch: str
     kind: Kind
     size: int
     rates: dict[str, float]
+    beside: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def rates_beside(self, stacked: int) -> dict[int, float]:
+        """Number of groups of `stacked` seeds → seed-images/s of all of them; {} where it was not measured."""
+        return {int(count): float(rate) for count, rate in self.beside.get(str(stacked), {}).items()}
 
 
 def kind(cell: Cell) -> Kind | None:
@@ -69,12 +79,25 @@ def kind(cell: Cell) -> Kind | None:
 
 def known() -> list[Answer]:
     """Everything the cache says; [] where it says nothing that can be read."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         entries = json.loads(_path().read_text(encoding="utf-8"))
-        found = [Answer(**{**entry, "kind": Kind(**entry["kind"])}) for entry in entries]
-        if all(type(answer.size) is int and answer.size in SIZES for answer in found):
-            return found
+        return [_answer(entry) for entry in entries]
     return []
+
+
+def _answer(entry: dict[str, Any]) -> Answer:
+    """Raises one of the errors that `known` knows where an entry is damaged."""
+    answer = Answer(**{**entry, "kind": Kind(**entry["kind"])})
+    if type(answer.size) is not int or answer.size not in SIZES:
+        raise ValueError(f"no size of a group: {answer.size}")
+    _counts(answer)
+    return answer
+
+
+def find(device: str, torch: str, asked: Kind) -> Answer | None:
+    """What is known of a kind on a device."""
+    place = (device, torch, asked)
+    return next((answer for answer in known() if (answer.device, answer.torch, answer.kind) == place), None)
 
 
 def told(cells: Iterable[Cell]) -> list[dict[str, Any]]:
@@ -83,7 +106,11 @@ def told(cells: Iterable[Cell]) -> list[dict[str, Any]]:
     for asked in dict.fromkeys(k for k in map(kind, cells) if k is not None):
         found = [answer for answer in answers if answer.kind == asked]
         entries += [
-            {**asdict(asked), "size": a.size, "device": a.device, "torch": a.torch, "rates": a.rates} for a in found
+            {
+                **asdict(asked), "size": a.size, "device": a.device, "torch": a.torch, "rates": a.rates,
+                "side_by_side": _counts(a), "rates_side_by_side": a.beside,
+            }
+            for a in found
         ] or [{**asdict(asked), "size": None}]
     return entries
 
@@ -94,12 +121,24 @@ def words(entries: Sequence[dict[str, Any]]) -> str:
         return ""
     parts: dict[str, list[str]] = {}
     for entry in entries:
-        answer = "not measured yet" if entry["size"] is None else f"{entry['size']} (measured, {entry['device']})"
-        parts.setdefault(answer, []).append(f"{entry['net']} D≤{entry['latent_size']}")
+        parts.setdefault(_words(entry), []).append(f"{entry['net']} D≤{entry['latent_size']}")
     if len(parts) == 1:
         return f"seeds stacked on a GPU: {next(iter(parts))}"
     stated = "; ".join(f"{answer}: {', '.join(dict.fromkeys(names))}" for answer, names in parts.items())
     return f"seeds stacked on a GPU: {stated}"
+
+
+def _words(entry: dict[str, Any]) -> str:
+    if entry["size"] is None:
+        return "not measured yet"
+    counts = [f"{count} group{'s' * (count > 1)} of {size}" for size, count in entry["side_by_side"].items()]
+    beside = f", {' or '.join(counts)} at once" if counts else ""
+    return f"{entry['size']}{beside} (measured, {entry['device']})"
+
+
+def _counts(answer: Answer) -> dict[str, int]:
+    """Seeds of a group → how many such groups side by side are worth it."""
+    return {stacked: enough(answer.rates_beside(int(stacked))) for stacked in answer.beside}
 
 
 def group_size(cell: Cell, build: Callable[[], Any], data: "Data", device: "torch.device", seeds: int) -> int:
@@ -110,14 +149,16 @@ def group_size(cell: Cell, build: Callable[[], Any], data: "Data", device: "torc
     asked = kind(cell)
     if device.type != "cuda" or asked is None or seeds == 1:
         return 1
-    where = _device(device)
-    for answer in known():
-        if (answer.device, answer.torch) == where and answer.kind == asked:
-            return answer.size
-    rates = measure(build, data, cell.train, device)
-    size = best(rates)
-    keep(Answer(*where, asked, size, {str(n): round(rate, 1) for n, rate in rates.items()}))
-    return size
+    where = device_name(device)
+    answer = find(*where, asked) or answered(*where, asked, measure(build, data, cell.train, device))
+    return answer.size
+
+
+def answered(device: str, torch: str, asked: Kind, rates: dict[int, float]) -> Answer:
+    """Keep what `measure` found, and return it."""
+    answer = Answer(device, torch, asked, best(rates), {str(n): round(rate, 1) for n, rate in rates.items()})
+    keep(answer)
+    return answer
 
 
 def best(rates: dict[int, float]) -> int:
@@ -129,24 +170,51 @@ def best(rates: dict[int, float]) -> int:
     return max(rates, key=lambda size: rates[size], default=1)
 
 
+def enough(rates: dict[int, float]) -> int:
+    """How many groups side by side are worth it, of those with a rate; 1 where nothing could be measured.
+
+    >>> enough({1: 100.0, 2: 150.0, 4: 160.0}), enough({1: 100.0, 2: 105.0, 4: 120.0})
+    (2, 4)
+    """
+    chosen = 1
+    for count in sorted(rates):
+        if rates.get(1) and rates[count] > WORTH * rates[chosen]:
+            chosen = count
+    return chosen
+
+
+def rounded(seeds: int) -> int:
+    """The smallest of `SIZES` that holds so many seeds; the largest where none does.
+
+    >>> rounded(1), rounded(3), rounded(40)
+    (1, 4, 16)
+    """
+    return next((size for size in SIZES if size >= seeds), max(SIZES))
+
+
 def measure(
     build: Callable[[], Any], data: "Data", budget: Any, device: "torch.device", sizes: Sequence[int] = SIZES
 ) -> dict[int, float]:
     """Size → seed-images/s of training, for those that fit into the device's memory.
 
-    An image counts once for each seed that sees it. The images are the first of `data`, over and over.
+    An image counts once for each seed that sees it.
     """
-    from .datasets import Data
-
-    images = STEPS * budget.batch_size
-    small = Data(data.name, _first(data.train, images), _first(data.test, 1), data.classes, data.source)
-    short = budget.model_copy(update={"epochs": EPOCHS, "train_images": None})
+    small, short = problem(data, budget, EPOCHS)
     rates: dict[int, float] = {}
     for size in sizes:
         seconds = _epoch_seconds(build, small, short, device, size)
         if seconds is not None:
-            rates[size] = size * images / seconds
+            rates[size] = size * len(small.train) / seconds
     return rates
+
+
+def problem(data: "Data", budget: Any, epochs: int) -> tuple["Data", Any]:
+    """What a measurement trains: the first images of `data` over and over, and a budget for `epochs` of `STEPS`."""
+    from .datasets import Data
+
+    train = _first(data.train, STEPS * budget.batch_size)
+    small = Data(data.name, train, _first(data.test, 1), data.classes, data.source)
+    return small, budget.model_copy(update={"epochs": epochs, "train_images": None})
 
 
 def _epoch_seconds(
@@ -190,7 +258,7 @@ def _path() -> Path:
     return cache_folder() / "groups.json"
 
 
-def _device(device: "torch.device") -> tuple[str, str]:
+def device_name(device: "torch.device") -> tuple[str, str]:
     import torch
 
     return torch.cuda.get_device_name(device), torch.__version__

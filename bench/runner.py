@@ -3,16 +3,18 @@
 This is the side that plans, checks inputs and collects; `bench/task.py` is the side that trains and evaluates.
 """
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from . import checkpoint, data, inception, needs, registry
 from .errors import BenchError, DataError, UsageError
-from .executor import default_workers, execute
+from .executor import default_workers, execute, gpus
 from .grouping import SIZES
 from .kernels import chosen, is_known
 from .plan import Planned, counts, plan
+from .side_by_side import COUNTS, groups_on_a_gpu
 from .store import Record, Store
 from .suite import Cell, Choice, Suite
 from .suite_grid import extent
@@ -74,7 +76,7 @@ def run(
     tasks = _tasks(todo, suite, store, settings, force, retry_failed, train, redraw)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
     if workers is None and scheduler is None and len(tasks) > 1:
-        workers = _workers([p.cell for p in todo], len(tasks), store, settings, on_event)
+        workers = _workers([task.cells for task in tasks], store, settings, on_event, train)
     summary, done = Summary(), 0
     try:
         for outcomes in execute(tasks, settings, workers, scheduler):
@@ -91,15 +93,40 @@ def run(
 
 
 def _workers(
-    cells: list[Cell], tasks: int, store: Store, settings: Settings, on_event: Callable[[Event], None]
+    groups: Sequence[Sequence[Cell]],
+    store: Store,
+    settings: Settings,
+    on_event: Callable[[Event], None],
+    train: bool = True,
 ) -> int:
-    """As many as the machine has cores or GPUs for, or fewer where so many would not fit into its memory."""
+    """As many as the machine has cores or GPUs for, or fewer where so many would not fit into its memory.
+
+    groups: the cells of each task. A GPU gets several workers where that was measured to train faster.
+    """
+    cells = [cell for group in groups for cell in group]
     need = needs.memory(cells, [record for name in store.suites() for record in store.records(name)]).worker
-    most, fit = (min(tasks, default_workers(settings, limit)) for limit in (None, need))
+    on_a_gpu = _on_a_gpu(groups, need, settings, on_event) if train else 1
+    most, fit = (min(len(groups), default_workers(settings, limit, on_a_gpu)) for limit in (None, need))
     if need is not None and fit < most:
         each = f"one is expected to take {needs.size_words(need)} of memory"
         on_event(Event("note", f"workers: {fit} of {most}, since {each}; --workers {most} starts them all the same"))
     return fit
+
+
+def _on_a_gpu(
+    groups: Sequence[Sequence[Cell]], need: int | None, settings: Settings, on_event: Callable[[Event], None]
+) -> int:
+    """How many workers each GPU gets, where there are any: no more than cores, memory and tasks are enough for."""
+    devices = gpus(settings)
+    if not devices:
+        return 1
+    room = default_workers(settings, need, max(COUNTS)) // len(devices)
+    most = min(room, math.ceil(len(groups) / len(devices)))
+    count = groups_on_a_gpu(groups, devices, most, settings.threads, lambda line: on_event(Event("note", line)))
+    if count > 1:
+        words = f"which was measured to be faster; --workers {len(devices)} starts one on each"
+        on_event(Event("note", f"workers: {count} on a GPU, {words}"))
+    return count
 
 
 def _write_suite(suite: Suite, store: Store, on_event: Callable[[Event], None]) -> None:

@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 def measured(monkeypatch):
     """A GPU on which four seeds are fastest; the list grows with each measurement."""
     asked = []
-    monkeypatch.setattr(grouping, "_device", lambda device: ("GPU X", "9.9"))
+    monkeypatch.setattr(grouping, "device_name", lambda device: ("GPU X", "9.9"))
     monkeypatch.setattr(grouping, "measure", lambda *given: asked.append(given) or {1: 10.0, 4: 50.0, 16: 40.0})
     return asked
 
@@ -47,7 +47,7 @@ def test_a_kind_is_measured_once_on_a_device_and_kept(measured, monkeypatch):
     assert size_for(cell("vae")) == 4
     assert size_for(cell("vae")) == 4
     assert len(measured) == 1
-    monkeypatch.setattr(grouping, "_device", lambda device: ("GPU Y", "9.9"))
+    monkeypatch.setattr(grouping, "device_name", lambda device: ("GPU Y", "9.9"))
     assert size_for(cell("vae")) == 4
     assert len(measured) == 2
     assert {answer.device for answer in grouping.known()} == {"GPU X", "GPU Y"}
