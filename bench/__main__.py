@@ -52,7 +52,8 @@ def cli() -> None:
 @selecting
 @DATA
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:I.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side [default: one per GPU or core].")
+@click.option("--workers", type=click.IntRange(min=1),
+              help="Processes side by side [default: one per core, or on each GPU as many as pay].")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a worker.")
 @click.option("--scheduler", metavar="ADDRESS", help="Send cells to a running Dask scheduler instead.")
 @click.option("--offline", is_flag=True, help="Never download anything.")

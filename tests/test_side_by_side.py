@@ -394,8 +394,14 @@ def test_a_run_of_one_named_gpu_puts_all_on_that(machine):
 def test_a_number_given_by_hand_is_taken_and_nothing_is_measured(machine, processes):
     assert machine(workers=3) == (3, [])
     assert machine(scheduler="tcp://nowhere")[1] == []
-    assert machine(train=False) == (2, [])
     assert processes.asked == []
+
+
+def test_for_an_evaluation_alone_each_gpu_has_one_worker(machine, processes, tmp_path):
+    settings = Settings(tmp_path, tmp_path, "cuda")
+    workers = [runner._workers([group(4)] * 9, Store(tmp_path), settings, lambda event: None, train=t) for t in (0, 1)]
+    assert workers == [2, 4]
+    assert [count for what, _, _, count in processes.asked if what == "rate"] == [1, 2, 4]
 
 
 def test_there_are_never_more_workers_than_tasks(machine, processes):

@@ -69,7 +69,10 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
 
 
 def worker_count(plan: Plan, need: int | None = None) -> int:
-    """Processes side by side, as many as `bench run` takes. need: bytes of memory of each, if it is known."""
+    """Processes side by side: as many as `bench run` takes on CPUs, one for each GPU, whatever nets it has to train.
+
+    need: bytes of memory of each, if it is known.
+    """
     return plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads), need)
 
 
