@@ -10,9 +10,9 @@ Under `torch.func` transforms, in other precisions than float32 and bfloat16, an
 own path is taken.
 """
 
-from . import pixels
+from . import operators, pixels
 from .adam import FusedAdam
 from .choice import chosen, is_known, processor
 from .layers import faster_layers
 
-__all__ = ["FusedAdam", "chosen", "faster_layers", "is_known", "pixels", "processor"]
+__all__ = ["FusedAdam", "chosen", "faster_layers", "is_known", "operators", "pixels", "processor"]

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import operators
 from .timing import ratio
 from .views import flat
 from ..likelihoods import Bernoulli, per_image
@@ -98,10 +99,6 @@ def _cross_entropy_both(raw: Tensor, x: Tensor, grad: Tensor) -> tuple[Tensor, T
     return nll, out
 
 
-_library = torch.library.Library("bench", "FRAGMENT")
-_library.define("cross_entropy(Tensor raw, Tensor x) -> Tensor")
-_library.define("cross_entropy_slope(Tensor grad, Tensor raw, Tensor x) -> Tensor")
-_library.define("cross_entropy_both(Tensor raw, Tensor x, Tensor grad) -> (Tensor, Tensor)")
-_library.impl("cross_entropy", _cross_entropy, "CPU")
-_library.impl("cross_entropy_slope", _cross_entropy_slope, "CPU")
-_library.impl("cross_entropy_both", _cross_entropy_both, "CPU")
+operators.define("cross_entropy(Tensor raw, Tensor x) -> Tensor", _cross_entropy)
+operators.define("cross_entropy_slope(Tensor grad, Tensor raw, Tensor x) -> Tensor", _cross_entropy_slope)
+operators.define("cross_entropy_both(Tensor raw, Tensor x, Tensor grad) -> (Tensor, Tensor)", _cross_entropy_both)

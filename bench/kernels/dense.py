@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import linear, transposed
+from . import linear, operators, transposed
 from .timing import ratio
 from .views import flat, words
 
@@ -172,8 +172,5 @@ def _open(dtype: torch.dtype) -> np.ndarray:
     return flat(torch.ones(WIDE, dtype=dtype))
 
 
-_library = torch.library.Library("bench", "FRAGMENT")
-_library.define("dense(Tensor x, Tensor weight, Tensor? bias, bool relu=False) -> Tensor")
-_library.define("dense_by_input(Tensor grad, Tensor weight, Tensor? gate=None) -> Tensor")
-_library.impl("dense", _dense, "CPU")
-_library.impl("dense_by_input", _by_input, "CPU")
+operators.define("dense(Tensor x, Tensor weight, Tensor? bias, bool relu=False) -> Tensor", _dense)
+operators.define("dense_by_input(Tensor grad, Tensor weight, Tensor? gate=None) -> Tensor", _by_input)

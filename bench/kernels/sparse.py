@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import dense, linear, transposed
+from . import dense, linear, operators, transposed
 from .timing import ratio
 from .views import flat, words
 
@@ -146,6 +146,7 @@ def _loops() -> Any:
     return sparse_loops
 
 
-_library = torch.library.Library("bench", "FRAGMENT")
-_library.define("sparse_linear(Tensor x, Tensor weight, Tensor? bias, str usual, bool relu=False) -> Tensor")
-_library.impl("sparse_linear", _sparse_linear, "CPU")
+operators.define(
+    "sparse_linear(Tensor x, Tensor weight, Tensor? bias, str usual, bool relu=False) -> Tensor",
+    _sparse_linear,
+)

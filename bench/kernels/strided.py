@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import convolution, transposed
+from . import convolution, operators, transposed
 from .timing import ratio
 from .views import flat, words
 
@@ -262,14 +262,13 @@ def _least(relu: bool) -> np.float32:
     return np.float32(0 if relu else -np.inf)
 
 
-_library = torch.library.Library("bench", "FRAGMENT")
-_library.define("strided_down(Tensor x, Tensor weight, Tensor? bias, bool relu=False, Tensor? gate=None) -> Tensor")
-_library.define(
-    "strided_up(Tensor y, Tensor weight, Tensor? bias, int[] size, bool relu=False, Tensor? gate=None) -> Tensor"
+operators.define(
+    "strided_down(Tensor x, Tensor weight, Tensor? bias, bool relu=False, Tensor? gate=None) -> Tensor",
+    _down,
 )
-_library.define("turned(Tensor images) -> Tensor")
-_library.define("strided_weight(Tensor x, Tensor y) -> Tensor")
-_library.impl("strided_down", _down, "CPU")
-_library.impl("strided_up", _up, "CPU")
-_library.impl("turned", _turned, "CompositeExplicitAutograd")
-_library.impl("strided_weight", _weight, "CPU")
+operators.define(
+    "strided_up(Tensor y, Tensor weight, Tensor? bias, int[] size, bool relu=False, Tensor? gate=None) -> Tensor",
+    _up,
+)
+operators.define("turned(Tensor images) -> Tensor", _turned, "CompositeExplicitAutograd")
+operators.define("strided_weight(Tensor x, Tensor y) -> Tensor", _weight)
