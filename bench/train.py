@@ -255,15 +255,16 @@ def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]
 
 @torch.no_grad()
 def _test_terms(stack: Stack, test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
-    """Mean test terms, (S,), with the same noise after every epoch."""
-    device, seen = test.images.device, list[dict[str, Tensor]]()
+    """Mean test terms, (S,), with the same noise after every epoch, drawn for as many images at once for any S."""
+    device, size, seen, sizes = test.images.device, len(seeds), list[dict[str, Tensor]](), list[int]()
     noises = [generator(s, "test", device) for s in seeds]
-    batches = torch.arange(len(test), device=device).split(max(1, TEST_BATCH // len(seeds)))
-    for index in batches:
-        x, y = images_at(test, index), labels_at(test, index)
-        noise = stacked([stack.draw(x, g) for g in noises])
-        seen.append(stack.terms(x.expand(len(seeds), *x.shape), y.expand(len(seeds), *y.shape), noise))
-    return _means(seen, [len(index) for index in batches])
+    for piece in torch.arange(len(test), device=device).split(TEST_BATCH):
+        batches = piece.expand(size, -1).split(max(1, TEST_BATCH // size), dim=1)  # each (S, B)
+        for index, noise in zip(batches, _noise(stack, test.images, batches, noises, len(batches)), strict=True):
+            x, y = images_at(test, index[0]), labels_at(test, index[0])
+            seen.append(stack.terms(x.expand(size, *x.shape), y.expand(size, *y.shape), noise))
+            sizes.append(len(x))
+    return _means(seen, sizes)
 
 
 def _rows(

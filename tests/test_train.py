@@ -44,6 +44,16 @@ def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_d
         assert a["test_loss"] == pytest.approx(b["test_loss"], rel=1e-4)
 
 
+@pytest.mark.parametrize("size", [1000, 70], ids=["one batch", "two"])
+def test_test_losses_have_the_same_noise_however_many_models_are_stacked(size, few_digits, monkeypatch):
+    monkeypatch.setattr(train, "TEST_BATCH", size)
+    budget = Train(epochs=1, batch_size=200, lr=1e-9)  # the models stay as they are made
+    for variant in ("vae", "denoising_ae"):
+        stacked = fit(build(variant), few_digits, budget, list(range(11)), group_size=11)
+        [alone] = fit(build(variant), few_digits, budget, [1], group_size=1)
+        assert stacked[1].history[0]["test_loss"] == pytest.approx(alone.history[0]["test_loss"], rel=1e-6)
+
+
 @pytest.fixture
 def double_precision(monkeypatch):
     """Everything in float64, where rounding cannot hide what stacking does."""
