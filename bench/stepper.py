@@ -50,7 +50,7 @@ class Stepper:
             self.direct = self.optimizer
 
     def step(self, train: Split, index: Tensor, noise: Any) -> dict[str, Tensor]:
-        """One update of every seed on the images at `index` (S, B); the terms before it, each (S,), without graph."""
+        """One update of every model on the images at `index` (S, B); the terms before it, each (S,), without graph."""
         if self.budget.schedule == "cosine":
             self._set_rate(self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps)))
         if self.count == 0 and self.total_steps >= LONG:

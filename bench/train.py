@@ -1,14 +1,14 @@
-"""Training: the only file that knows the seed axis.
+"""Training: the only file that knows the axis of a stack.
 
-`fit` trains one definition with several seeds. The seeds of a group are stacked (`torch.func.stack_module_state`),
-their losses computed with one `vmap`, summed, and stepped by one optimiser. Every optimiser offered here is
-elementwise, so each seed gets exactly its own update; what would couple seeds (gradient clipping, divergence) is done
-per seed.
+`fit` trains one definition with several seeds, or several that differ by their `scalars`, such as β. The models of a
+group are stacked (`torch.func.stack_module_state`), their losses computed with one `vmap`, summed, and stepped by one
+optimiser. Every optimiser offered here is elementwise, so each model gets exactly its own update; what would couple
+models (gradient clipping, divergence) is done per model.
 Whoever calls `fit` gets models back one by one and never sees the axis.
 
 Images stay on the device as uint8; an epoch is a permutation, a batch an index; nothing in a step waits for the device.
 
-Letters:  S seeds of a group · B batch · N images
+Letters:  S models of a group · B batch · N images
 """
 
 import copy
@@ -16,7 +16,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -34,13 +34,15 @@ from .stepper import Stack, Stepper, images_at, labels_at, to_float
 from .streams import generator, initialising
 from .suite import Train
 
-AHEAD = 2**21  #: pixels of the images whose noise is drawn at once on a GPU, of each seed
-TEST_BATCH = 1000  #: images of a test-loss batch, over all seeds of a group; its size changes rounding only
+AHEAD = 2**21  #: pixels of the images whose noise is drawn at once on a GPU, of each model
+TEST_BATCH = 1000  #: images of a test-loss batch, over all models of a group; its size changes rounding only
+
+Build = Callable[[], Any]  #: makes an untrained model
 
 
 @dataclass
 class Fitted:
-    """One trained seed: `history` has a row per epoch, `diverged_at` is the first step with a non-finite loss."""
+    """One trained model: `history` has a row per epoch, `diverged_at` is the first step with a non-finite loss."""
 
     seed: int
     model: Any
@@ -50,16 +52,16 @@ class Fitted:
     test_seconds: float = 0.0  #: test losses, likewise
     how: str = "closed form"  #: steps were computed: `Stepper.how`
     steps: int = 0
-    images: int = 0  #: images seen by this seed
+    images: int = 0  #: images seen by this model
 
     @property
     def images_per_s(self) -> float:
-        """Training images per second of this seed; NaN for closed forms."""
+        """Training images per second of this model; NaN for closed forms."""
         return self.images / self.seconds if self.images and self.seconds else math.nan
 
 
 def fit(
-    build: Callable[[], Any],
+    build: Build | Sequence[Build],
     data: Data,
     budget: Train,
     seeds: Sequence[int],
@@ -71,30 +73,32 @@ def fit(
     """Train `build()` once for each seed and return the results in the order of `seeds`.
 
     build: makes an untrained model on the CPU, a `bench.variants.Variant` or whatever has its `closed_form`,
-        `stackable`, `draw` and `forward`; its parameters are drawn under the seed's `init` streams.
+        `stackable`, `draw` and `forward`; its parameters are drawn under the seed's `init` streams. Or one for each
+        seed, whose models differ by their `scalars` alone.
     data: images on any device; they are moved to `device` once.
-    group_size: how many seeds are stacked; None takes all of them on CUDA and one on other devices, where stacking was
+    group_size: how many models are stacked; None takes all of them on CUDA and one on other devices, where stacking was
         measured to be slower. The result does not depend on it beyond rounding. A group that does not fit into the
         device's memory is trained again as two halves.
-    on_epoch: called after each epoch with its number (from 1) and the last history row of each seed of the group.
+    on_epoch: called after each epoch with its number (from 1) and the last history row of each model of the group.
     """
     device = torch.device(device)
     train, test = subset(data.train, budget.train_images).to(device), data.test.to(device)
-    sample = _built(build, seeds[0])
+    members = list(zip([build] * len(seeds) if callable(build) else build, seeds, strict=True))
+    sample = _built(*members[0])
     train = hide_labels(train, getattr(sample, "labelled_fraction", 1.0))
     if sample.closed_form:
-        return [_fit_closed_form(_built(build, seed).to(device), train, budget, seed) for seed in seeds]
+        return [_fit_closed_form(_built(make, seed).to(device), train, budget, seed) for make, seed in members]
     if not sample.stackable:
         group_size = 1
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
     fitted: list[Fitted] = []
     with matmul_precision(budget.precision), torch.enable_grad():
-        while len(fitted) < len(seeds):
-            group = seeds[len(fitted) : len(fitted) + size]
+        while len(fitted) < len(members):
+            group = members[len(fitted) : len(fitted) + size]
             try:
-                models = [_built(build, s).to(device) for s in group]
+                models = [_built(*member).to(device) for member in group]
                 with faster_layers(models[0], device) if len(models) == 1 else nullcontext():
-                    fitted += _fit_group(models, train, test, budget, group, on_epoch)
+                    fitted += _fit_group(models, train, test, budget, [seed for _, seed in group], on_epoch)
                 continue
             except torch.OutOfMemoryError:
                 if len(group) == 1:
@@ -123,7 +127,7 @@ def hide_labels(split: Split, fraction: float) -> Split:
     return Split(split.images, split.labels.index_fill(0, hidden, -1))
 
 
-def _built(build: Callable[[], Any], seed: int) -> Any:
+def _built(build: Build, seed: int) -> Any:
     with initialising(seed):
         return build()
 
@@ -186,7 +190,7 @@ def _fit_group(
 def _record_epoch(
     result: Fitted, row: dict[str, float], seconds: float, steps: int, images: int, first_bad: int
 ) -> None:
-    """Append an epoch to a seed's result, unless that seed ended in an earlier one."""
+    """Append an epoch to a model's result, unless that model ended in an earlier one."""
     result.seconds += seconds
     if result.diverged_at is not None:
         return
@@ -219,7 +223,7 @@ def _train_epoch(
 def _ahead(device: torch.device, pixels: int) -> int:
     """Of how many steps of so many pixels the noise is drawn at once: on a GPU of many, since every draw is a launch.
 
-    It does not depend on the number of seeds stacked, and no more does any seed's noise.
+    It does not depend on the number of models stacked, and no more does any model's noise.
     """
     return max(1, AHEAD // pixels) if device.type == "cuda" else 1
 
@@ -237,7 +241,7 @@ def _noise(
 
 
 def _mark_bad(bad: Tensor, losses: Tensor, before: int) -> None:
-    """Set `bad` (S,) to the number of each seed's first step with a non-finite loss (T, S), where it has none yet."""
+    """Set `bad` (S,) to the number of each model's first step with a non-finite loss (T, S), where it has none yet."""
     broken = ~losses.isfinite()
     first = before + 1 + broken.int().argmax(0)
     bad.copy_(torch.where((bad < 0) & broken.any(0), first, bad))
@@ -315,15 +319,17 @@ class _One:
 
 
 class _Many:
-    """A group of several seeds: parameters stacked along a new first axis, one vmapped call for all."""
+    """A group of several models: parameters stacked along a new first axis, one vmapped call for all."""
 
     def __init__(self, models: list[Any], half: bool) -> None:
         self.models, self.half = models, half
         self.params, self.buffers = stack_module_state(models)
+        self.scalars = _differing(models)
         skeleton = copy.deepcopy(models[0]).to("meta")
 
-        def one(params: Any, buffers: Any, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-            return functional_call(skeleton, (params, buffers), (x, y, noise))
+        def one(params: Any, buffers: Any, scalars: Any, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+            with _attributes(skeleton, scalars):
+                return functional_call(skeleton, (params, buffers), (x, y, noise))
 
         self.call = vmap(one)
         self.step = Step(self._terms, self.params, lambda: list(self.buffers.values()))
@@ -342,13 +348,13 @@ class _Many:
 
     def _terms(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         with autocast(x.device, self.half):
-            return self.call(parameters, self.buffers, x, y, noise)
+            return self.call(parameters, self.buffers, self.scalars, x, y, noise)
 
     @torch.inference_mode()
     def clip(self, norm: float) -> None:
         grads = [p.grad for p in self.params.values() if p.grad is not None]
         total = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in grads]).sum(0).sqrt()  # (S,)
-        scale = (norm / (total + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_, for each seed alone
+        scale = (norm / (total + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_, for each model alone
         for g in grads:
             g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))
 
@@ -359,6 +365,30 @@ class _Many:
                     p.copy_(self.params[name][s])
                 for name, b in model.named_buffers():
                     b.copy_(self.buffers[name][s])
+
+
+def _differing(models: list[Any]) -> dict[str, Tensor]:
+    """The `scalars` that are not the same in all models, (S,), in the parameters' type."""
+    like, names = next(models[0].parameters()), getattr(models[0], "scalars", ())
+    values = {name: [getattr(model, name) for model in models] for name in names}
+    return {
+        name: torch.tensor(found, dtype=like.dtype, device=like.device)
+        for name, found in values.items()
+        if len(set(found)) > 1
+    }
+
+
+@contextmanager
+def _attributes(model: Any, values: dict[str, Tensor]) -> Iterator[None]:
+    """A model's attributes have these values while the block lasts."""
+    before = {name: getattr(model, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(model, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(model, name, value)
 
 
 def _wait(device: torch.device) -> None:

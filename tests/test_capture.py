@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import cut
-from test_train import CONV, TRAINED, build, parameters
+from test_train import CONV, SWEPT, TRAINED, build, parameters, swept
 
 from bench import stepper, train
 from bench.capture import Step, capture, gradients, laid
@@ -89,6 +89,18 @@ def test_a_training_with_captured_steps_has_the_bits_of_one_without(variant, see
     assert torch.equal(parameters(captured), parameters(plain))
     for a, b in zip(captured.history, plain.history, strict=True):
         assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("variant", SWEPT)
+def test_a_captured_stack_of_several_scalars_has_the_bits_of_a_plain_one(variant, precision, few_digits, monkeypatch):
+    budget, builds = Train(epochs=2, batch_size=64, precision=precision), swept(variant, net=MLP, latent_size=16)
+    plain = fit(builds, few_digits, budget, [0, 1, 2], group_size=3)
+    monkeypatch.setattr(stepper, "LONG", 1)
+    captured = fit(builds, few_digits, budget, [0, 1, 2], group_size=3)
+    assert {f.how for f in plain} == {"plain"}
+    assert {f.how for f in captured} == {"captured"}
+    assert all(torch.equal(parameters(a), parameters(b)) for a, b in zip(captured, plain, strict=True))
 
 
 class Net(torch.nn.Module):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_train import CONV, MLP, TRAINED, build
+from test_train import CONV, MLP, SWEPT, TRAINED, build, swept
 
 from bench import stepper, train
 from bench.capture import Replayed
@@ -95,6 +95,18 @@ def test_a_training_by_recorded_steps_has_the_bits_of_one_by_captured_ones(
     found = fit(build(variant, MLP), few_digits, budget, seeds, group_size=len(seeds))
     assert isinstance(made[0].whole, Recorded)
     assert record.replays == 1 + 6  # to see that it is the plain step, and then three times an epoch
+    assert {result.how for result in found} == {"recorded"}
+    assert_same(found, plain)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("variant", SWEPT)
+def test_a_stack_of_several_scalars_is_recorded_as_one_of_seeds(variant, precision, few_digits, recording):
+    budget, builds = Train(epochs=2, batch_size=64, precision=precision), swept(variant)
+    recording(None)
+    plain = fit(builds, few_digits, budget, [0, 1, 1], group_size=3)
+    recording(ByHand())
+    found = fit(builds, few_digits, budget, [0, 1, 1], group_size=3)
     assert {result.how for result in found} == {"recorded"}
     assert_same(found, plain)
 

@@ -1,4 +1,4 @@
-"""The seed axis must not be visible in the results."""
+"""The axis of a stack must not be visible in the results."""
 
 import math
 
@@ -8,7 +8,7 @@ from conftest import colour, cut
 
 from bench import checkpoint, registry, train
 from bench.datasets import Data
-from bench.nets import Net, mlp
+from bench.nested import mapped
 from bench.streams import initialising
 from bench.suite import Choice, Train
 from bench.train import fit, hide_labels, subset, to_float
@@ -22,6 +22,21 @@ TRAINED = [n for n in registry.names("variants") if not registry.describe("varia
 def build(variant="vae", net=MLP, shape=(1, 8, 8), latent_size=2, likelihood="bernoulli", **options):
     choices = Choice(variant, options), Choice(*net), Choice(likelihood, {})
     return lambda: checkpoint.build(shape, *choices, latent_size, 10)
+
+
+SCALARS = [(name, s) for name in TRAINED for s in registry.describe("variants", name).constants["scalars"]]
+SWEPT = sorted({name for name, _ in SCALARS})
+
+
+def swept(variant, *names, net=MLP, **more):
+    """Three builders; in each the scalars (all of them if none is named) are half of the one before, and a third."""
+    known = registry.describe("variants", variant)
+    values = {name: known.options[name].default for name in names or known.constants["scalars"]}
+    builds = []
+    for _ in range(3):
+        builds.append(build(variant, net, **values, **more))
+        values = {name: value / 2 + 1 / 3 for name, value in values.items()}
+    return builds
 
 
 def parameters(fitted):
@@ -54,14 +69,40 @@ def test_test_losses_have_the_same_noise_however_many_models_are_stacked(size, f
         assert stacked[1].history[0]["test_loss"] == pytest.approx(alone.history[0]["test_loss"], rel=1e-6)
 
 
+@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
+@pytest.mark.parametrize(("variant", "scalar"), SCALARS)
+def test_models_of_other_scalars_and_seeds_in_a_stack_are_those_trained_alone(variant, scalar, net, few_digits):
+    budget, seeds, builds = Train(epochs=3, batch_size=32), [0, 1, 1], swept(variant, scalar, net=net)
+    stacked = fit(builds, few_digits, budget, seeds, group_size=3)
+    for found, make, seed in zip(stacked, builds, seeds, strict=True):
+        [alone] = fit(make, few_digits, budget, [seed], group_size=1)
+        assert getattr(found.model, scalar) == getattr(alone.model, scalar)
+        assert largest_difference(found, alone) < 1e-4
+        for a, b in zip(found.history, alone.history, strict=True):
+            assert a["test_loss"] == pytest.approx(b["test_loss"], rel=1e-4)
+    one, other = (f.history[-1]["test_loss"] for f in stacked[1:])  # of one seed: the scalar alone tells them apart
+    assert max(largest_difference(*stacked[1:]), abs(one / other - 1)) > 1e-3
+
+
+def test_a_scalar_is_a_number_again_even_after_a_step_that_broke():
+    model, seen = build("beta_vae")(), []
+
+    def broken_step():
+        with train._attributes(model, {"beta": torch.tensor(1.0)}):
+            seen.append(model.beta)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        broken_step()
+    assert seen == [torch.tensor(1.0)]
+    assert (model.beta, type(model.beta)) == (4.0, float)
+
+
 @pytest.fixture
 def double_precision(monkeypatch):
     """Everything in float64, where rounding cannot hide what stacking does."""
-    monkeypatch.setattr("bench.stepper.to_float", lambda images: images.double() / 255)
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     monkeypatch.setattr("bench.kernels.pixels.fits", lambda images: False)
-    for kind in (Net, mlp.MLP):
-        monkeypatch.setattr(kind, "encode", lambda self, x, given=None: self.encoder(x))
-    monkeypatch.setattr(Net, "decode", lambda self, z, given=None: self.decoder(z))
 
 
 @pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
@@ -70,6 +111,17 @@ def test_in_double_precision_stacked_and_alone_are_one_computation(net, few_digi
     budget = Train(epochs=20, batch_size=32)
     stacked = fit(lambda: build("vae", net)().double(), few_digits, budget, [0, 1, 2], group_size=3)
     [alone] = fit(lambda: build("vae", net)().double(), few_digits, budget, [1], group_size=1)
+    assert parameters(alone).dtype == torch.float64
+    assert largest_difference(stacked[1], alone) < 1e-11
+
+
+@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
+@pytest.mark.parametrize("variant", SWEPT)
+def test_in_double_precision_stacked_scalars_are_one_computation_too(variant, net, few_digits, double_precision):
+    budget = Train(epochs=10, batch_size=32)
+    builds = [lambda make=make: make().double() for make in swept(variant, net=net)]
+    stacked = fit(builds, few_digits, budget, [0, 1, 2], group_size=3)
+    [alone] = fit(builds[1], few_digits, budget, [1], group_size=1)
     assert parameters(alone).dtype == torch.float64
     assert largest_difference(stacked[1], alone) < 1e-11
 
@@ -179,6 +231,19 @@ def test_divergence_ends_one_seed_and_leaves_its_neighbours_unchanged():
         assert len(broken[seed].history) == 3
 
 
+def test_a_scalar_that_breaks_a_model_leaves_its_neighbours_unchanged(few_digits):
+    budget = Train(epochs=3, batch_size=50, optimizer="sgd", lr=1e-4)
+
+    def trained(*betas):
+        return fit([build("beta_vae", beta=beta) for beta in betas], few_digits, budget, [0, 0, 1], group_size=3)
+
+    broken, whole = trained(1.0, 1e30, 4.0), trained(1.0, 2.0, 4.0)
+    assert [f.diverged_at is None for f in broken] == [True, False, True]
+    for member in (0, 2):
+        assert torch.equal(parameters(broken[member]), parameters(whole[member]))
+        assert len(broken[member].history) == 3
+
+
 def test_a_single_diverged_seed_stops_at_its_epoch():
     [fitted] = fit(exploding([float("inf"), 0.12]), colour(64, 4, 1), Train(epochs=9, batch_size=16, lr=0.05), [0])
     assert fitted.diverged_at == 4
@@ -218,6 +283,57 @@ def test_bf16_trains_to_nearly_the_same_loss(few_digits):
     assert not torch.equal(parameters(full), parameters(half))
     assert half.history[-1]["test_loss"] == pytest.approx(full.history[-1]["test_loss"], rel=0.02)
     assert all(p.dtype == torch.float32 for p in half.model.parameters())
+
+
+@pytest.mark.parametrize("variant", SWEPT)
+def test_in_bf16_scalars_in_a_stack_change_no_type_and_no_term(variant, few_digits):
+    """Stacked or alone, before anything is trained: what follows differs by rounding that training amplifies."""
+    models = [make() for make in swept(variant)]
+    x, y = to_float(few_digits.train.images[:32]), few_digits.train.labels[:32]
+    noise = models[0].draw(x, torch.Generator().manual_seed(0))
+    many = (x.expand(3, *x.shape), y.expand(3, 32), mapped(lambda n: n.expand(3, *n.shape), noise))
+    terms = train._Many(models, True).terms(*many)
+    for s, model in enumerate(models):
+        alone = train._One(model, True).terms(x[None], y[None], mapped(lambda n: n[None], noise))
+        for name, value in alone.items():
+            assert terms[name].dtype == value.dtype == torch.float32
+            assert terms[name][s].item() == pytest.approx(value.item(), rel=1e-2)
+
+
+def test_in_bf16_a_scalar_of_a_stack_keeps_all_its_digits(few_digits):
+    budget, betas = Train(epochs=1, batch_size=50, precision="bf16"), (401.0, 803.0)  # 400 and 804 in bf16
+    stacked = fit([build("beta_vae", beta=beta) for beta in betas], few_digits, budget, [0, 1], group_size=2)
+    for fitted, beta in zip(stacked, betas, strict=True):
+        [row] = fitted.history
+        assert (row["train_loss"] - row["train_rec"]) / row["train_kl"] == pytest.approx(beta, rel=1e-4)
+
+
+@pytest.mark.parametrize("variant", SWEPT)
+def test_in_bf16_models_of_other_scalars_in_a_stack_train_to_nearly_the_same_loss(variant, few_digits):
+    budget, builds = Train(epochs=3, batch_size=32, precision="bf16"), swept(variant)
+    stacked = fit(builds, few_digits, budget, [0, 1, 2], group_size=3)
+    [alone] = fit(builds[1], few_digits, budget, [1], group_size=1)
+    assert stacked[1].history[-1]["test_loss"] == pytest.approx(alone.history[-1]["test_loss"], rel=1e-3)
+
+
+def test_each_model_is_made_by_its_own_builder_where_nothing_is_stacked(few_digits, monkeypatch):
+    kind = registry.load("variants", "beta_vae")
+    monkeypatch.setattr(kind, "stackable", False)
+    budget, builds = Train(epochs=1, batch_size=50), swept("beta_vae")
+    found = fit(builds, few_digits, budget, [0, 0, 1], group_size=3)
+    for result, make in zip(found, builds, strict=True):
+        [alone] = fit(make, few_digits, budget, [result.seed])
+        assert torch.equal(parameters(result), parameters(alone))
+
+
+def test_each_closed_form_is_made_by_its_own_builder(few_digits):
+    found = fit([build("pca", latent_size=size) for size in (2, 3)], few_digits, Train(), [0, 1])
+    assert [(f.seed, f.model.net.size.latent_size) for f in found] == [(0, 2), (1, 3)]
+
+
+def test_as_many_builders_as_seeds_are_needed(few_digits):
+    with pytest.raises(ValueError, match="longer"):
+        fit([build(), build()], few_digits, Train(), [0, 1, 2])
 
 
 def test_cosine_schedule_ends_with_steps_of_nearly_nothing(few_digits):

@@ -9,6 +9,7 @@ from conftest import cell, colour
 from bench import checkpoint, registry
 from bench.errors import BenchError, NotApplicable
 from bench.likelihoods import Bernoulli
+from bench.nested import leaves
 from bench.nets import Net, Size
 from bench.suite import Choice, Train
 from bench.train import fit, to_float
@@ -16,6 +17,7 @@ from bench.variants.pca import PCA
 
 VARIANTS = registry.names("variants")
 TRAINED = [n for n in VARIANTS if not registry.describe("variants", n).constants["closed_form"]]
+SCALARS = [(name, s) for name in VARIANTS for s in registry.describe("variants", name).constants["scalars"]]
 OVERSHOOT = {"linear_ae", "pca"}  #: linear methods put out what they put out
 NETS = [
     ("mlp", {"hidden": (16,), "activation": "relu"}),
@@ -47,6 +49,20 @@ def test_loss_is_a_finite_scalar_in_nats(name):
     loss = objective(make(name), *batch())["loss"]
     assert loss.shape == ()
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize(("name", "scalar"), SCALARS)
+def test_a_scalar_is_a_float_option_that_neither_shapes_nor_noise_depend_on(name, scalar):
+    option = registry.describe("variants", name).options[scalar]
+    assert option.annotation == "float"
+    model, other = make(name), make(name, **{scalar: option.default / 2 + 1 / 3})
+    assert (getattr(model, scalar), getattr(other, scalar)) == (option.default, option.default / 2 + 1 / 3)
+    assert all(type(getattr(m, scalar)) is float for m in (model, other))
+    assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in other.state_dict().items()}
+    assert model.labelled_fraction == other.labelled_fraction
+    x, _ = batch()
+    noises = [list(leaves(m.draw(x, torch.Generator().manual_seed(0)))) for m in (model, other)]
+    assert all(torch.equal(a, b) for a, b in zip(*noises, strict=True))
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -6,7 +6,8 @@ that two rows of a table differ in the objective only; its options are keyword-o
 Letters used in every variant file:  B batch · C H W image · D latent size · P pixels (C·H·W) · K classes
 
 What is random is drawn outside the loss, by `draw`; `forward` is deterministic given its arguments. That lets the
-trainer stack several seeds of one model (`torch.func.vmap`) without the variant knowing.
+trainer stack several models (`torch.func.vmap`) without the variant knowing: seeds of one definition, and definitions
+that differ by their `scalars`.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,11 @@ class Variant(nn.Module):
 
     Labels `y` are (B,) int64, -1 where unknown. Only a `conditional` variant looks at them in `encode`, `posterior`,
     `decode` and `generate`; the others take them and leave them.
+
+    `scalars` are the options that may differ between the models of a stack: floats, each an attribute of the same name,
+    and in a stack a tensor without axes. `forward` multiplies, adds or compares them with float32 tensors, such as nets
+    give in every precision (one of bfloat16 would round them). What shapes, `draw`, an `if`, a rounding or the data
+    (`labelled_fraction`) depend on is no scalar.
     """
 
     reference: ClassVar[str] = ""  #: authors, title, year, URL
@@ -43,7 +49,8 @@ class Variant(nn.Module):
     has_posterior: ClassVar[bool] = False  #: True: `posterior` exists, and with it an ELBO
     conditional: ClassVar[bool] = False  #: True: codes and images are those of a label
     closed_form: ClassVar[bool] = False  #: True: `fit` computes the parameters, nothing is trained by gradient
-    stackable: ClassVar[bool] = True  #: False: the trainer takes its seeds one at a time
+    stackable: ClassVar[bool] = True  #: False: the trainer takes its models one at a time
+    scalars: ClassVar[tuple[str, ...]] = ()  #: options that are plain numbers in `forward`
     needs_labels: ClassVar[bool] = False  #: True: skipped on datasets without labels
     latent_at_most_pixels: ClassVar[bool] = False  #: True: skipped where D > P
     default_likelihood: ClassVar[str] = "bernoulli"

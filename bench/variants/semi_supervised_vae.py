@@ -28,6 +28,7 @@ class SemiSupervisedVAE(VAE):
         "https://arxiv.org/abs/1406.5298"
     )
     needs_labels = True
+    scalars = ("weight",)
 
     def __init__(
         self, net: Net, likelihood: Likelihood, *, weight: float = 10.0, labelled_fraction: float = 1.0
