@@ -73,7 +73,8 @@ def run(
         chosen()  # measured here, before workers share the machine, so that all of them take the same one
     _write_suite(suite, store, on_event)
     _record_skips(suite, store)
-    tasks = _tasks(todo, suite, store, settings, force, retry_failed, train, redraw)
+    most = _most_in_a_task(len(todo), workers, settings)
+    tasks = _tasks(todo, most, suite, store, settings, force, retry_failed, train, redraw)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
     if workers is None and scheduler is None and len(tasks) > 1:
         workers = _workers([task.cells for task in tasks], store, settings, on_event, train)
@@ -247,8 +248,17 @@ def _record_skips(suite: Suite, store: Store) -> None:
             store.write(Record(cell.id, suite.name, "skipped", cell.as_record(), cell.skip))
 
 
+def _most_in_a_task(cells: int, workers: int | None, settings: Settings) -> int:
+    """On a GPU as many cells as may be stacked, but no more than leave every worker its share; elsewhere one."""
+    if pick_device(settings.device).type != "cuda":
+        return 1
+    share = math.ceil(cells / (workers or default_workers(settings)))
+    return max(1, min(max(SIZES), share))
+
+
 def _tasks(
     todo: list[Planned],
+    most: int,
     suite: Suite,
     store: Store,
     settings: Settings,
@@ -257,13 +267,12 @@ def _tasks(
     train: bool,
     redraw: bool,
 ) -> list[Task]:
-    """Groups of cells that differ only by seed, in the suite's order, at most as large as the device may stack."""
+    """Groups of at most so many cells that can be trained stacked, in the suite's order."""
     groups: dict[str, list[Planned]] = {}
     for item in todo:
-        groups.setdefault(item.cell.group_key, []).append(item)
+        groups.setdefault(item.cell.group_key if most > 1 else item.cell.id, []).append(item)
     trained = _trained(suite, store)
     fingerprints = {} if force else _fingerprints(suite, store)
-    size = max(SIZES) if pick_device(settings.device).type == "cuda" else 1
     return [
         Task(
             suite.name,
@@ -277,7 +286,7 @@ def _tasks(
             redraw,
         )
         for group in groups.values()
-        for part in (group[i : i + size] for i in range(0, len(group), size))
+        for part in (group[i : i + most] for i in range(0, len(group), most))
     ]
 
 

@@ -83,8 +83,11 @@ class Cell:
 
     @cached_property
     def group_key(self) -> str:
-        """The same without the seed: cells with one `group_key` are trained stacked."""
-        return digest(self._training)
+        """The same without the seed and the variant's `scalars`: cells with one `group_key` can be trained stacked."""
+        variant = self._training["variant"]
+        scalars = registry.describe("variants", self.variant.name).constants.get("scalars", ())
+        options = {name: value for name, value in variant["options"].items() if name not in scalars}
+        return digest({**self._training, "variant": {**variant, "options": options}})
 
     @cached_property
     def _training(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Task:
-    """Cells that differ only by seed. `donors`: cell id → suite and id of another cell whose checkpoint can be used."""
+    """Cells of one `group_key`, trained together.
+
+    donors: cell id → suite and id of another cell whose checkpoint can be used.
+    """
 
     suite: str
     cells: tuple[Cell, ...]
@@ -74,7 +77,7 @@ class Outcome:
 
 @dataclass
 class _Trained:
-    """A trained model and what is known of its training; `model` is None for a diverged seed."""
+    """A trained model and what is known of its training; `model` is None for a diverged one."""
 
     model: Any
     training: dict[str, Any]
@@ -183,13 +186,9 @@ def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
                 ready[cell.id] = found
     fresh = [c for c in cells if c.id not in ready]
     if fresh and job.task.train:
-        first, seeds = fresh[0], [c.seed for c in fresh]
-
-        def build() -> Any:
-            return _build(first, job.data)
-
-        size = group_size(first, build, job.data, job.device, len(seeds))
-        results = fit(build, job.data, first.train, seeds, device=job.device, group_size=size)
+        builds, seeds = [partial(_build, c, job.data) for c in fresh], [c.seed for c in fresh]
+        size = group_size(fresh[0], builds[0], job.data, job.device, len(fresh))
+        results = fit(builds, job.data, fresh[0].train, seeds, device=job.device, group_size=size)
         for cell, fitted in zip(fresh, results, strict=True):
             ready[cell.id] = _keep(cell, fitted, job)
     return ready

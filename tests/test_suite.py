@@ -45,6 +45,7 @@ COMPONENTS = {
         from .vae import VAE
         class BetaVAE(VAE):
             "Weighted."
+            scalars = ("beta",)
             def __init__(self, net, likelihood, *, beta: float = 4.0, mode: Literal["sum", "mean"] = "sum") -> None: ...
     ''',
     "variants/pca": "class PCA(Variant):\n    'Linear.'\n    uses_net = False\n    latent_at_most_pixels = True",
@@ -372,6 +373,17 @@ def test_cells_that_differ_by_seed_only_are_one_group(read):
     assert len({c.id for c in cells}) == len({c.train_id for c in cells}) == 6
     assert [len({c.group_key for c in cells if c.label == label}) for label in ("ae", "vae")] == [1, 1]
     assert len({c.group_key for c in cells}) == 2
+
+
+def test_cells_that_differ_by_a_scalar_of_their_variant_are_one_group_under_ids_of_their_own(read):
+    cells = read(grid(variants="[{name: beta_vae, beta: 1}, beta_vae, {name: beta_vae, beta: 9, label: Nine}]", seeds="3")).cells
+    assert len({c.id for c in cells}) == len({c.train_id for c in cells}) == 9
+    assert len({c.group_key for c in cells}) == 1
+
+
+def test_what_is_no_scalar_of_the_variant_separates_groups(read):
+    others = read(grid(variants="[beta_vae, {name: beta_vae, mode: mean}, vae, ae]")).cells
+    assert len({c.group_key for c in others}) == 4
 
 
 @pytest.mark.parametrize("kind", ["variants/__init__", "datasets/__init__", "nets/__init__"])
