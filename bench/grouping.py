@@ -1,4 +1,4 @@
-"""How many seeds are trained stacked: on a GPU measured in a second or two for each kind of model, elsewhere one.
+"""How many models are trained stacked: on a GPU measured in a second or two for each kind of model, elsewhere one.
 
 The answers are kept in `groups.json` of the cache folder, an entry for each device, version of torch and kind of model;
 what is damaged or missing there is measured again. Beside them is kept how fast several groups train on one GPU, which
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .datasets import Data, Split
 
-SIZES = (1, 4, 16)  #: seeds of a group that are tried
+SIZES = (1, 4, 16)  #: models of a group that are tried
 WORTH = 1.1  #: how many times faster more groups must be: each has a process, which takes memory and a core
 STEPS, EPOCHS = 170, 3  #: of a measurement, together long enough to be captured; the first epoch is not counted
 
@@ -49,9 +49,9 @@ class Kind:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best size for a kind on a device, with seed-images/s of each that was tried.
+    """The best size for a kind on a device, with model-images/s of each that was tried.
 
-    beside: seeds of a group → number of such groups side by side → seed-images/s of all of them, 0 where that failed.
+    beside: models of a group → number of such groups side by side → model-images/s of all of them, 0 where that failed.
     """
 
     device: str
@@ -62,12 +62,12 @@ class Answer:
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def rates_beside(self, stacked: int) -> dict[int, float]:
-        """Number of groups of `stacked` seeds → seed-images/s of all of them; {} where it was not measured."""
+        """Number of groups of `stacked` models → model-images/s of all of them; {} where it was not measured."""
         return {int(count): float(rate) for count, rate in self.beside.get(str(stacked), {}).items()}
 
 
 def kind(cell: Cell) -> Kind | None:
-    """The kind of a cell; None where seeds are not stacked: closed forms, and methods that cannot be."""
+    """The kind of a cell; None where nothing is stacked: closed forms, and methods that cannot be."""
     declared = registry.describe("variants", cell.variant.name).constants
     if cell.net is None or declared.get("closed_form") or not declared.get("stackable", True):
         return None
@@ -123,9 +123,9 @@ def words(entries: Sequence[dict[str, Any]]) -> str:
     for entry in entries:
         parts.setdefault(_words(entry), []).append(f"{entry['net']} D≤{entry['latent_size']}")
     if len(parts) == 1:
-        return f"seeds stacked on a GPU: {next(iter(parts))}"
+        return f"models stacked on a GPU: {next(iter(parts))}"
     stated = "; ".join(f"{answer}: {', '.join(dict.fromkeys(names))}" for answer, names in parts.items())
-    return f"seeds stacked on a GPU: {stated}"
+    return f"models stacked on a GPU: {stated}"
 
 
 def _words(entry: dict[str, Any]) -> str:
@@ -137,17 +137,17 @@ def _words(entry: dict[str, Any]) -> str:
 
 
 def _counts(answer: Answer) -> dict[str, int]:
-    """Seeds of a group → how many such groups side by side are worth it."""
+    """Models of a group → how many such groups side by side are worth it."""
     return {stacked: enough(answer.rates_beside(int(stacked))) for stacked in answer.beside}
 
 
-def group_size(cell: Cell, build: Callable[[], Any], data: "Data", device: "torch.device", seeds: int) -> int:
-    """How many of a cell's `seeds` to stack; measured now where that pays and is not known yet.
+def group_size(cell: Cell, build: Callable[[], Any], data: "Data", device: "torch.device", models: int) -> int:
+    """How many of so many models like a cell's to stack; measured now where that pays and is not known yet.
 
     build: an untrained model of the cell. On CPUs it is one: stacking was measured to be slower there.
     """
     asked = kind(cell)
-    if device.type != "cuda" or asked is None or seeds == 1:
+    if device.type != "cuda" or asked is None or models == 1:
         return 1
     where = device_name(device)
     answer = find(*where, asked) or answered(*where, asked, measure(build, data, cell.train, device))
@@ -183,21 +183,21 @@ def enough(rates: dict[int, float]) -> int:
     return chosen
 
 
-def rounded(seeds: int) -> int:
-    """The smallest of `SIZES` that holds so many seeds; the largest where none does.
+def rounded(models: int) -> int:
+    """The smallest of `SIZES` that holds so many models; the largest where none does.
 
     >>> rounded(1), rounded(3), rounded(40)
     (1, 4, 16)
     """
-    return next((size for size in SIZES if size >= seeds), max(SIZES))
+    return next((size for size in SIZES if size >= models), max(SIZES))
 
 
 def measure(
     build: Callable[[], Any], data: "Data", budget: Any, device: "torch.device", sizes: Sequence[int] = SIZES
 ) -> dict[int, float]:
-    """Size → seed-images/s of training, for those that fit into the device's memory.
+    """Size → model-images/s of training, for those that fit into the device's memory.
 
-    An image counts once for each seed that sees it.
+    An image counts once for each model that sees it.
     """
     small, short = problem(data, budget, EPOCHS)
     rates: dict[int, float] = {}
@@ -220,7 +220,7 @@ def problem(data: "Data", budget: Any, epochs: int) -> tuple["Data", Any]:
 def _epoch_seconds(
     build: Callable[[], Any], data: "Data", budget: Any, device: "torch.device", size: int
 ) -> float | None:
-    """Of the fastest epoch but the first; None where so many do not fit, or every seed diverged at once."""
+    """Of the fastest epoch but the first; None where so many do not fit, or every model diverged at once."""
     from .train import fit
 
     ends: list[float] = []

@@ -1,6 +1,6 @@
 """How many groups are trained side by side on one GPU: measured in processes like the workers of a run.
 
-A small net may not fill a GPU even with its seeds stacked. 1, 2 and 4 processes each train the same group, from the
+A small net may not fill a GPU even with models stacked. 1, 2 and 4 processes each train the same group, from the
 moment on when all of them have done their first epoch, and more of them must be faster by a tenth (`grouping.enough`).
 What fails (no memory left, a process that dies or is silent for `LIMIT` seconds) counts as slow: measuring ends there,
 and the run goes on with fewer. Nothing is measured in the process that asks, so that it holds no memory of a GPU. On
@@ -34,13 +34,13 @@ MOST_EPOCHS = 100_000  #: more than there is time for
 
 @dataclass(frozen=True)
 class Load:
-    """Groups of a run that are as fast as each other: about as many `seeds` of the kind of `cell`.
+    """Groups of a run that are as fast as each other: about as many `models` of the kind of `cell`.
 
-    work: epochs, of all seeds of all these groups.
+    work: epochs, of all models of all these groups.
     """
 
     cell: Cell
-    seeds: int
+    models: int
     work: int
 
 
@@ -69,10 +69,10 @@ def groups_on_a_gpu(
 def _loads(groups: Sequence[Sequence[Cell]]) -> list[Load]:
     found: dict[tuple[grouping.Kind, int], Load] = {}
     for cells in groups:
-        kind, seeds = grouping.kind(cells[0]), grouping.rounded(len(cells))
+        kind, models = grouping.kind(cells[0]), grouping.rounded(len(cells))
         if kind is not None:
-            load = found.get((kind, seeds), Load(cells[0], seeds, 0))
-            found[kind, seeds] = replace(load, work=load.work + sum(cell.train.epochs for cell in cells))
+            load = found.get((kind, models), Load(cells[0], models, 0))
+            found[kind, models] = replace(load, work=load.work + sum(cell.train.epochs for cell in cells))
     return list(found.values())
 
 
@@ -89,7 +89,7 @@ def _of_run(loads: Sequence[Load], rates: Sequence[dict[int, float]]) -> dict[in
 def _rates(
     loads: Sequence[Load], gpu: torch.device, counts: Sequence[int], threads: int, say: Callable[[str], None]
 ) -> list[dict[int, float]]:
-    """Count → seed-images/s of each load; {} where nothing could be measured."""
+    """Count → model-images/s of each load; {} where nothing could be measured."""
     found = []
     with closing(Crew(Side, (str(gpu), threads), threads, LIMIT)) as crew:
         for load in loads:
@@ -111,11 +111,11 @@ def _rates_of(
     assert asked is not None  # or it would be no load
     answer = grouping.find(*where, asked)
     if answer is None:
-        say(f"measuring how many seeds of {asked} to stack on {where[0]}: once")
+        say(f"measuring how many models of {asked} to stack on {where[0]}: once")
         crew.start(1)
         [sizes] = crew.ask("sizes", load.cell, count=1)
         answer = grouping.answered(*where, asked, sizes)
-    stacked = min(answer.size, load.seeds)
+    stacked = min(answer.size, load.models)
     rates = answer.rates_beside(stacked)
     if not set(counts) <= rates.keys():
         say(f"measuring how many groups of {stacked} to train side by side, {asked} on {where[0]}: once")
@@ -132,7 +132,7 @@ def measure(
     counts: Sequence[int] = COUNTS,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[int, float]:
-    """Count → seed-images/s of so many groups of `stacked` seeds together; 0 for one that failed, and for all above it.
+    """Count → model-images/s of so many groups of `stacked` models together; 0 for one that failed and all above it.
 
     Raises what ends the first, which is alone. The crew is started as far as needed, and closed where one has failed.
     """
@@ -162,14 +162,14 @@ class Side:
         self.meet, self.device = meet, torch.device(device)
 
     def sizes(self, cell: Cell) -> dict[int, float]:
-        """Seeds of a group → seed-images/s, as `grouping.measure` finds them."""
+        """Models of a group → model-images/s, as `grouping.measure` finds them."""
         data = _noise(cell)
         return grouping.measure(lambda: _build(cell, data), data, cell.train, self.device)
 
     def rate(self, cell: Cell, stacked: int, seconds: float) -> float:
         """Seed-images/s of a group, from the moment on when the others have done their first epoch as well.
 
-        Raises `RunFailed` where the group does not fit into memory, or all of its seeds diverge at once.
+        Raises `RunFailed` where the group does not fit into memory, or all of its models diverge at once.
         """
         data, budget = grouping.problem(_noise(cell), cell.train, MOST_EPOCHS)
         clock = _Clock(self.meet, stacked, seconds)
@@ -177,7 +177,7 @@ class Side:
             fit(lambda: _build(cell, data), data, budget, range(stacked), device=self.device, group_size=stacked,
                 on_epoch=clock)  # fmt: skip
         if not clock.epochs:
-            raise RunFailed("every seed diverged at once")
+            raise RunFailed("every model diverged at once")
         if self.device.type == "cuda":
             gc.collect()
             torch.cuda.empty_cache()  # what stays with a process is missing to those that are measured next

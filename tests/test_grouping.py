@@ -1,4 +1,4 @@
-"""Seeds are stacked as far as was measured to pay, and no further than memory allows."""
+"""Models are stacked as far as was measured to pay, and no further than memory allows."""
 
 import json
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def measured(monkeypatch):
-    """A GPU on which four seeds are fastest; the list grows with each measurement."""
+    """A GPU on which four models are fastest; the list grows with each measurement."""
     asked = []
     monkeypatch.setattr(grouping, "device_name", lambda device: ("GPU X", "9.9"))
     monkeypatch.setattr(grouping, "measure", lambda *given: asked.append(given) or {1: 10.0, 4: 50.0, 16: 40.0})
@@ -34,8 +34,8 @@ def a_kind(**changes):
     return Kind(**(parts | changes))
 
 
-def size_for(of, seeds=6, device=GPU):
-    return grouping.group_size(of, lambda: None, None, device, seeds)
+def size_for(of, models=6, device=GPU):
+    return grouping.group_size(of, lambda: None, None, device, models)
 
 
 def small_model():
@@ -53,7 +53,7 @@ def test_a_kind_is_measured_once_on_a_device_and_kept(measured, monkeypatch):
     assert {answer.device for answer in grouping.known()} == {"GPU X", "GPU Y"}
 
 
-def test_on_a_cpu_seeds_are_trained_one_at_a_time_without_measuring(measured):
+def test_on_a_cpu_models_are_trained_one_at_a_time_without_measuring(measured):
     assert size_for(cell("vae"), device=torch.device("cpu")) == 1
     assert measured == []
 
@@ -61,7 +61,7 @@ def test_on_a_cpu_seeds_are_trained_one_at_a_time_without_measuring(measured):
 def test_where_there_is_nothing_to_stack_nothing_is_measured(measured):
     assert grouping.kind(cell("pca", net=None)) is None
     assert size_for(cell("pca", net=None)) == 1
-    assert size_for(cell("vae"), seeds=1) == 1
+    assert size_for(cell("vae"), models=1) == 1
     assert measured == []
 
 
@@ -70,9 +70,9 @@ def test_what_was_measured_is_told_with_its_device_and_the_rest_as_not_measured(
     entries = grouping.told([cell("vae"), cell("ae"), cell("vae", latent_size=3), cell("pca", net=None)])
     assert [(e["latent_size"], e["size"]) for e in entries] == [(2, 4), (4, None)]
     assert entries[0]["rates"] == {"1": 10.0, "4": 50.0, "16": 40.0}
-    mlp, words = "mlp (hidden=[32])", "seeds stacked on a GPU: 4 (measured, GPU X): {0} D≤2; not measured yet: {0} D≤4"
+    mlp, words = "mlp (hidden=[32])", "models stacked on a GPU: 4 (measured, GPU X): {0} D≤2; not measured yet: {0} D≤4"
     assert grouping.words(entries) == words.format(mlp)
-    assert grouping.words(entries[1:]) == "seeds stacked on a GPU: not measured yet"
+    assert grouping.words(entries[1:]) == "models stacked on a GPU: not measured yet"
     assert grouping.words([]) == ""
 
 
@@ -151,6 +151,22 @@ def test_a_group_that_does_not_fit_into_memory_is_trained_in_halves(few_digits, 
     assert [f.seed for f in found] == seeds
     for a, b in zip(found, whole, strict=True):
         assert a.history[0]["test_loss"] == pytest.approx(b.history[0]["test_loss"], rel=1e-4)
+
+
+def test_each_half_has_the_builders_of_its_models(few_digits, room):
+    def builder(beta):
+        net = Choice("mlp", {"hidden": (8,), "activation": "relu"})
+        choices = Choice("beta_vae", {"beta": beta}), net, Choice("bernoulli", {})
+        return lambda: checkpoint.build((1, 8, 8), *choices, 2, 10)
+
+    budget, betas, seeds = Train(epochs=1, batch_size=50), [1.0, 2.0, 4.0, 8.0, 16.0], [0, 1, 0, 1, 0]
+    tried = room(2)
+    found = train.fit([builder(beta) for beta in betas], few_digits, budget, seeds, group_size=5)
+    assert tried == [5, 2, 2, 1]
+    assert [(f.model.beta, f.seed) for f in found] == list(zip(betas, seeds, strict=True))
+    for fitted, beta in zip(found, betas, strict=True):
+        row = fitted.history[0]
+        assert row["test_loss"] == pytest.approx(row["test_rec"] + beta * row["test_kl"], rel=1e-6)
 
 
 def test_a_single_model_that_does_not_fit_is_an_error(few_digits, room):

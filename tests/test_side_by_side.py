@@ -172,7 +172,7 @@ def test_seeds_that_diverge_at_once_have_no_rate(side):
 
 @pytest.fixture
 def processes(monkeypatch):
-    """A crew without processes: `rates` of a net and seeds stacked, by count; `asked` grows with each question."""
+    """A crew without processes: `rates` of a net and models stacked, by count; `asked` grows with each question."""
     state = SimpleNamespace(asked=[], rates={}, sizes={1: 10.0, 4: 50.0, 16: 40.0}, started=[])
 
     class Fake:
@@ -211,7 +211,7 @@ def test_an_answer_is_measured_once_and_kept_with_the_size_of_groups(processes):
     assert processes.asked == [("sizes", "mlp", None, 1), *(("rate", "mlp", 4, count) for count in (1, 2, 4))]
     kind = "mlp (hidden=[32]) D≤2 on 1×8×8, batch 32, fp32"
     assert told == [
-        f"measuring how many seeds of {kind} to stack on GPU X: once",
+        f"measuring how many models of {kind} to stack on GPU X: once",
         f"measuring how many groups of 4 to train side by side, {kind} on GPU X: once",
     ]
     [answer] = grouping.known()
@@ -322,7 +322,7 @@ def test_a_plan_tells_what_was_measured(file, processes):
     [entry] = grouping.told([cell("vae")])
     assert entry["side_by_side"] == {"4": 2, "1": 2}
     assert entry["rates_side_by_side"]["4"] == {"1": 100.0, "2": 180.0, "4": 190.0}
-    words = "seeds stacked on a GPU: 4, {} at once (measured, GPU X)"
+    words = "models stacked on a GPU: 4, {} at once (measured, GPU X)"
     assert grouping.words([entry]) == words.format("2 groups of 4 or 2 groups of 1")
     assert grouping.words([entry | {"side_by_side": {"4": 1}}]) == words.format("1 group of 4")
 
