@@ -36,7 +36,7 @@ CALLED = {
     torch.ops.aten.mul.Tensor: torch.mul,
     torch.ops.aten.pow.Tensor_Scalar: torch.pow,
     torch.ops.aten.relu.default: torch.relu,
-    torch.ops.aten.split.Tensor: torch.split,
+    torch.ops.aten.split.Tensor: torch.unsafe_split,  # unsafe for gradients, of which there are none here
     torch.ops.aten.sub.Tensor: torch.sub,
     torch.ops.aten.sum.dim_IntList: torch.sum,
     torch.ops.aten.t.default: torch.t,
@@ -199,7 +199,9 @@ def _simplify(node: Any) -> None:
     name = node.target.name().partition(".")[0]
     if any(tag in node.target.tags for tag in DEPENDS) and not _takes_rows(node):
         raise NotImplementedError(f"what {name} gives depends on values")
-    if name in SAME or (name == "aten::pow" and node.args[1] == 1):  # as in the gradient of a square
+    if name == "aten::pow" and node.args[1] == 2:  # a product, as PyTorch's power is one
+        node.target, node.args = torch.ops.aten.mul.Tensor, (node.args[0], node.args[0])
+    elif name in SAME or (name == "aten::pow" and node.args[1] == 1):  # as in the gradient of a square
         node.replace_all_uses_with(node.args[0])
         node.graph.erase_node(node)
     elif name == TURN and node.args[0].target == node.target:

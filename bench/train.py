@@ -236,6 +236,9 @@ def _noise(
     for first in range(0, len(batches), ahead):
         sizes = [index.shape[1] for index in batches[first : first + ahead]]
         drawn = stacked([stack.draw(anything.expand(sum(sizes), *shape), g) for g in generators])
+        if len(sizes) == 1:  # nothing to be dealt out
+            yield drawn
+            continue
         for end, size in zip(accumulate(sizes), sizes, strict=True):
             yield mapped(lambda n, start=end - size, end=end: n[:, start:end], drawn)  # type: ignore[misc]
 
