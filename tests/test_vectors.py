@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from test_train import build
 from torch import nn
 
 from bench.capture import capture
-from bench.kernels import FusedAdam, adam, cross_entropy, faster_layers
+from bench.kernels import FusedAdam, adam, cross_entropy, faster_layers, vectors
 from bench.kernels.cross_entropy import CrossEntropy
 from bench.kernels.llvm import has_pairs
 from bench.likelihoods import Bernoulli
@@ -177,6 +178,20 @@ def test_adam_takes_gradients_in_bfloat16_and_keeps_copies_current():
         assert torch.equal(halves[0], ours[0].to(torch.bfloat16))
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_the_root_is_divided_by_as_division_rounds_it():
+    """In every step of a training, whose number the root depends on, of what is tiny, large, zero or broken."""
+    stream, one = torch.Generator().manual_seed(0), np.float32(1)
+    square = 10 ** (torch.rand(4096, generator=stream) * 48 - 40)
+    square[:3] = torch.tensor([0.0, float("inf"), float("nan")])
+    width = square.sqrt().numpy()
+    for step in (*range(1, 3000, 13), 10**4, 10**6):
+        root = np.float32(math.sqrt(1 - 0.999**step))
+        p, mean, grad = (np.full(4096, value, np.float32) for value in (0, 1, 1))
+        vectors.adam(p, mean, square.numpy(), grad, None, 0 * one, one, 0 * one, one, root, 0 * one)  # only p changes
+        with np.errstate(divide="ignore"):
+            np.testing.assert_array_equal(p, one / (width / root))
 
 
 def test_weight_decay_and_odd_layouts_are_left_to_torch():

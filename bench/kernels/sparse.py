@@ -20,7 +20,8 @@ from .views import flat, words
 
 WIDE, GROUP = 128, 64  #: `sparse_loops.WIDE` and GROUP, which take numba to import
 MOST = 0.3  #: of the words of a batch that may not be zero
-FEW = 16  #: images of a batch; with fewer, packing the weight is not worth it
+FEW = 16  #: images of a batch; with fewer, packing the weight is not worth it, and fewer tell little
+LOOKED_AT = 4  #: a batch's first images, one of so many, tell how many zeros there are
 RUN = 8  #: pixels that are not zero side by side, in what is measured
 QUESTIONS = {torch.float32: "sparse_linear", torch.bfloat16: "bf16_sparse_linear"}
 
@@ -112,8 +113,11 @@ class Sparse(torch.autograd.Function):
 
 
 def is_sparse(x: Tensor, most: float, together: int) -> bool:
-    """Whether at most so many, of 1, of the runs of `together` numbers, 1 or 2, are not all zero."""
-    return _loops().share(flat(x), together) <= most
+    """Whether at most so many, of 1, of the runs of `together` numbers, 1 or 2, are not all zero.
+
+    The first images of a batch tell, since nothing depends on it but time.
+    """
+    return _loops().share(flat(x[: max(FEW, len(x) // LOOKED_AT)]), together) <= most
 
 
 def _per_word(dtype: torch.dtype) -> int:
