@@ -185,7 +185,7 @@ def test_the_root_is_divided_by_as_division_rounds_it():
     stream, one = torch.Generator().manual_seed(0), np.float32(1)
     square = 10 ** (torch.rand(4096, generator=stream) * 48 - 40)
     square[:3] = torch.tensor([0.0, float("inf"), float("nan")])
-    width = square.sqrt().numpy()
+    width = np.sqrt(square.numpy())
     for step in (*range(1, 3000, 13), 10**4, 10**6):
         root = np.float32(math.sqrt(1 - 0.999**step))
         p, mean, grad = (np.full(4096, value, np.float32) for value in (0, 1, 1))
