@@ -194,6 +194,7 @@ def _optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer
             decoupled=budget.optimizer == "adamw",
             vectors=half and answers.get("bf16_adam") == "vectors",
             products=answers.get(f"{prefix}adam_of_product") == "tiles",
+            thin=answers.get(f"{prefix}adam_of_thin_product") == "tiles",
             sparse=answers.get(f"{prefix}adam_of_sparse_product") == "lists",
         )
     if budget.optimizer in ("adam", "adamw"):

@@ -138,7 +138,7 @@ def test_what_a_layer_does_not_take_pytorch_complains_of():
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_the_measured_ratios_are_ratios_of_times(dtype):
     assert 0.05 < dense.measured_ratio(dtype, rounds=1) < 50
-    assert 0.05 < adam.product_ratio(dtype, rounds=1) < 50
+    assert all(0.05 < adam.product_ratio(dtype, thin, rounds=1) < 50 for thin in (False, True))
     assert (dense.WIDE, dense.RUN, adam.LANES) == (WIDE, RUN, LANES)
 
 
@@ -153,7 +153,7 @@ def test_adam_from_factors_is_adam_from_their_product(shape, images, dtype):
     stream, half = torch.Generator().manual_seed(0), dtype == torch.bfloat16
     start = torch.randn(shape, generator=stream)
     ours, theirs = start.clone(), start.double()
-    optimizer = FusedAdam([ours], 1e-2, 0.0, vectors=half, products=True)
+    optimizer = FusedAdam([ours], 1e-2, 0.0, vectors=half, products=True, thin=True)
     exact = torch.optim.Adam([theirs], lr=1e-2)
     copy = ours.to(torch.bfloat16)
     if half:
@@ -182,10 +182,12 @@ def test_an_update_that_is_not_finite_stays_in_its_row():
 
 
 def test_which_weights_take_factors():
-    wide, thin, small = torch.zeros(64, 64), torch.zeros(512, 10), torch.zeros(8, 16)
-    optimizer = FusedAdam([wide, thin, small], 1e-3, 0.0, products=True)
-    assert [optimizer.takes_factors(p) for p in (wide, thin, small)] == [True, False, False]
-    lists = FusedAdam([wide, thin, small], 1e-3, 0.0, sparse=True)
+    wide, odd, small, flat, high = (torch.zeros(n) for n in ((64, 64), (512, 10), (8, 16), (63, 128), (512, 16)))
+    weights = wide, odd, small, flat, high
+    for ways, taken in (({"products": True}, [0]), ({"thin": True}, [3, 4])):
+        optimizer = FusedAdam(weights, 1e-3, 0.0, **ways)
+        assert [i for i, p in enumerate(weights) if optimizer.takes_factors(p)] == taken
+    lists = FusedAdam(weights, 1e-3, 0.0, sparse=True)
     assert [lists.takes_factors(p) for p in (wide, torch.zeros(512, 32), torch.zeros(32, 512))] == [True, False, False]
     assert not FusedAdam([wide], 1e-3, 0.1, products=True, sparse=True).takes_factors(wide)
     assert not FusedAdam([wide], 1e-3, 0.0).takes_factors(wide)

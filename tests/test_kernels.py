@@ -24,6 +24,8 @@ OURS = {
     "bf16_adam": "vectors",
     "adam_of_product": "tiles",
     "bf16_adam_of_product": "tiles",
+    "adam_of_thin_product": "tiles",
+    "bf16_adam_of_thin_product": "tiles",
     "adam_of_sparse_product": "lists",
     "bf16_adam_of_sparse_product": "lists",
     "cross_entropy": "vectors",

@@ -28,7 +28,7 @@ from .views import flat
 
 BETAS, EPS = (0.9, 0.999), 1e-8
 SIZES = (784 * 512, 512, 512 * 32, 32, 16 * 512, 512, 512 * 784, 784)  #: what is measured: the usual net on MNIST
-BATCH, WIDE, NARROW, WEIGHTS = 128, 784, 512, 5  #: and its first layer, a few times
+BATCH, LARGE, THIN = 128, ((512, 784), (784, 512)), ((32, 512), (512, 16))  #: its weights, outputs and inputs
 LANES = 16  #: `llvm.LANES`, which takes numba to import
 SMALL = 2**12  #: numbers of a weight; below, its gradient may as well be written down
 
@@ -61,8 +61,9 @@ class FusedAdam:
     """Steps `parameters` (on the CPU) as `torch.optim.Adam(..., fused=True)` does, or `AdamW` where `decoupled`.
 
     vectors: by our own vector instructions, on one thread; only without weight decay.
-    products: gradients may be given as factors, where `takes_factors` says so; likewise.
-    sparse: the same, and those whose right factor is zero for the most part are made without its zeros.
+    products, thin: gradients may be given as factors, where `takes_factors` says so; likewise. `thin` of weights with
+        fewer than GROUP rows or columns, `products` of the others.
+    sparse: the same of those others, and those whose right factor is zero for the most part are made without its zeros.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class FusedAdam:
         decoupled: bool = False,
         vectors: bool = False,
         products: bool = False,
+        thin: bool = False,
         sparse: bool = False,
     ) -> None:
         self.param_groups = [{"lr": lr}]  #: as torch.optim has it, for schedules
@@ -81,7 +83,8 @@ class FusedAdam:
         self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self.rows = [_Row(p) for p in parameters]
         plain = weight_decay == 0 and all(row.parameter.is_contiguous() for row in self.rows)
-        self.vectors, self.products, self.sparse = vectors and plain, products and plain, sparse and plain
+        self.vectors, self.sparse = vectors and plain, sparse and plain
+        self.products, self.thin = products and plain, thin and plain
 
     def keep_halves(self, halves: Sequence[Tensor | None]) -> None:
         """Keep these current, copies of the parameters in bfloat16; only with `vectors`."""
@@ -93,7 +96,11 @@ class FusedAdam:
     def takes_factors(self, parameter: Tensor) -> bool:
         """Whether `step` does this one's gradient from its factors."""
         fits = parameter.ndim == 2 and parameter.shape[1] % LANES == 0 and parameter.numel() >= SMALL
-        return fits and (self.products or (self.sparse and min(parameter.shape) >= GROUP))
+        return fits and (self._takes_tiles(parameter) or (self.sparse and min(parameter.shape) >= GROUP))
+
+    def _takes_tiles(self, parameter: Tensor) -> bool:
+        """Whether its gradient's factors are multiplied tile by tile, if neither is sparse."""
+        return self.thin if min(parameter.shape) < GROUP else self.products
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor | Factors | None] | None = None) -> None:
@@ -108,7 +115,7 @@ class FusedAdam:
                 found.append((row, grad))
             elif self.sparse and _is_sparse(*grad):
                 self._step_by_sparse_product(row, *grad)
-            elif self.products:
+            elif self._takes_tiles(row.parameter):
                 self._step_by_product(row, *grad)
             else:
                 whole = weight_gradient(*grad).contiguous()  # torch's kernel walks through memory
@@ -160,9 +167,14 @@ def _is_sparse(left: Tensor, right: Tensor) -> bool:
     return min(left.shape[1], right.shape[1]) >= GROUP and is_sparse(right, MOST_PAIRS[right.dtype], 2)
 
 
-def product_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
-    """How many times faster the update from factors is than their product, and Adam after it; 0 where it cannot be."""
-    return _ratio_of_factors(torch.ones(BATCH, WIDE, dtype=dtype), rounds, {}, {"products": True})
+def product_ratio(dtype: torch.dtype, thin: bool = False, rounds: int = 10) -> float:
+    """How many times faster the update from factors is than their products, and Adam after them; 0 where it cannot be.
+
+    thin: of weights with few rows or columns.
+    """
+    sizes = THIN if thin else LARGE
+    rights = [torch.ones(BATCH, inputs, dtype=dtype) for _, inputs in sizes]
+    return _ratio_of_factors(sizes, rights, rounds, {}, {"thin" if thin else "products": True})
 
 
 def sparse_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
@@ -170,29 +182,39 @@ def sparse_ratio(dtype: torch.dtype, rounds: int = 10) -> float:
     right = images(MOST_PAIRS[dtype] - 0.02, 2, dtype)
     assert _is_sparse(right, right), "else what is timed is the usual way"
     others: list[dict[str, bool]] = [{}, {"products": True}]
-    return min(_ratio_of_factors(right, rounds, other, {"sparse": True}) for other in others)
+    return min(_ratio_of_factors(2 * LARGE[:1], [right] * 2, rounds, other, {"sparse": True}) for other in others)
 
 
 @torch.no_grad()
-def _ratio_of_factors(right: Tensor, rounds: int, usual: dict[str, bool], ours: dict[str, bool]) -> float:
-    """Of two optimisers made in these ways, with more weights than the caches hold, as there are in training."""
+def _ratio_of_factors(
+    sizes: Sequence[tuple[int, int]],
+    rights: Sequence[Tensor],
+    rounds: int,
+    usual: dict[str, bool],
+    ours: dict[str, bool],
+) -> float:
+    """Of two optimisers made in these ways, of weights of these sizes, (outputs, inputs), with these right factors.
+
+    They are to be about as many as a net has: the caches then hold as little of them as in training.
+    """
     from .llvm import has_pairs
 
-    half = right.dtype == torch.bfloat16
+    dtype = rights[0].dtype
+    half = dtype == torch.bfloat16
     if half and not has_pairs():
         return 0.0
-    factors = torch.ones(BATCH, NARROW, dtype=right.dtype), right
+    factors = [(torch.ones(BATCH, outputs, dtype=dtype), x) for (outputs, _), x in zip(sizes, rights, strict=True)]
 
     def optimizer(**ways: bool) -> FusedAdam:
-        weights = [torch.ones(NARROW, WIDE) for _ in range(WEIGHTS)]
+        weights = [torch.ones(size) for size in sizes]
         made = FusedAdam(weights, 1e-3, 0.0, vectors=half, **ways)
         if half:
-            made.keep_halves([weight.to(right.dtype) for weight in weights])
+            made.keep_halves([weight.to(dtype) for weight in weights])
         return made
 
     def step(optimizer: FusedAdam) -> None:
-        whole = not (optimizer.products or optimizer.sparse)
-        optimizer.step([weight_gradient(*factors) if whole else factors for _ in range(WEIGHTS)])
+        whole = not any(map(optimizer.takes_factors, (row.parameter for row in optimizer.rows)))
+        optimizer.step([weight_gradient(*pair) if whole else pair for pair in factors])
 
     slow, fast = optimizer(**usual), optimizer(**ours)
     return ratio(lambda: step(slow), lambda: step(fast), rounds)

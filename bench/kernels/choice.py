@@ -31,6 +31,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[], float]]] = {
     "bf16_adam": ("vectors", adam.measured_ratio),
     "adam_of_product": ("tiles", partial(adam.product_ratio, torch.float32)),
     "bf16_adam_of_product": ("tiles", partial(adam.product_ratio, torch.bfloat16)),
+    "adam_of_thin_product": ("tiles", partial(adam.product_ratio, torch.float32, True)),
+    "bf16_adam_of_thin_product": ("tiles", partial(adam.product_ratio, torch.bfloat16, True)),
     "adam_of_sparse_product": ("lists", partial(adam.sparse_ratio, torch.float32)),
     "bf16_adam_of_sparse_product": ("lists", partial(adam.sparse_ratio, torch.bfloat16)),
     "cross_entropy": ("vectors", cross_entropy.measured_ratio),
