@@ -9,23 +9,18 @@ from torch import Tensor
 
 
 def flat(values: Tensor) -> np.ndarray:
-    """float32 as it is, bfloat16 as uint16."""
-    return _numbers(values).view(np.uint16) if values.dtype == torch.bfloat16 else _numbers(values)
+    """float32 as it is, bfloat16 as uint16; each of these calls takes half a microsecond: none is made for nothing."""
+    if values.requires_grad:
+        values = values.detach()
+    if not values.is_contiguous():  # numpy would take every other number as it lies, in strides
+        values = values.contiguous()
+    if values.dtype == torch.bfloat16:
+        values = values.view(torch.uint16)
+    return values.numpy().reshape(-1)
 
 
 def words(values: Tensor) -> np.ndarray:
     """float32 as it is, bfloat16 as uint32: two that lie side by side in one."""
     if values.dtype != torch.bfloat16:
-        return _numbers(values)
-    return _numbers(values.clone() if values.storage_offset() % 2 else values).view(np.uint32)  # words do not lie askew
-
-
-def _numbers(values: Tensor) -> np.ndarray:
-    """float32, or 16 bits; each of these calls takes half a microsecond, so none is made for nothing."""
-    if values.requires_grad:
-        values = values.detach()
-    if not values.is_contiguous():
-        values = values.contiguous()
-    if values.dtype == torch.bfloat16:
-        values = values.view(torch.int16)
-    return values.numpy().reshape(-1)
+        return flat(values)
+    return flat(values.clone() if values.storage_offset() % 2 else values).view(np.uint32)  # words do not lie askew
