@@ -12,7 +12,7 @@ from conftest import run_bench
 
 from bench import peers
 from bench.errors import DataError, RunFailed, UsageError
-from bench.kernels import FusedAdam
+from bench.kernels import FusedAdam, chosen, operators, pixels
 from bench.speed import evaluation, flops, grid, limits, measure, overhead, profile, table, workers
 
 NOWHERE = Path("/nowhere")
@@ -147,8 +147,10 @@ def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_threa
     assert total == pytest.approx(found["step_ms"], abs=0.05)
     calls = {operation["name"]: operation["calls"] for operation in found["operations"]}
     assert calls[profile.ADAM] == 1
-    assert calls["aten::index_select"] >= 2  # images and labels
-    assert FusedAdam.step.__name__ == "step"  # as it was
+    assert calls["bench::cross_entropy_both" if chosen()["cross_entropy"] == "vectors" else "aten::mean"] >= 1
+    assert calls[profile.IMAGES if chosen()["pixels"] == "vectors" else "aten::index_select"] >= 1
+    named = FusedAdam.step, pixels.gathered, operators.function_of
+    assert [function.__name__ for function in named] == ["step", "gathered", "function_of"]  # as they were
     text = table.markdown(measured[0] | {"profiles": [found]})
     assert "| a step of vae mlp fp32 (cpu, captured) | calls | ms | share |" in text
     assert "| in none of them |" in text

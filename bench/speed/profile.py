@@ -8,7 +8,7 @@ profiler itself takes some microseconds an operation.
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,14 @@ from torch.autograd import DeviceType
 from .grid import Grid, builder, load
 from ..capture import LONG
 from ..errors import RunFailed
-from ..kernels import FusedAdam
+from ..kernels import FusedAdam, operators, pixels
 from ..memory import keep_freed_memory
 from ..suite import Train
 from ..train import fit
 
 STEPS = 200  #: of the epoch that is looked at, the last; before it, as many as make a training long and compile kernels
 ADAM = "Adam"  #: what an update takes outside of PyTorch's operations, in our own kernels
+IMAGES = "images"  #: likewise the gathering of a batch
 
 
 def measure(grid: Grid, variant: str, steps: int | None = None) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def measure(grid: Grid, variant: str, steps: int | None = None) -> dict[str, Any
             profiler.stop()
 
     keep_freed_memory()  # as every task does
-    with _adam_named():
+    with _all_named():
         fitted = fit(
             builder(variant, grid.net), data, budget, range(grid.group), device=grid.device, group_size=grid.group,
             on_epoch=ended,
@@ -86,16 +87,23 @@ def _profiler(device: str) -> Any:
 
 
 @contextmanager
-def _adam_named() -> Iterator[None]:
-    """Within it an update that our own kernels do, outside of PyTorch's operations, is one of these by name."""
-    step = FusedAdam.step
-
-    def named(*arguments: Any) -> None:
-        with torch.profiler.record_function(ADAM):
-            step(*arguments)
-
-    setattr(FusedAdam, "step", named)  # noqa: B010  (to mypy, methods are not to be changed)
+def _all_named() -> Iterator[None]:
+    """Within it the profiler sees what our own kernels do: operators are called as such, and the rest has a name."""
+    plain = (FusedAdam, "step"), (pixels, "gathered"), (operators, "function_of")
+    before = [getattr(owner, name) for owner, name in plain]
+    after = _named(ADAM, before[0]), _named(IMAGES, before[1]), lambda operator: None
     try:
+        for (owner, name), function in zip(plain, after, strict=True):
+            setattr(owner, name, function)
         yield
     finally:
-        setattr(FusedAdam, "step", step)  # noqa: B010
+        for (owner, name), function in zip(plain, before, strict=True):
+            setattr(owner, name, function)
+
+
+def _named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def named(*arguments: Any) -> Any:
+        with torch.profiler.record_function(name):
+            return function(*arguments)
+
+    return named
