@@ -9,10 +9,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from . import registry
+from .datasets import Data
 from .errors import ResultError
 from .nets import Net, Size
 from .store import write_bytes
-from .suite import Choice
+from .suite import Cell, Choice
 
 
 def build(
@@ -29,6 +30,11 @@ def build(
     pair = Net(size) if net is None else registry.load("nets", net.name)(size, **net.options)
     terms = registry.load("likelihoods", likelihood.name)(**likelihood.options)
     return kind(pair, terms, **variant.options)
+
+
+def build_cell(cell: Cell, data: Data) -> Any:
+    """An untrained model of a cell for these images."""
+    return build(data.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, len(data.classes))
 
 
 def save(model: Any, path: Path, header: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -26,7 +26,7 @@ class Crew:
     """Processes of `threads` threads each (None: as many as torch takes by itself); none before `start`.
 
     make: called in each with its number, `meet` and `given`; what can be asked for are methods of what it returns.
-        `meet()` returns when all who were asked have called it.
+        `meet()` returns when all who were asked have called it, which they must do equally often.
     limit: seconds to get ready in, or to answer, or to come to a meeting; None: as long as it takes.
     """
 
@@ -132,7 +132,7 @@ def _serve(pipe: Connection, make: Callable[..., Any], number: int, given: tuple
             pipe.send((None, getattr(side, what)(*asked)))
     except (EOFError, ConnectionError, KeyboardInterrupt):  # nobody asks any more
         return
-    except BenchError as error:
-        pipe.send((error, None))
-    except Exception:  # whatever it is, the one who asked must hear of it
-        pipe.send((RunFailed(f"a worker failed:\n{traceback.format_exc()}"), None))
+    except Exception as error:  # whatever it is, the one who asked must hear of it, if there still is one
+        known = error if isinstance(error, BenchError) else RunFailed(f"a worker failed:\n{traceback.format_exc()}")
+        with suppress(OSError):
+            pipe.send((known, None))

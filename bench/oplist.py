@@ -199,9 +199,11 @@ def _simplify(node: Any) -> None:
     name = node.target.name().partition(".")[0]
     if any(tag in node.target.tags for tag in DEPENDS) and not _takes_rows(node):
         raise NotImplementedError(f"what {name} gives depends on values")
-    if name == "aten::pow" and node.args[1] == 2:  # a product, as PyTorch's power is one
+    plain = node.target == torch.ops.aten.pow.Tensor_Scalar and _about(node.args[0], "dtype").is_floating_point
+    power = node.args[1] if plain else None
+    if power == 2:  # a product, as PyTorch's power is one
         node.target, node.args = torch.ops.aten.mul.Tensor, (node.args[0], node.args[0])
-    elif name in SAME or (name == "aten::pow" and node.args[1] == 1):  # as in the gradient of a square
+    elif name in SAME or power == 1:  # as in the gradient of a square
         node.replace_all_uses_with(node.args[0])
         node.graph.erase_node(node)
     elif name == TURN and node.args[0].target == node.target:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
-from . import checkpoint, data, inception, needs, registry
+from . import checkpoint, data, grouping, inception, needs, registry
 from .errors import BenchError, DataError, UsageError
 from .executor import default_workers, execute, gpus
 from .grouping import SIZES
@@ -77,7 +77,8 @@ def run(
     tasks = _tasks(todo, most, suite, store, settings, force, retry_failed, train, redraw)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
     if workers is None and scheduler is None and len(tasks) > 1:
-        workers = _workers([task.cells for task in tasks], store, settings, on_event, train)
+        to_train = _to_train(tasks, suite, store) if train else []
+        workers = _workers([task.cells for task in tasks], to_train, store, settings, on_event)
     summary, done = Summary(), 0
     try:
         for outcomes in execute(tasks, settings, workers, scheduler):
@@ -93,20 +94,27 @@ def run(
     return summary
 
 
+def _to_train(tasks: Sequence[Task], suite: Suite, store: Store) -> list[Sequence[Cell]]:
+    """The cells of those tasks that do not only evaluate."""
+    trained = _trained(suite, store)
+    return [t.cells for t in tasks if t.force or not all(_has_checkpoint(c, trained, suite, store) for c in t.cells)]
+
+
 def _workers(
     groups: Sequence[Sequence[Cell]],
+    to_train: Sequence[Sequence[Cell]],
     store: Store,
     settings: Settings,
     on_event: Callable[[Event], None],
-    train: bool = True,
 ) -> int:
     """As many as the machine has cores or GPUs for, or fewer where so many would not fit into its memory.
 
-    groups: the cells of each task. A GPU gets several workers where that was measured to train faster.
+    groups: the cells of each task; to_train: those that have to be trained. A GPU gets several workers where that was
+        measured to train faster.
     """
     cells = [cell for group in groups for cell in group]
     need = needs.memory(cells, [record for name in store.suites() for record in store.records(name)]).worker
-    on_a_gpu = _on_a_gpu(groups, need, settings, on_event) if train else 1
+    on_a_gpu = _on_a_gpu(to_train, need, settings, on_event)
     most, fit = (min(len(groups), default_workers(settings, limit, on_a_gpu)) for limit in (None, need))
     if need is not None and fit < most:
         each = f"one is expected to take {needs.size_words(need)} of memory"
@@ -119,7 +127,7 @@ def _on_a_gpu(
 ) -> int:
     """How many workers each GPU gets, where there are any: no more than cores, memory and tasks are enough for."""
     devices = gpus(settings)
-    if not devices:
+    if not devices or not groups:
         return 1
     room = default_workers(settings, need, max(COUNTS)) // len(devices)
     most = min(room, math.ceil(len(groups) / len(devices)))
@@ -256,6 +264,13 @@ def _most_in_a_task(cells: int, workers: int | None, settings: Settings) -> int:
     return max(1, min(max(SIZES), share))
 
 
+def _stacked(cell: Cell, settings: Settings) -> int:
+    """How many models like a cell's are stacked on a GPU, where that is known, else as many as may be."""
+    kind = grouping.kind(cell)
+    answer = kind and grouping.find(*grouping.device_name(pick_device(settings.device)), kind)
+    return answer.size if answer else max(SIZES)
+
+
 def _tasks(
     todo: list[Planned],
     most: int,
@@ -286,7 +301,8 @@ def _tasks(
             redraw,
         )
         for group in groups.values()
-        for part in (group[i : i + most] for i in range(0, len(group), most))
+        for size in [1 if most == 1 else min(most, _stacked(group[0].cell, settings))]
+        for part in (group[i : i + size] for i in range(0, len(group), size))
     ]
 
 

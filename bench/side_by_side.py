@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
-from . import checkpoint, grouping
+from . import grouping
+from .checkpoint import build_cell
 from .crew import Crew
 from .datasets import Data, Split
 from .errors import BenchError, RunFailed
@@ -30,13 +30,15 @@ CLASSES = 10
 SECONDS = 1.0  #: that processes train side by side, and until the end of an epoch
 LIMIT = 120.0  #: seconds for a process to start, to measure sizes, for its first epoch, and for those that follow
 MOST_EPOCHS = 100_000  #: more than there is time for
+USUAL = 10_000  #: images of a dataset that does not say how many it has
+WORTH_IT = 4  #: how much more than measuring takes there must be to train, of models that are as fast as each other
 
 
 @dataclass(frozen=True)
 class Load:
     """Groups of a run that are as fast as each other: about as many `models` of the kind of `cell`.
 
-    work: epochs, of all models of all these groups.
+    work: images that all models of all these groups are trained on, about.
     """
 
     cell: Cell
@@ -54,9 +56,9 @@ def groups_on_a_gpu(
     """How many groups side by side on each GPU get a run done soonest; `most` at most. Measured now where not known.
 
     groups: the cells of each task. Where they are of several kinds, the time of the whole run decides: each kind counts
-        by the epochs it takes at its own rates. A number that one kind failed with is none for the run, and of several
-        models of GPU the smallest number holds for all. Methods that cannot be stacked, such as closed forms, do not
-        count.
+        by the images it is trained on, at its own rates. A number that one kind failed with is none for the run, and of
+        several models of GPU the smallest number holds for all. Not counted are methods that cannot be stacked, such as
+        closed forms, and what is trained sooner than measured.
     say: is told in a line that something is measured, and why something failed.
     """
     loads, counts = _loads(groups), [count for count in COUNTS if count <= most]
@@ -72,8 +74,19 @@ def _loads(groups: Sequence[Sequence[Cell]]) -> list[Load]:
         kind, models = grouping.kind(cells[0]), grouping.rounded(len(cells))
         if kind is not None:
             load = found.get((kind, models), Load(cells[0], models, 0))
-            found[kind, models] = replace(load, work=load.work + sum(cell.train.epochs for cell in cells))
-    return list(found.values())
+            found[kind, models] = replace(load, work=load.work + sum(map(_images, cells)))
+    return [load for load in found.values() if load.work >= WORTH_IT * _measured(load)]
+
+
+def _images(cell: Cell) -> int:
+    """Images that a cell is trained on, again and again; what nobody knows beforehand is taken for `USUAL`."""
+    available = extent(cell.dataset, "images") or USUAL
+    return cell.train.epochs * min(cell.train.train_images or available, available)
+
+
+def _measured(load: Load) -> int:
+    """Images that measuring sizes of groups takes."""
+    return sum(grouping.SIZES) * grouping.EPOCHS * grouping.STEPS * load.cell.train.batch_size
 
 
 def _of_run(loads: Sequence[Load], rates: Sequence[dict[int, float]]) -> dict[int, float]:
@@ -113,8 +126,11 @@ def _rates_of(
     if answer is None:
         say(f"measuring how many models of {asked} to stack on {where[0]}: once")
         crew.start(1)
-        [sizes] = crew.ask("sizes", load.cell, count=1)
-        answer = grouping.answered(*where, asked, sizes)
+        tried: dict[int, float] = {}
+        for size in grouping.SIZES:  # one by one, so that each has its time
+            [found] = crew.ask("sizes", load.cell, (size,), count=1)
+            tried |= found
+        answer = grouping.answered(*where, asked, tried)
     stacked = min(answer.size, load.models)
     rates = answer.rates_beside(stacked)
     if not set(counts) <= rates.keys():
@@ -134,7 +150,7 @@ def measure(
 ) -> dict[int, float]:
     """Count → model-images/s of so many groups of `stacked` models together; 0 for one that failed and all above it.
 
-    Raises what ends the first, which is alone. The crew is started as far as needed, and closed where one has failed.
+    The crew is started as far as needed, and closed where one has failed.
     """
     rates = dict.fromkeys(counts, 0.0)
     for count in counts:
@@ -142,9 +158,7 @@ def measure(
             crew.start(count)
             rates[count] = sum(crew.ask("rate", cell, stacked, SECONDS, count=count))
         except (BenchError, OSError) as error:
-            if count == counts[0]:
-                raise
-            say(f"{count} groups side by side: {_reason(error)}")
+            say(f"{count} group{'s' * (count > 1)} side by side: {_reason(error)}")
             crew.close()  # whoever is left of them may be at work still
             break
     return rates
@@ -161,10 +175,10 @@ class Side:
         torch.set_num_threads(threads)
         self.meet, self.device = meet, torch.device(device)
 
-    def sizes(self, cell: Cell) -> dict[int, float]:
+    def sizes(self, cell: Cell, tried: Sequence[int]) -> dict[int, float]:
         """Models of a group → model-images/s, as `grouping.measure` finds them."""
         data = _noise(cell)
-        return grouping.measure(lambda: _build(cell, data), data, cell.train, self.device)
+        return grouping.measure(lambda: build_cell(cell, data), data, cell.train, self.device, tried)
 
     def rate(self, cell: Cell, stacked: int, seconds: float) -> float:
         """Seed-images/s of a group, from the moment on when the others have done their first epoch as well.
@@ -174,7 +188,7 @@ class Side:
         data, budget = grouping.problem(_noise(cell), cell.train, MOST_EPOCHS)
         clock = _Clock(self.meet, stacked, seconds)
         with suppress(_Over):
-            fit(lambda: _build(cell, data), data, budget, range(stacked), device=self.device, group_size=stacked,
+            fit(lambda: build_cell(cell, data), data, budget, range(stacked), device=self.device, group_size=stacked,
                 on_epoch=clock)  # fmt: skip
         if not clock.epochs:
             raise RunFailed("every model diverged at once")
@@ -206,10 +220,6 @@ class _Clock:
         self.epochs, self.seconds = epoch - 1, time.perf_counter() - self.begin
         if self.seconds >= self.limit:
             raise _Over
-
-
-def _build(cell: Cell, data: Data) -> Any:
-    return checkpoint.build(data.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, len(data.classes))
 
 
 def _noise(cell: Cell) -> Data:

@@ -186,17 +186,12 @@ def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
                 ready[cell.id] = found
     fresh = [c for c in cells if c.id not in ready]
     if fresh and job.task.train:
-        builds, seeds = [partial(_build, c, job.data) for c in fresh], [c.seed for c in fresh]
+        builds, seeds = [partial(checkpoint.build_cell, c, job.data) for c in fresh], [c.seed for c in fresh]
         size = group_size(fresh[0], builds[0], job.data, job.device, len(fresh))
         results = fit(builds, job.data, fresh[0].train, seeds, device=job.device, group_size=size)
         for cell, fitted in zip(fresh, results, strict=True):
             ready[cell.id] = _keep(cell, fitted, job)
     return ready
-
-
-def _build(cell: Cell, loaded: Data) -> Any:
-    classes = len(loaded.classes)
-    return checkpoint.build(loaded.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, classes)
 
 
 def _keep(cell: Cell, fitted: Fitted, job: _Job) -> _Trained:
@@ -232,7 +227,7 @@ def _from_checkpoint(cell: Cell, job: _Job) -> _Trained | None:
         training = checkpoint.read_header(path)
         if training.get("train_id") != cell.train_id or training.get("fingerprint") != job.data.fingerprint():
             return None
-        model = checkpoint.restore(_build(cell, job.data), path).to(job.device)
+        model = checkpoint.restore(checkpoint.build_cell(cell, job.data), path).to(job.device)
     except ResultError:  # a damaged file is as good as none: the cell is trained again
         return None
     return _Trained(model, training, own=cell.id not in job.task.donors)

@@ -35,7 +35,8 @@ from .streams import generator, initialising
 from .suite import Train
 
 AHEAD = 2**21  #: pixels of the images whose noise is drawn at once on a GPU, of each model
-TEST_BATCH = 1000  #: images of a test-loss batch, over all models of a group; its size changes rounding only
+TEST_BATCH = 1000  #: images of a test-loss batch, over all models of a group; and of a draw of noise, at most
+  #: images of a test-loss batch, over all models of a group; its size changes rounding only
 
 Build = Callable[[], Any]  #: makes an untrained model
 
@@ -264,8 +265,9 @@ def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]
 def _test_terms(stack: Stack, test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
     """Mean test terms, (S,), with the same noise after every epoch, drawn for as many images at once for any S."""
     device, size, seen, sizes = test.images.device, len(seeds), list[dict[str, Tensor]](), list[int]()
+    at_once = min(TEST_BATCH, _ahead(device, test.images[0].numel())) if device.type == "cuda" else TEST_BATCH
     noises = [generator(s, "test", device) for s in seeds]
-    for piece in torch.arange(len(test), device=device).split(TEST_BATCH):
+    for piece in torch.arange(len(test), device=device).split(at_once):
         batches = piece.expand(size, -1).split(max(1, TEST_BATCH // size), dim=1)  # each (S, B)
         for index, noise in zip(batches, _noise(stack, test.images, batches, noises, len(batches)), strict=True):
             x, y = images_at(test, index[0]), labels_at(test, index[0])

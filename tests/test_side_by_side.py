@@ -68,6 +68,7 @@ def test_more_groups_must_be_faster_by_a_tenth(rates, count):
 @pytest.fixture
 def short(monkeypatch):
     monkeypatch.setattr(side_by_side, "SECONDS", 0.05)
+    monkeypatch.setattr(side_by_side, "WORTH_IT", 0)
     monkeypatch.setattr(crew, "PATIENCE", 2.0)
 
 
@@ -187,7 +188,7 @@ def processes(monkeypatch):
         def ask(self, what, of, stacked=None, seconds=None, count=None):
             state.asked.append((what, of.net.name, stacked, count))
             if what == "sizes":
-                return [state.sizes]
+                return [{size: state.sizes[size] for size in stacked}]
             found = state.rates.get((of.net.name, stacked), {1: 100.0, 2: 180.0, 4: 190.0})
             found = found.get(self.device, found)
             if found.get(count) is None:
@@ -198,6 +199,7 @@ def processes(monkeypatch):
             state.started.append(0)
 
     monkeypatch.setattr(side_by_side, "Crew", Fake)
+    monkeypatch.setattr(side_by_side, "WORTH_IT", 0)
     return state
 
 
@@ -208,7 +210,8 @@ def group(seeds, net="mlp", **changes):
 def test_an_answer_is_measured_once_and_kept_with_the_size_of_groups(processes):
     told = []
     assert groups_on_a_gpu([group(6)] * 3, GPUS, 4, 1, told.append) == 2
-    assert processes.asked == [("sizes", "mlp", None, 1), *(("rate", "mlp", 4, count) for count in (1, 2, 4))]
+    sizes = [("sizes", "mlp", (size,), 1) for size in (1, 4, 16)]
+    assert processes.asked == [*sizes, *(("rate", "mlp", 4, count) for count in (1, 2, 4))]
     kind = "mlp (hidden=[32]) D≤2 on 1×8×8, batch 32, fp32"
     assert told == [
         f"measuring how many models of {kind} to stack on GPU X: once",
@@ -218,7 +221,7 @@ def test_an_answer_is_measured_once_and_kept_with_the_size_of_groups(processes):
     assert answer.size == 4
     assert answer.rates_beside(4) == {1: 100.0, 2: 180.0, 4: 190.0}
     assert groups_on_a_gpu([group(6)] * 3, GPUS, 4, 1, told.append) == 2
-    assert (len(processes.asked), len(told)) == (4, 2)
+    assert (len(processes.asked), len(told)) == (6, 2)
 
 
 def test_a_file_of_before_is_read_and_only_what_it_lacks_is_measured(file, processes):
@@ -238,7 +241,7 @@ def test_damaged_rates_are_measured_again(beside, file, processes):
     file.write_text(json.dumps([json.loads(file.read_text())[0] | {"beside": beside}]))
     assert grouping.known() == []
     assert groups_on_a_gpu([group(6)], GPUS, 4, 1) == 2
-    assert len(processes.asked) == 8
+    assert len(processes.asked) == 12
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(processes, monkeypatch, tmp_path):
@@ -276,17 +279,28 @@ def test_a_number_that_failed_is_told_kept_and_not_tried_again(processes):
     assert processes.started[-2:] == [0, 0]
     assert grouping.known()[0].rates_beside(4) == {1: 100.0, 2: 180.0, 4: 0.0}
     assert groups_on_a_gpu([group(6)], GPUS, 4, 1) == 2
-    assert len(processes.asked) == 4
+    assert len(processes.asked) == 6
 
 
-def test_where_not_even_one_can_be_measured_it_is_one_and_asked_again(processes):
+def test_where_not_even_one_can_be_measured_it_is_one_and_not_asked_again(processes):
     told = []
     processes.rates["mlp", 4] = {1: None}
     assert groups_on_a_gpu([group(6)], GPUS, 4, 1, told.append) == 1
-    assert told[-1] == "groups side by side could not be measured: OutOfMemoryError: CUDA out of memory"
+    assert told[-1] == "1 group side by side: OutOfMemoryError: CUDA out of memory"
+    asked = len(processes.asked)
     processes.rates.clear()
-    assert groups_on_a_gpu([group(6)], GPUS, 4, 1) == 2
-    assert [what for what, *_ in processes.asked].count("sizes") == 1  # which had been found
+    assert groups_on_a_gpu([group(6)], GPUS, 4, 1) == 1
+    assert len(processes.asked) == asked
+
+
+def test_what_is_trained_sooner_than_measured_is_not_measured(processes, monkeypatch):
+    """Sizes of groups take 21 models of 510 steps: of batches of 32, 342,720 images; digits have 1,797."""
+    monkeypatch.setattr(side_by_side, "WORTH_IT", 4)
+    assert groups_on_a_gpu([group(4)] * 10, GPUS, 4, 1) == 1
+    assert processes.asked == []
+    longer = Train(epochs=20, batch_size=32)
+    assert groups_on_a_gpu([group(4, train=longer)] * 9, GPUS, 4, 1) == 1  # 1.3 of 1.4 million images
+    assert groups_on_a_gpu([group(4, train=longer)] * 10, GPUS, 4, 1) == 2
 
 
 def test_of_several_kinds_the_time_of_the_whole_run_decides(processes):
@@ -298,6 +312,8 @@ def test_of_several_kinds_the_time_of_the_whole_run_decides(processes):
     assert groups_on_a_gpu([group(4)] * 100 + [group(4, "conv")], GPUS, 4, 1) == 2
     longer = Train(epochs=200, batch_size=32)
     assert groups_on_a_gpu([group(4, train=longer), group(4, "conv")], GPUS, 4, 1) == 2
+    fewer = Train(epochs=1, batch_size=32, train_images=36)
+    assert groups_on_a_gpu([group(4), group(4, "conv", train=fewer)], GPUS, 4, 1) == 2
 
 
 def test_a_number_that_one_kind_failed_with_is_none_for_the_run(processes):
@@ -399,7 +415,8 @@ def test_a_number_given_by_hand_is_taken_and_nothing_is_measured(machine, proces
 
 def test_for_an_evaluation_alone_each_gpu_has_one_worker(machine, processes, tmp_path):
     settings = Settings(tmp_path, tmp_path, "cuda")
-    workers = [runner._workers([group(4)] * 9, Store(tmp_path), settings, lambda event: None, train=t) for t in (0, 1)]
+    tasks = [group(4)] * 9
+    workers = [runner._workers(tasks, some, Store(tmp_path), settings, lambda event: None) for some in ([], tasks)]
     assert workers == [2, 4]
     assert [count for what, _, _, count in processes.asked if what == "rate"] == [1, 2, 4]
 
@@ -437,5 +454,6 @@ def test_memory_bounds_what_is_measured(machine, processes, monkeypatch):
 def test_without_gpus_nothing_is_measured(processes, tmp_path, monkeypatch):
     monkeypatch.setattr(executor.os, "sched_getaffinity", lambda pid: range(8), raising=False)
     monkeypatch.setattr(needs, "available", lambda: None)
-    assert runner._workers([group(4)] * 3, Store(tmp_path), Settings(tmp_path, tmp_path, "cpu"), print) == 3
+    tasks = [group(4)] * 3
+    assert runner._workers(tasks, tasks, Store(tmp_path), Settings(tmp_path, tmp_path, "cpu"), print) == 3
     assert processes.asked == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import cell
 
-from bench import runner, task, train
+from bench import grouping, runner, task, train
 from bench.store import Store
 from bench.suite import Choice, Evaluate, Train, load
 from bench.task import Settings, Task, run_task
@@ -74,6 +74,7 @@ def tasks_of(tmp_path, monkeypatch):
     path, seen = tmp_path / "sweep.yaml", list[Task]()
     path.write_text(SWEEP)
     monkeypatch.setattr(runner, "execute", lambda tasks, *rest: seen.extend(tasks) or iter(()))
+    monkeypatch.setattr(grouping, "device_name", lambda device: ("GPU X", "9.9"))
 
     def tasks(device, workers):
         monkeypatch.setattr(runner, "pick_device", lambda name: device)
@@ -91,6 +92,21 @@ def test_on_a_gpu_a_task_has_the_cells_of_all_scalars_and_seeds(tasks_of):
 @pytest.mark.parametrize(("gpus", "sizes"), [(2, [6, 3, 3]), (4, [3, 3, 3, 3]), (20, [1] * 12)])
 def test_tasks_are_small_enough_for_each_gpu_to_have_its_share(gpus, sizes, tasks_of):
     assert [len(cells) for cells in tasks_of(GPU, gpus)] == sizes
+
+
+def test_tasks_are_no_larger_than_groups_that_are_known_to_be_fast(tasks_of, monkeypatch):
+    monkeypatch.setattr(grouping, "find", lambda *asked: SimpleNamespace(size=4))
+    assert [len(cells) for cells in tasks_of(GPU, 1)] == [4, 4, 1, 3]
+
+
+def test_a_task_of_which_every_cell_has_a_checkpoint_trains_nothing(tmp_path, monkeypatch):
+    """What it takes is not what was measured side by side."""
+    first, second = (beta_vae(1.0), beta_vae(2.0)), (beta_vae(1.0, seed=1), beta_vae(2.0, seed=1))
+    monkeypatch.setattr(runner, "_has_checkpoint", lambda cell, *rest: cell.seed == 0)
+    tasks, suite = [Task("test", cells, ("mse",)) for cells in (first, second)], SimpleNamespace(name="test")
+    assert runner._to_train(tasks, suite, Store(tmp_path)) == [second]
+    forced = [replace(each, force=True) for each in tasks]
+    assert runner._to_train(forced, suite, Store(tmp_path)) == [first, second]
 
 
 def test_on_a_cpu_a_task_has_one_cell_in_the_order_of_the_suite(tasks_of):

@@ -185,13 +185,13 @@ def test_the_root_is_divided_by_as_division_rounds_it():
     stream, one = torch.Generator().manual_seed(0), np.float32(1)
     square = 10 ** (torch.rand(4096, generator=stream) * 48 - 40)
     square[:3] = torch.tensor([0.0, float("inf"), float("nan")])
-    width = np.sqrt(square.numpy())
+    width, mean = np.sqrt(square.numpy()), 1 + torch.rand(4096, generator=stream).numpy()
     for step in (*range(1, 3000, 13), 10**4, 10**6):
         root = np.float32(math.sqrt(1 - 0.999**step))
-        p, mean, grad = (np.full(4096, value, np.float32) for value in (0, 1, 1))
-        vectors.adam(p, mean, square.numpy(), grad, None, 0 * one, one, 0 * one, one, root, 0 * one)  # only p changes
+        p, grad = np.zeros(4096, np.float32), mean.copy()
+        vectors.adam(p, mean.copy(), square.numpy(), grad, None, 0 * one, one, 0 * one, one, root, 0 * one)
         with np.errstate(divide="ignore"):
-            np.testing.assert_array_equal(p, one / (width / root))
+            np.testing.assert_array_equal(p, mean / (width / root))
 
 
 def test_weight_decay_and_odd_layouts_are_left_to_torch():

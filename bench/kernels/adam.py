@@ -194,7 +194,10 @@ def _ratio_of_factors(
     usual: dict[str, bool],
     ours: dict[str, bool],
 ) -> float:
-    """Of two optimisers made in these ways, of weights of these sizes, (outputs, inputs), with these right factors."""
+    """Of two optimisers made in these ways, of weights of these sizes, (outputs, inputs), with these right factors.
+
+    The walk is part of both times: with few weights they are a little more alike than they would be without.
+    """
     from .llvm import has_pairs
 
     dtype = rights[0].dtype

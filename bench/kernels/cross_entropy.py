@@ -1,7 +1,7 @@
 """The Bernoulli likelihood's cross-entropy and its gradient, each in one walk over the pixels (`vectors`).
 
 PyTorch writes the loss of every pixel before it sums them, and three tensors of pixels on the way back. A captured step
-knows the slope beforehand, and has both made in one walk (`capture`).
+knows the slope beforehand, and has both made in one walk (`oplist`).
 """
 
 from collections.abc import Callable, Mapping

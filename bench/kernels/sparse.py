@@ -115,7 +115,7 @@ class Sparse(torch.autograd.Function):
 def is_sparse(x: Tensor, most: float, together: int) -> bool:
     """Whether at most so many, of 1, of the runs of `together` numbers, 1 or 2, are not all zero.
 
-    The first images of a batch tell, since nothing depends on it but time.
+    The first images of a batch tell: but for rounding, nothing depends on it but time.
     """
     return _loops().share(flat(x[: max(FEW, len(x) // LOOKED_AT)]), together) <= most
 

@@ -36,9 +36,9 @@ class Variant(nn.Module):
     `decode` and `generate`; the others take them and leave them.
 
     `scalars` are the options that may differ between the models of a stack: floats, each an attribute of the same name,
-    and in a stack a tensor without axes. `forward` multiplies, adds or compares them with float32 tensors, such as nets
-    give in every precision (one of bfloat16 would round them). What shapes, `draw`, an `if`, a rounding or the data
-    (`labelled_fraction`) depend on is no scalar.
+    and in a stack a tensor without axes. `forward` multiplies, adds, compares or clamps float32 tensors with them, such
+    as nets give in every precision (one of bfloat16 would round them). What shapes, `draw`, an `if`, a rounding or the
+    data (`labelled_fraction`) depend on is no scalar.
     """
 
     reference: ClassVar[str] = ""  #: authors, title, year, URL
