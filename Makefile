@@ -20,7 +20,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 schema: $(READY)
-	$(BIN)/python -m bench.suite_schema
+	$(BIN)/python -m bench.suite.json_schema
 
 clean:
 	rm -rf .venv site build *.egg-info .pytest_cache .mypy_cache .ruff_cache

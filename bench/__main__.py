@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from .errors import BenchError, UsageError
-from .version import __version__
+from bench import __version__
+from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
-    from .store import Record
+    from bench.results.store import Record
 
 RESULTS = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Results folder."
@@ -85,15 +85,15 @@ def evaluate(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple
 
 def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
          data: str | None, device: str, threads: int, offline: bool, **how: Any) -> None:  # fmt: skip
-    from .suite import load
+    from bench.suite import load
 
     whole = load(suite, overrides)
     chosen = {cell.id for cell in load(suite, overrides, only).cells} if only else None
-    from . import progress
-    from .data import find_root
-    from .plan import exit_code
-    from .runner import run as run_suite
-    from .task import Settings, pick_device
+    from bench.datasets._loading import find_root
+    from bench.runs import progress
+    from bench.runs.plan import exit_code
+    from bench.runs.runner import run as run_suite
+    from bench.runs.worker import Settings, pick_device
 
     settings = Settings(results.absolute(), find_root(data).absolute(), device, threads, offline)
     pick_device(device)
@@ -109,25 +109,25 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
 def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
          as_json: bool) -> None:  # fmt: skip
     """What would run, what is done, what is skipped and why, and what it needs."""
-    from . import grouping, needs
-    from . import plan as planning
-    from .store import Store
-    from .suite import load
+    from bench.results.store import Store
+    from bench.runs import memory_estimate
+    from bench.runs import plan as planning
+    from bench.suite import load
 
     loaded, store = load(suite, overrides, only), Store(results)
     planned = planning.limited(planning.plan(loaded, store), limit)
     records = [record for name in store.suites() for record in store.records(name)]
     guess = planning.estimate(planned, records)
-    memory, groups = needs.memory(loaded.cells, records), grouping.told(loaded.cells)
+    memory = memory_estimate.memory(loaded.cells, records)
     if as_json:
         cells = [{"id": p.cell.id, "state": p.state, "reason": p.reason, "cell": p.cell.as_record()} for p in planned]
-        told = {"counts": planning.counts(planned), "estimate": guess, "memory": memory.as_json(), "groups": groups}
+        told = {"counts": planning.counts(planned), "estimate": guess, "memory": memory.as_json()}
         click.echo(json.dumps({"cells": cells, **told}, indent=1))
         return
     for p in planned:
         click.echo(f"{p.state:<9} {p.cell.title}{f'  ({p.reason})' if p.reason else ''}")
     click.echo(f"{loaded.name}: {_counted(planning.counts(planned))}")
-    for line in (_told(guess), memory.words(), grouping.words(groups)):
+    for line in (_told(guess), memory.words()):
         if line:
             click.echo(line)
 
@@ -138,9 +138,9 @@ def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
 def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
            as_json: bool) -> None:  # fmt: skip
     """Done, running, failed, missing. Exit code 0 if all is done, 1 if cells failed, 3 if some are open."""
-    from . import plan as planning
-    from .store import Store
-    from .suite import load
+    from bench.results.store import Store
+    from bench.runs import plan as planning
+    from bench.suite import load
 
     loaded = load(suite, overrides, only)
     planned = planning.limited(planning.plan(loaded, Store(results)), limit)
@@ -169,12 +169,12 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
     if figures is not None:
         if single_file or out is not None:
             raise UsageError("--figures makes no site, so it goes without --out and --single-file")
-        from report.paper import write_figures
+        from bench.report.figures import write_figures
 
         for file, count in write_figures(results, figures, names):
             click.echo(f"{file}: {count} figures" if count else f"{file.parent.name}: nothing to draw yet")
         return
-    from report import build, build_single
+    from bench.report import build, build_single
 
     out = out or Path("site")
     if single_file:
@@ -202,7 +202,7 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
           columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
-    from report.tables import table as make
+    from bench.report.tables.model import table as make
 
     form = "json" if as_json else style
     click.echo(make(results, _suite_name(suite), form, list(metric), rows, columns, **how), nl=False)
@@ -217,7 +217,7 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
 
     The claims are those of the suite as it was last run; `bench run` again takes up what was added since.
     """
-    from . import claims as judging
+    from bench.results import claims as judging
 
     found = judging.verdicts(results, _suite_name(suite))
     click.echo(json.dumps(judging.as_json(found), indent=1) if as_json else judging.as_text(found).rstrip("\n"))
@@ -239,7 +239,7 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, as_json: boo
         sys.exit(_verify_tables(results, pasted, name, as_json))
     if name is None:
         raise UsageError("name a suite (`bench verify digits`) or a file with tables (`bench verify --table FILE`)")
-    from . import verify as verification
+    from bench.results import verify as verification
 
     files = Path(str(suite)), Path("suites") / f"{name}.yaml"
     found = verification.verify(results, name, next((file for file in files if file.is_file()), None))
@@ -248,16 +248,16 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, as_json: boo
 
 
 def _verify_tables(results: Path, pasted: TextIO, suite: str | None, as_json: bool) -> int:
-    from report import agree
+    from bench.report.tables import check
 
     try:
-        found = agree.verify(results, pasted.read(), suite)
+        found = check.verify(results, pasted.read(), suite)
     except UnicodeDecodeError as error:
         raise UsageError(f"{pasted.name}: is not a text file in UTF-8 (see byte {error.start})") from error
     except UsageError as error:
         raise UsageError(f"{pasted.name}: {error}") from error
     tables = {"tables": [agreement.as_json() for agreement in found]}
-    click.echo(json.dumps(tables, indent=1, ensure_ascii=False) if as_json else agree.as_text(found))
+    click.echo(json.dumps(tables, indent=1, ensure_ascii=False) if as_json else check.as_text(found))
     return 1 if any(agreement.differences for agreement in found) else 0
 
 
@@ -275,7 +275,7 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 
     A and B are folders, results/SUITE or a results folder, or names of suites under --results.
     """
-    from report import compare as comparing
+    from bench.report.tables import compare as comparing
 
     found = comparing.compare(a, b, metric, results)
     click.echo(json.dumps(comparing.as_json(found), indent=1, ensure_ascii=False) if as_json
@@ -299,8 +299,8 @@ def sample(cell: str, results: Path, data: str | None, figure: str | None, n: in
            label: str | None, interpolate: bool, seed: int | None, out: Path | None,
            as_json: bool) -> None:  # fmt: skip
     """Draw a picture out of the trained model of CELL: the beginning of its id, or its folder."""
-    from . import sample as drawing
-    from .data import find_root
+    from bench.datasets._loading import find_root
+    from bench.evaluation import draw as drawing
 
     if interpolate and figure not in (None, "interpolations"):
         raise UsageError(f"--interpolate and --figure {figure} ask for two different figures")
@@ -319,9 +319,8 @@ def sample(cell: str, results: Path, data: str | None, figure: str | None, n: in
 
 def _remake(record: "Record", data: str | None) -> str:
     """The shell command that trains a cell anew where its record lies."""
-    from report.words import command
-
-    from .store import Store
+    from bench.report.pages.html import command
+    from bench.results.store import Store
 
     root = record.folder.parent.parent
     store = Store(root)
@@ -360,16 +359,16 @@ def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, da
         raise UsageError("--images and --seconds both say how long a round is; give one of them")
     from dataclasses import replace
 
-    from .data import find_root
-    from .speed import measure, table
-    from .speed import overhead as rest
+    from bench.datasets._loading import find_root
+    from benchmarks import measure, table
+    from benchmarks import overhead as rest
 
     plan = measure.Plan(images=images, seconds=seconds or 5.0, data_root=find_root(data).absolute(), **asked)
     found = measure.measure(plan, lambda line: click.echo(line, err=True))
     if overhead:
         found["overhead"] = rest.measure(plan.data_root)
     if evaluation:
-        from .speed import evaluation as by_part
+        from benchmarks import evaluation as by_part
 
         workers = measure.worker_count(replace(plan, device="cpu", threads=1), by_part.NEED)
         rulers = out.absolute().parent / "rulers"
@@ -385,7 +384,7 @@ def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, da
 @JSON
 def list_(kind: str | None, as_json: bool) -> None:
     """Variants, nets, likelihoods, samplers, datasets, metrics and suites, each with its first line."""
-    from .listing import listing
+    from bench.suite.listing import listing
 
     found = listing(kind)
     if as_json:
@@ -404,8 +403,8 @@ def list_(kind: str | None, as_json: bool) -> None:
 @JSON
 def data(words: tuple[str, ...], data: str | None, options: tuple[str, ...], as_json: bool) -> None:
     """Download a dataset through torchvision (fetch), verify it (check), say where files must be put by hand."""
-    from .data import fetch_or_check
-    from .suite_yaml import parse_assignments
+    from bench.datasets._loading import fetch_or_check
+    from bench.suite.document import parse_assignments
 
     if not 1 <= len(words) <= 2 or (len(words) == 2 and words[0] not in ("fetch", "check")):
         raise UsageError("usage: bench data [fetch|check] NAME, such as `bench data check mnist`")
@@ -439,8 +438,6 @@ def _told(guess: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run the command line; a mistake is one message and exit code 2, never a traceback."""
-    # `report` is a common name for a folder: the package beside this one comes first, whatever lies in this directory
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     try:
         cli(standalone_mode=False)
     except BenchError as error:

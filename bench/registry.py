@@ -1,4 +1,4 @@
-"""A name in YAML is a file in a folder: `vae` is `bench/variants/vae.py`.
+"""A name in YAML is a file in a folder: `vae` is `bench/models/variants/vae.py`.
 
 Files are read here with `ast` and not imported, so that checking a suite or listing variants needs no torch
 and takes milliseconds. A component file declares, as literals, what its contract asks for:
@@ -7,7 +7,7 @@ and takes milliseconds. A component file declares, as literals, what its contrac
   sibling file, from the contract's base. Its constants are class attributes; its options are the keyword-only
   parameters of `__init__`.
 - a *function* kind (metrics): one function under `@metric(...)`. Its constants are the decorator's keywords.
-- likelihoods are shared maths and live together in `bench/likelihoods.py`: `LearnedGaussian` is
+- likelihoods are shared maths and live together in `bench/models/likelihoods.py`: `LearnedGaussian` is
   `learned_gaussian`.
 
 The first line of the docstring is the one-line description, `reference` the paper. A test holds these static
@@ -23,9 +23,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import UsageError, did_you_mean
+from bench.errors import UsageError, did_you_mean
 
 ROOT = Path(__file__).parent
+
+#: kind -> its folder under bench/, or the file that holds all of its classes
+PLACES = {
+    "variants": "models/variants",
+    "nets": "models/nets",
+    "samplers": "models/samplers",
+    "datasets": "datasets",
+    "metrics": "evaluation/metrics",
+    "likelihoods": "models/likelihoods.py",
+}
 
 #: kind -> the base class (or decorator) that marks the component of a file
 KINDS = {
@@ -75,8 +85,7 @@ def names(kind: str) -> tuple[str, ...]:
     """
     if kind == "likelihoods":
         return tuple(sorted(_likelihoods()))
-    folder = ROOT / kind
-    return tuple(sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")))
+    return tuple(sorted(p.stem for p in (ROOT / PLACES[kind]).glob("*.py") if not p.stem.startswith("_")))
 
 
 def check(kind: str, name: str) -> None:
@@ -97,15 +106,15 @@ def _read(kind: str, name: str) -> Component:
     """`describe` without the check: also for a `_base.py` that the components of a folder share."""
     if kind == "likelihoods":
         return _likelihoods()[name]
-    tree = ast.parse((ROOT / kind / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / PLACES[kind] / f"{name}.py").read_text(encoding="utf-8"))
     return _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
 
 
 def load(kind: str, name: str) -> Any:
     """Import a component: its class, or its function for metrics."""
     component = describe(kind, name)
-    where = "bench.likelihoods" if kind == "likelihoods" else f"bench.{kind}.{name}"
-    module: ModuleType = import_module(where)
+    package = f"bench.{PLACES[kind].removesuffix('.py').replace('/', '.')}"
+    module: ModuleType = import_module(package if kind == "likelihoods" else f"{package}.{name}")
     return getattr(module, component.symbol)
 
 
@@ -123,7 +132,7 @@ def _describe_class(kind: str, name: str, tree: ast.Module) -> Component:
         if options is None:
             options = dict(parent.options) if parent else _init_options(_contract(kind)) or {}
         return Component(kind, name, node.name, _doc(tree, node), constants, options)
-    raise AssertionError(f"bench/{kind}/{name}.py has no class deriving from {KINDS[kind]}")
+    raise AssertionError(f"bench/{PLACES[kind]}/{name}.py has no class deriving from {KINDS[kind]}")
 
 
 def _describe_function(kind: str, name: str, tree: ast.Module) -> Component:
@@ -134,13 +143,13 @@ def _describe_function(kind: str, name: str, tree: ast.Module) -> Component:
             if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == KINDS[kind]:
                 constants = {k.arg: ast.literal_eval(k.value) for k in mark.keywords if k.arg}
                 return Component(kind, name, node.name, _doc(tree, node), constants)
-    raise AssertionError(f"bench/{kind}/{name}.py has no function under @{KINDS[kind]}")
+    raise AssertionError(f"bench/{PLACES[kind]}/{name}.py has no function under @{KINDS[kind]}")
 
 
 @cache
 def _likelihoods() -> dict[str, Component]:
-    """Name -> component, for every class of `bench/likelihoods.py` that derives from `Likelihood`."""
-    tree = ast.parse((ROOT / "likelihoods.py").read_text(encoding="utf-8"))
+    """Name -> component, for every class of `bench/models/likelihoods.py` that derives from `Likelihood`."""
+    tree = ast.parse((ROOT / PLACES["likelihoods"]).read_text(encoding="utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     shared = next(_literals(node) for node in classes if node.name == KINDS["likelihoods"])
     found = {}
@@ -155,7 +164,7 @@ def _likelihoods() -> dict[str, Component]:
 @cache
 def _contract(kind: str) -> ast.ClassDef:
     """The contract's base class in the folder's `__init__.py`: its constants and options are the defaults."""
-    tree = ast.parse((ROOT / kind / "__init__.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / PLACES[kind] / "__init__.py").read_text(encoding="utf-8"))
     return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == KINDS[kind])
 
 

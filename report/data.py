@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.claims import Point, Verdict, judge, points
 from bench.errors import ResultError
-from bench.store import CELL_ID, Record, Store
+from bench.results.claims import Point, Verdict, judge, points
+from bench.results.store import CELL_ID, Record, Store
 
 #: What tells two rows of a table apart, in the order shown. "setting" is whatever else differs.
 AXES = ("label", "net", "likelihood", "dataset", "latent_size", "setting")

@@ -214,5 +214,3 @@ class _Page(HTMLParser):
         if file.suffix == ".svg":  # a text: a quarter shorter so
             return f"data:{kind},{quote(content, safe=PLAIN)}"
         return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-

@@ -21,13 +21,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench import registry
 from bench.errors import UsageError, did_you_mean
-from bench.store import CELL_ID, Store
+from bench.results.store import CELL_ID, Store
 
-from . import cell_page, index_page, methods_page, suite_page, tables, variant_page
-from .charts import DARK, LIGHT, WEIGHTS, colours
+from .charts.charts import DARK, LIGHT, WEIGHTS, colours
 from .data import Cell, Suite, coordinates, load
-from .tables import Table
-from .words import figure, linked, paragraphs
+from .pages import cell as cell_page
+from .pages import index as index_page
+from .pages import methods as methods_page
+from .pages import suite as suite_page
+from .pages import variant as variant_page
+from .pages.html import figure, linked, paragraphs
+from .tables import model
+from .tables.model import Table
 
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
@@ -51,7 +56,7 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
     if _complete(out, before, everything):
         return out / "index.html"
     loaded = [load(results, name) for name in names]
-    measured = [(suite, tables.build(suite)) for suite in loaded]
+    measured = [(suite, model.build(suite)) for suite in loaded]
     hues = colours(str(group.at["label"]) for suite in loaded for group in suite.groups)
     after: dict[str, dict[str, Any]] = {}
     env = environment()

@@ -9,9 +9,8 @@ import pytest
 import torch
 from browsing import browser, page, plain_page  # noqa: F401  (fixtures of the tests that drive a browser)
 
-from bench import data as data_room
 from bench.datasets import Data, Split
-from bench.kernels import chosen
+from bench.datasets import _loading as data_room
 from bench.suite import Cell, Choice, Evaluate, Train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,12 +26,6 @@ def digits() -> Data:
 def few_digits(digits) -> Data:
     """200 train and 100 test digits."""
     return Data("digits", cut(digits.train, 200), cut(digits.test, 100), digits.classes, digits.source)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def measured_kernels():
-    """Measured before any test puts something else in a kernel's place: the answers are kept in the user's cache."""
-    chosen()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from browsing import IN_BROWSER, visit
 
-import report
+from bench import report
 
 pytestmark = IN_BROWSER
 

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 import synthetic
+from bench.report import table as print_table
+from bench.report.tables.check import ESCAPES, reading, rounds_to, same, verify
 from conftest import run_bench
 
 from bench.errors import UsageError
-from report import table as print_table
-from report.agree import ESCAPES, reading, rounds_to, same, verify
 
 FORMS = ["latex", "markdown", "csv", "json"]
 REFERENCE = {"variant": "vae", "metric": "mse", "value": 1.95, "source": "A 2014", "comparable": True}

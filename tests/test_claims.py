@@ -7,14 +7,14 @@ import jsonschema
 import pytest
 import scipy.stats
 import synthetic
+from bench.report.pages.claims import drawing
 from conftest import run_bench
 from test_report import Page
 
-import report
-from bench.claims import Point, as_text, judge
+from bench import report
 from bench.errors import SuiteError
+from bench.results.claims import Point, as_text, judge
 from bench.suite import json_schema, load
-from report.claims_section import drawing
 
 LOW = [0.010, 0.011, 0.012, 0.010, 0.013, 0.011]
 HIGH = [0.020, 0.022, 0.021, 0.023, 0.020, 0.024]
@@ -553,7 +553,7 @@ def test_claims_are_the_first_section_of_a_suites_page_and_counted_on_the_index(
 
 
 def run_json(results):
-    from bench.claims import as_json, verdicts
+    from bench.results.claims import as_json, verdicts
 
     return json.dumps(as_json(verdicts(results, "demo")))
 

@@ -238,7 +238,7 @@ class Broken(AE):
 def own_package(tmp_path):
     """A copy of the package in the working directory, with a variant that breaks while a file `broken` exists."""
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "bench/variants/broken.py").write_text(BROKEN)
+    (tmp_path / "bench/models/variants/broken.py").write_text(BROKEN)
     (tmp_path / "small.yaml").write_text(SUITE.replace("[ae, vae, pca]", "[broken, pca]"))
 
     def call(*arguments):
@@ -435,9 +435,9 @@ def test_a_variant_is_one_file(tmp_path):
     import re
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [(name, code)] = re.findall(r"`bench/variants/(\w+)\.py`.*?```python\n(.*?)```", text, flags=re.DOTALL)
+    [(name, code)] = re.findall(r"`bench/models/variants/(\w+)\.py`.*?```python\n(.*?)```", text, flags=re.DOTALL)
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "bench/variants" / f"{name}.py").write_text(code)
+    (tmp_path / "bench/models/variants" / f"{name}.py").write_text(code)
     (tmp_path / "small.yaml").write_text(SUITE.replace("[ae, vae, pca]", f"[vae, {name}]"))
     done = run_bench("run", "small.yaml", "--workers", "1", cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr

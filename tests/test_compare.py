@@ -5,10 +5,10 @@ import json
 import pytest
 import scipy.stats
 import synthetic
+from bench.report.tables.compare import compare, counts, fails
 from conftest import run_bench
 
 from bench.errors import UsageError
-from report.compare import compare, counts, fails
 
 ONE = [1.00, 1.10, 0.95, 1.05]
 MUCH = [2.00, 2.12, 1.93, 2.06]

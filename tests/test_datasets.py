@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 from torchvision import datasets as published
 
-from bench import data, registry
-from bench.datasets import binarised
+from bench import registry
+from bench.datasets import _loading, binarised
 from bench.datasets._idx import read_idx
 from bench.datasets._images import Recipe
 from bench.datasets._torchvision import ask
@@ -35,12 +35,12 @@ def example(name, **options):
     needed = {o.name: o for o in registry.describe("datasets", name).options.values()}
     plausible = {"str": "my-images", "int": 8}
     filled = {o.name: plausible[o.annotation] for o in needed.values() if o.default is registry.REQUIRED}
-    return data.build(name, filled | options)
+    return _loading.build(name, filled | options)
 
 
 def real(name, **options):
     """The dataset and its root where the data are; else the test is skipped with the words of `missing`."""
-    root, dataset = data.find_root(None), data.build(name, options)
+    root, dataset = _loading.find_root(None), _loading.build(name, options)
     if problem := dataset.missing(root):
         pytest.skip(f"no real {name}: {problem}")
     return dataset, root
@@ -54,7 +54,7 @@ def write_idx(path, values):
 
 def write_mnist(root, name="mnist", train=20, test=10):
     """A tiny dataset in MNIST's layout; returns its folder and the train images (N, 28, 28)."""
-    folder = data.build(name, {}).where(root)
+    folder = _loading.build(name, {}).where(root)
     images = {
         "train": np.random.default_rng(0).integers(0, 256, (train, 28, 28), np.uint8),
         "t10k": np.random.default_rng(1).integers(0, 256, (test, 28, 28), np.uint8),
@@ -92,7 +92,7 @@ def write_folder(root, files=None):
 
 
 def folder(root, path="images", **options):
-    return data.build("folder", {"path": str(root / path), "size": 8} | options)
+    return _loading.build("folder", {"path": str(root / path), "size": 8} | options)
 
 
 # --- the contract, for every dataset there is ---
@@ -158,7 +158,7 @@ def test_the_recorded_checksums_are_those_torchvision_demands(name, theirs):
 
 @pytest.mark.parametrize("name", [*IDX, "cifar10", "stl10"])
 def test_files_lie_where_torchvision_puts_them(name, tmp_path):
-    dataset = data.build(name, {})
+    dataset = _loading.build(name, {})
     theirs = getattr(published, type(dataset).__name__)
     below = f"{theirs.__name__}/raw" if name in IDX else theirs.base_folder
     assert dataset.where(tmp_path) == tmp_path / below
@@ -185,15 +185,15 @@ def test_static_binarisation_draws_each_pixel_with_its_own_probability():
 
 
 def test_static_binarisation_is_the_same_images_on_every_machine(tmp_path):
-    first, again = (data.build("digits", {"binarise": "static"}).load(tmp_path) for _ in range(2))
+    first, again = (_loading.build("digits", {"binarise": "static"}).load(tmp_path) for _ in range(2))
     assert first.fingerprint() == again.fingerprint() == "48dab5b3adfba869"
-    assert first.train.labels.tolist() == data.build("digits", {}).load(tmp_path).train.labels.tolist()
+    assert first.train.labels.tolist() == _loading.build("digits", {}).load(tmp_path).train.labels.tolist()
 
 
 def test_static_binarisation_of_the_test_split_does_not_depend_on_the_train_split(tmp_path):
     for train in (20, 30):
         write_mnist(tmp_path / str(train), train=train)
-    few, more = (data.build("mnist", {"binarise": "static"}).load(tmp_path / str(n)) for n in (20, 30))
+    few, more = (_loading.build("mnist", {"binarise": "static"}).load(tmp_path / str(n)) for n in (20, 30))
     assert torch.equal(few.test.images, more.test.images)
     assert not torch.equal(few.test.images, few.train.images[:10])
 
@@ -202,7 +202,7 @@ def test_static_binarisation_of_the_test_split_does_not_depend_on_the_train_spli
 
 
 def test_digits_have_every_grey_value_of_the_original_and_a_stratified_split(tmp_path):
-    loaded = data.build("digits", {}).load(tmp_path)
+    loaded = _loading.build("digits", {}).load(tmp_path)
     values = torch.cat([loaded.train.images, loaded.test.images]).unique().tolist()
     assert values == [(255 * count + 8) // 16 for count in range(17)]
     assert (len(loaded.train), len(loaded.test)) == (1438, 359)
@@ -217,15 +217,15 @@ def test_digits_have_every_grey_value_of_the_original_and_a_stratified_split(tmp
 @pytest.mark.parametrize("name", IDX)
 def test_idx_files_are_read_plain_and_gzipped_to_the_same_data(name, tmp_path):
     folder, images = write_mnist(tmp_path, name)
-    plain = data.build(name, {}).load(tmp_path)
+    plain = _loading.build(name, {}).load(tmp_path)
     for path in list(folder.iterdir()):
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    packed = data.build(name, {}).load(tmp_path)
+    packed = _loading.build(name, {}).load(tmp_path)
     assert torch.equal(plain.train.images[:, 0], torch.from_numpy(images))
     assert plain.train.labels.tolist() == [*range(10)] * 2
     assert packed.fingerprint() == plain.fingerprint()
-    assert data.status(name, tmp_path)["original"].startswith("no: train-images")
+    assert _loading.status(name, tmp_path)["original"].startswith("no: train-images")
 
 
 def test_our_idx_reader_agrees_with_torchvision(tmp_path):
@@ -242,7 +242,7 @@ def test_a_truncated_idx_file_is_named(suffix, tmp_path):
     path.unlink()
     path.with_name(path.name + suffix).write_bytes(whole[:-100])
     with pytest.raises(DataError, match=f"t10k-images-idx3-ubyte{suffix}: (truncated|cannot be read)"):
-        data.build("mnist", {}).load(tmp_path)
+        _loading.build("mnist", {}).load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_an_idx_file_with_other_contents_is_refused(file, values, complaint, tmp
     folder, _ = write_mnist(tmp_path)
     write_idx(folder / file, values)
     with pytest.raises(DataError, match=complaint):
-        data.build("mnist", {}).load(tmp_path)
+        _loading.build("mnist", {}).load(tmp_path)
 
 
 # --- the others that torchvision downloads ---
@@ -276,7 +276,7 @@ class Trap:
 
 
 def test_altered_cifar_batches_are_refused_before_they_are_unpickled(tmp_path):
-    dataset, sprung = data.build("cifar10", {}), tmp_path / "sprung"
+    dataset, sprung = _loading.build("cifar10", {}), tmp_path / "sprung"
     dataset.where(tmp_path).mkdir()
     for (name,) in dataset.files:
         (dataset.where(tmp_path) / name).write_bytes(pickle.dumps(Trap(sprung)))
@@ -286,7 +286,7 @@ def test_altered_cifar_batches_are_refused_before_they_are_unpickled(tmp_path):
 
 
 def write_stl10(root):
-    where, rng = data.build("stl10", {}).where(root), np.random.default_rng(0)
+    where, rng = _loading.build("stl10", {}).where(root), np.random.default_rng(0)
     where.mkdir()
     images = rng.integers(0, 256, (3, 3, 96, 96), np.uint8)  # (N, C, H, W)
     for part in ("train", "test"):
@@ -297,7 +297,7 @@ def write_stl10(root):
 
 def test_stl10_is_read_from_its_columns_with_labels_from_zero(tmp_path):
     _, images = write_stl10(tmp_path)
-    loaded = data.build("stl10", {}).load(tmp_path)
+    loaded = _loading.build("stl10", {}).load(tmp_path)
     assert torch.equal(loaded.test.images, torch.from_numpy(images))
     assert [loaded.classes[label] for label in loaded.train.labels] == ["airplane", "truck", "bird"]
 
@@ -313,11 +313,11 @@ def test_damaged_stl10_files_are_named(file, content, complaint, tmp_path):
     where, _ = write_stl10(tmp_path)
     (where / file).write_bytes(content)
     with pytest.raises(DataError, match=f"{file}: .*{complaint}"):
-        data.build("stl10", {}).load(tmp_path)
+        _loading.build("stl10", {}).load(tmp_path)
 
 
 def write_celeba(root, zipped=False):
-    where = data.build("celeba", {}).where(root)
+    where = _loading.build("celeba", {}).where(root)
     colours = {"1.jpg": "red", "2.jpg": "lime", "3.jpg": "blue", "4.jpg": "white"}
     images = {f"img_align_celeba/{n}": picture(178, 218, c, "JPEG") for n, c in colours.items()}
     where.mkdir()
@@ -334,7 +334,7 @@ def write_celeba(root, zipped=False):
 @pytest.mark.parametrize("zipped", [False, True])
 def test_celeba_takes_the_official_split_and_an_attribute_as_the_label(zipped, tmp_path):
     write_celeba(tmp_path, zipped)
-    loaded = data.build("celeba", {"size": 16, "attribute": "Eyeglasses"}).load(tmp_path)
+    loaded = _loading.build("celeba", {"size": 16, "attribute": "Eyeglasses"}).load(tmp_path)
     assert loaded.train.images.shape == (2, 3, 16, 16)
     assert loaded.train.images[:, :, 8, 8].gt(128).tolist() == [[True, False, False], [False, False, True]]
     assert loaded.test.images.min() > 250
@@ -345,7 +345,7 @@ def test_celeba_takes_the_official_split_and_an_attribute_as_the_label(zipped, t
 def test_celeba_refuses_an_unknown_attribute_with_the_nearest(tmp_path):
     write_celeba(tmp_path)
     with pytest.raises(UsageError, match="'smiling'; did you mean 'Smiling'"):
-        data.build("celeba", {"attribute": "smiling"}).load(tmp_path)
+        _loading.build("celeba", {"attribute": "smiling"}).load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_incomplete_celeba_files_are_named(file, content, complaint, tmp_path):
     path = write_celeba(tmp_path) / file
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(DataError, match=complaint):
-        data.build("celeba", {}).load(tmp_path)
+        _loading.build("celeba", {}).load(tmp_path)
 
 
 # --- image folders ---
@@ -413,7 +413,7 @@ def test_a_relative_path_is_looked_for_in_the_working_directory_then_under_the_r
     write_folder(root / "images")
     here.mkdir()
     monkeypatch.chdir(here)
-    dataset = data.build("folder", {"path": "images", "size": 8})
+    dataset = _loading.build("folder", {"path": "images", "size": 8})
     assert dataset.where(root) == root / "images"
     write_folder(here / "images")
     assert dataset.where(root).resolve() == here / "images"
@@ -517,34 +517,34 @@ def test_a_damaged_or_impossible_cache_costs_nothing_but_time(tmp_path):
     assert folder(tmp_path).load(tmp_path / "no").fingerprint() == first
 
 
-# --- bench.data ---
+# --- bench.datasets._loading ---
 
 
 def test_the_root_is_the_flag_then_the_environment_then_data(monkeypatch):
     monkeypatch.setenv("BENCH_DATA", "there")
-    assert data.find_root("here") == Path("here")
-    assert data.find_root(None) == Path("there")
+    assert _loading.find_root("here") == Path("here")
+    assert _loading.find_root(None) == Path("there")
     monkeypatch.delenv("BENCH_DATA")
-    assert data.find_root(None) == Path("data")
+    assert _loading.find_root(None) == Path("data")
 
 
 def test_options_that_do_not_exist_or_are_missing_are_named():
     with pytest.raises(UsageError, match="dataset mnist has no option 'binarize'; did you mean 'binarise'"):
-        data.build("mnist", {"binarize": "static"})
+        _loading.build("mnist", {"binarize": "static"})
     with pytest.raises(UsageError, match="dataset folder needs path and size"):
-        data.build("folder", {})
+        _loading.build("folder", {})
     with pytest.raises(UsageError, match="dataset folder: size is 'big', must be of type int"):
-        data.build("folder", {"path": "x", "size": "big"})
+        _loading.build("folder", {"path": "x", "size": "big"})
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
-        data.build("mnits", {})
+        _loading.build("mnits", {})
 
 
 def test_all_missing_datasets_are_told_at_once(tmp_path):
     write_mnist(tmp_path)
     entries = [(label, example(label)) for label in ("digits", "mnist", "kmnist", "cifar10")]
-    own = ("my faces", data.build("folder", {"path": "faces.zip", "size": 8}))
+    own = ("my faces", _loading.build("folder", {"path": "faces.zip", "size": 8}))
     with pytest.raises(DataError) as caught:
-        data.check([*entries, own], tmp_path, offline=True)
+        _loading.check([*entries, own], tmp_path, offline=True)
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 datasets are missing"
     assert [line.split(":")[0].strip() for line in lines[1:4]] == ["kmnist", "cifar10", "my faces"]
@@ -554,14 +554,14 @@ def test_all_missing_datasets_are_told_at_once(tmp_path):
 
 def test_nothing_is_said_when_all_is_in_place(tmp_path):
     write_mnist(tmp_path)
-    data.check([("digits", example("digits")), ("mnist", example("mnist"))], tmp_path, offline=True)
+    _loading.check([("digits", example("digits")), ("mnist", example("mnist"))], tmp_path, offline=True)
 
 
 def test_a_failed_download_is_told_with_what_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(registry.load("datasets", "mnist"), "urls", ("http://127.0.0.1:1/",))
     with pytest.raises(DataError) as caught:
-        data.check([("mnist", example("mnist"))], tmp_path, offline=False)
+        _loading.check([("mnist", example("mnist"))], tmp_path, offline=False)
     assert "the download failed (http://127.0.0.1:1/: " in str(caught.value)
     assert f"looked in {tmp_path / 'MNIST/raw'}" in str(caught.value)
 
@@ -570,7 +570,7 @@ def test_what_a_download_brings_is_used(tmp_path, monkeypatch):
     cls = registry.load("datasets", "mnist")
     monkeypatch.setattr("bench.datasets._torchvision.ask", lambda urls: None)
     monkeypatch.setattr(cls, "download", lambda self, root: write_mnist(root))
-    data.check([("mnist", example("mnist"))], tmp_path, offline=False)
+    _loading.check([("mnist", example("mnist"))], tmp_path, offline=False)
     assert len(example("mnist").load(tmp_path).train) == 20
 
 
@@ -605,17 +605,17 @@ def test_one_server_that_answers_anything_is_enough(server, monkeypatch):
 def test_data_are_loaded_once_for_the_same_options_and_root(tmp_path):
     write_mnist(tmp_path)
     plain = SimpleNamespace(name="mnist", options={})
-    first = data.load(plain, tmp_path)
-    assert data.load(SimpleNamespace(name="mnist", options={}), tmp_path) is first
-    binary = data.load(SimpleNamespace(name="mnist", options={"binarise": "threshold"}), tmp_path)
+    first = _loading.load(plain, tmp_path)
+    assert _loading.load(SimpleNamespace(name="mnist", options={}), tmp_path) is first
+    binary = _loading.load(SimpleNamespace(name="mnist", options={"binarise": "threshold"}), tmp_path)
     assert set(binary.train.images.unique().tolist()) == {0, 255}
     write_mnist(tmp_path / "other", train=10)
-    assert len(data.load(plain, tmp_path / "other").train) == 10
+    assert len(_loading.load(plain, tmp_path / "other").train) == 10
 
 
 def test_the_status_of_a_dataset_counts_what_is_there(tmp_path):
     write_folder(tmp_path / "images")
-    told = data.status("folder", tmp_path, {"path": str(tmp_path / "images"), "size": 8})
+    told = _loading.status("folder", tmp_path, {"path": str(tmp_path / "images"), "size": 8})
     assert told["train"] == {"images": 3, "per_class": [2, 1]}
     assert told["test"] == {"images": 1, "per_class": [0, 1]}
     assert told["shape"] == [3, 8, 8]
@@ -627,9 +627,9 @@ def test_checking_downloads_nothing_and_fetching_downloads_what_is_missing(tmp_p
     monkeypatch.setattr("bench.datasets._torchvision.ask", lambda urls: None)
     monkeypatch.setattr(registry.load("datasets", "mnist"), "download", lambda self, root: write_mnist(root))
     with pytest.raises(DataError, match="a dataset is missing"):
-        data.fetch_or_check("check", "mnist", str(tmp_path), {})
-    assert data.fetch_or_check("fetch", "mnist", str(tmp_path), {})["train"]["images"] == 20
-    assert data.fetch_or_check("check", "mnist", str(tmp_path), {})["name"] == "mnist"
+        _loading.fetch_or_check("check", "mnist", str(tmp_path), {})
+    assert _loading.fetch_or_check("fetch", "mnist", str(tmp_path), {})["train"]["images"] == 20
+    assert _loading.fetch_or_check("check", "mnist", str(tmp_path), {})["name"] == "mnist"
 
 
 # --- real data, where there are any ---
@@ -637,7 +637,7 @@ def test_checking_downloads_nothing_and_fetching_downloads_what_is_missing(tmp_p
 
 def test_real_mnist_is_the_original():
     _, root = real("mnist")
-    told = data.status("mnist", root)
+    told = _loading.status("mnist", root)
     assert told["original"] == "yes"
     assert told["fingerprint"] == "e0130f111822ed58"
     assert (told["train"]["images"], told["test"]["images"]) == (60_000, 10_000)
@@ -653,7 +653,7 @@ def test_real_fashion_mnist_is_complete():
 
 def test_the_real_jpeg_copy_of_cifar10_loads_out_of_its_zip(tmp_path):
     dataset, root = real("folder", path="cifar10-jpeg.zip", size=32)
-    whole = data.build("folder", {"path": str(dataset.where(root)), "size": 32}).load(tmp_path)
+    whole = _loading.build("folder", {"path": str(dataset.where(root)), "size": 32}).load(tmp_path)
     assert whole.shape == (3, 32, 32)
     assert whole.classes == registry.load("datasets", "cifar10").classes
     assert whole.train.labels.bincount().tolist() == [5000] * 10

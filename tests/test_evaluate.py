@@ -7,17 +7,20 @@ import pytest
 import torch
 from conftest import cell, cut
 
-from bench import artefacts as artefacts_room
-from bench import checkpoint, registry, rulers
-from bench.artefacts import Artefacts, Rulers, quantise
+from bench import registry
 from bench.datasets import Data, Split
-from bench.embeddings import embed, plane
+from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
-from bench.evaluate import evaluate
-from bench.plan import expected_metrics
+from bench.evaluation import context as artefacts_room
+from bench.evaluation import feature_extractors
+from bench.evaluation.context import Artefacts, Rulers, quantise
+from bench.evaluation.embeddings import embed, plane
+from bench.evaluation.evaluate import evaluate
 from bench.suite import Embed, Evaluate, Train
-from bench.suite_names import CORRUPTIONS, members
-from bench.train import fit, to_float
+from bench.suite.columns import expected_metrics
+from bench.suite.names import CORRUPTIONS, members
+from bench.training import checkpoint
+from bench.training.trainer import fit
 
 METRICS = registry.names("metrics")
 CPU = torch.device("cpu")
@@ -39,7 +42,7 @@ def trained(c, data, epochs=3):
 @pytest.fixture(scope="module")
 def feature_nets(tmp_path_factory, few_digits):
     folder = tmp_path_factory.mktemp("rulers")
-    return Rulers(lambda: rulers.classifier(few_digits, folder, CPU), no_ruler)
+    return Rulers(lambda: feature_extractors.classifier(few_digits, folder, CPU), no_ruler)
 
 
 @pytest.fixture(scope="module")
@@ -360,9 +363,9 @@ def test_quantised_images_are_rounded_to_the_nearest_level():
 
 
 def test_the_classifier_is_trained_once_and_read_back_the_same(tmp_path, few_digits, monkeypatch):
-    first = rulers.classifier(few_digits, tmp_path, CPU)
-    monkeypatch.setattr(rulers, "_train_classifier", lambda *a: pytest.fail("trained twice"))
-    second = rulers.classifier(few_digits, tmp_path, CPU)
+    first = feature_extractors.classifier(few_digits, tmp_path, CPU)
+    monkeypatch.setattr(feature_extractors, "_train_classifier", lambda *a: pytest.fail("trained twice"))
+    second = feature_extractors.classifier(few_digits, tmp_path, CPU)
     assert first.name == second.name
     assert first.accuracy > 0.7
     images = few_digits.test.images
@@ -390,7 +393,8 @@ def test_a_classifier_is_made_ready_for_every_metric_that_is_read_off_it(feature
 
 def test_a_ruler_of_other_data_is_another_ruler(tmp_path, few_digits):
     other = Data("digits", cut(few_digits.train, 150), few_digits.test, few_digits.classes, few_digits.source)
-    assert rulers.classifier(few_digits, tmp_path, CPU).name != rulers.classifier(other, tmp_path, CPU).name
+    first, second = (feature_extractors.classifier(data, tmp_path, CPU) for data in (few_digits, other))
+    assert first.name != second.name
     assert len(list(Path(tmp_path).glob("*.safetensors"))) == 2
 
 

@@ -10,15 +10,16 @@ import torch
 from conftest import cell, colour, cut
 from PIL import Image
 
-from bench import checkpoint, figures, pictures
-from bench.artefacts import Artefacts, Rulers, quantise
-from bench.corruptions import lost_pixels
 from bench.datasets import Data, Split
+from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
-from bench.evaluate import evaluate, write
-from bench.streams import initialising
+from bench.evaluation import image_files, image_grids
+from bench.evaluation.context import Artefacts, Rulers, quantise
+from bench.evaluation.evaluate import evaluate, write
+from bench.models.corruptions import lost_pixels
+from bench.models.seeding import initialising
 from bench.suite import Choice, Evaluate
-from bench.train import to_float
+from bench.training import checkpoint
 
 CPU = torch.device("cpu")
 PLAIN = Evaluate(samplers=["prior"], n_samples=100, embed={"methods": [], "points": 60})
@@ -49,7 +50,7 @@ def scene(variant, data, net="mlp", model=None, **changes):
 
 def tile(picture, row, column, size=8, left=0):
     """One image out of a grid, (size, size, C)."""
-    y, x = row * (size + pictures.GAP), left + column * (size + pictures.GAP)
+    y, x = row * (size + image_files.GAP), left + column * (size + image_files.GAP)
     return picture[y : y + size, x : x + size].astype(int)
 
 
@@ -73,7 +74,7 @@ def through(made, index):
 
 def test_a_corner_of_the_manifold_is_what_its_quantiles_decode_to(few_digits):
     made = scene("vae", few_digits)
-    picture = figures.manifold(made, side=5)
+    picture = image_grids.manifold(made, side=5)
     assert picture.shape == (45, 45, 1)
     low, high = torch.special.ndtri(torch.tensor([0.1, 0.9], dtype=torch.float64)).tolist()
     places = {(0, 0): (low, high), (4, 4): (high, low), (4, 0): (low, low), (2, 2): (0.0, 0.0)}
@@ -83,8 +84,8 @@ def test_a_corner_of_the_manifold_is_what_its_quantiles_decode_to(few_digits):
 
 def test_the_manifold_of_a_deterministic_code_spans_the_middle_of_its_test_codes(few_digits):
     made = scene("ae", few_digits)
-    picture = figures.manifold(made, side=3)
-    low, high = np.quantile(made.get("codes").numpy(), figures.MIDDLE, axis=0)
+    picture = image_grids.manifold(made, side=3)
+    low, high = np.quantile(made.get("codes").numpy(), image_grids.MIDDLE, axis=0)
     corner = torch.tensor([[low[0], high[1]]], dtype=torch.float32)
     assert near(tile(picture, 0, 0), image(made.model.generate(corner)))
     assert near(tile(picture, 1, 1), image(made.model.generate(torch.tensor((low + high)[None] / 2).float())))
@@ -93,13 +94,13 @@ def test_the_manifold_of_a_deterministic_code_spans_the_middle_of_its_test_codes
 @pytest.mark.parametrize(("variant", "size"), [("vae", 3), ("mean_image", 2)])
 def test_without_a_plane_of_codes_there_is_no_manifold(few_digits, variant, size):
     with pytest.raises(NotApplicable, match=r"no plane|no code"):
-        figures.manifold(scene(variant, few_digits, latent_size=size))
+        image_grids.manifold(scene(variant, few_digits, latent_size=size))
 
 
 def test_a_manifold_of_a_conditional_model_is_that_of_the_label_it_is_given(few_digits):
     made = scene("conditional_vae", few_digits)
     code, label = torch.zeros(1, 2), torch.tensor([7])
-    assert near(tile(figures.manifold(made, 1, 7), 0, 0), image(made.model.generate(code, label)))
+    assert near(tile(image_grids.manifold(made, 1, 7), 0, 0), image(made.model.generate(code, label)))
 
 
 # -- interpolations
@@ -107,27 +108,27 @@ def test_a_manifold_of_a_conditional_model_is_that_of_the_label_it_is_given(few_
 
 def test_the_strip_has_real_images_at_its_ends_and_the_reconstructions_beside_them(few_digits):
     made = scene("ae", few_digits)
-    picture, (first, second) = figures.interpolations(made), figures.pairs(made)
-    left, right = 9 + 2, 9 + 2 + 9 * figures.STEPS + 2
+    picture, (first, second) = image_grids.interpolations(made), image_grids.pairs(made)
+    left, right = 9 + 2, 9 + 2 + 9 * image_grids.STEPS + 2
     assert picture.shape == (5 * 9, right + 9, 1)
     for row, (a, b) in enumerate(zip(first, second, strict=True)):
         assert np.array_equal(tile(picture, row, 0), made.data.test.images[a].permute(1, 2, 0).numpy())
         assert np.array_equal(tile(picture, row, 0, left=right), made.data.test.images[b].permute(1, 2, 0).numpy())
         assert near(tile(picture, row, 0, left=left), through(made, a))
-        assert near(tile(picture, row, figures.STEPS - 1, left=left), through(made, b))
+        assert near(tile(picture, row, image_grids.STEPS - 1, left=left), through(made, b))
 
 
 def test_half_way_is_the_mean_of_both_codes(few_digits):
     made = scene("vae", few_digits)
-    [a], [b] = figures.pairs(made, n=1)
+    [a], [b] = image_grids.pairs(made, n=1)
     codes = made.model.encode(to_float(few_digits.test.images[[a, b]]))
-    middle = tile(figures.interpolations(made, n=1), 0, figures.STEPS // 2, left=11)
+    middle = tile(image_grids.interpolations(made, n=1), 0, image_grids.STEPS // 2, left=11)
     assert near(middle, image(made.model.generate(codes.mean(0, keepdim=True))))
 
 
 def test_the_frames_go_there_and_back_over_the_images_of_the_strip(few_digits):
     made = scene("vae", few_digits)
-    frames, strip = figures.interpolations_moving(made), figures.interpolations(made)
+    frames, strip = image_grids.interpolations_moving(made), image_grids.interpolations(made)
     assert frames.shape == (16, 9, 5 * 9, 1)
     for step in range(1, 8):
         assert np.array_equal(frames[step], frames[16 - step])
@@ -138,20 +139,20 @@ def test_the_frames_go_there_and_back_over_the_images_of_the_strip(few_digits):
 
 def test_pairs_are_of_two_classes_and_of_one_where_the_decoder_is_given_the_label(few_digits):
     labels = few_digits.test.labels.numpy()
-    first, second = figures.pairs(scene("vae", few_digits))
+    first, second = image_grids.pairs(scene("vae", few_digits))
     assert labels[first].tolist() == [0, 2, 4, 6, 8]
     assert labels[second].tolist() == [1, 3, 5, 7, 9]
-    first, second = figures.pairs(scene("conditional_vae", few_digits))
+    first, second = image_grids.pairs(scene("conditional_vae", few_digits))
     assert labels[first].tolist() == labels[second].tolist() == [0, 1, 2, 3, 4]
     assert (first != second).all()
-    first, second = figures.pairs(scene("ae", few_digits), n=2, label=7)
+    first, second = image_grids.pairs(scene("ae", few_digits), n=2, label=7)
     assert (labels[[*first, *second]] == 7).all()
     assert len({*first, *second}) == 4
 
 
 def test_another_seed_has_other_pairs_and_the_same_seed_the_same(few_digits):
     made = scene("vae", few_digits)
-    again = [np.stack(figures.pairs(made, seed=seed)) for seed in (1, 1, 2)]
+    again = [np.stack(image_grids.pairs(made, seed=seed)) for seed in (1, 1, 2)]
     assert np.array_equal(again[0], again[1])
     assert not np.array_equal(again[0], again[2])
 
@@ -159,14 +160,14 @@ def test_another_seed_has_other_pairs_and_the_same_seed_the_same(few_digits):
 def test_without_labels_or_with_one_image_figures_do_what_they_can(few_digits):
     bare = Data("bare", Split(few_digits.train.images, None), Split(few_digits.test.images, None), (), "")
     made = scene("vae", bare)
-    assert figures.shown(bare) == list(range(10))
-    assert [list(side) for side in figures.pairs(made, 2)] == [[0, 2], [1, 3]]
-    assert figures.reconstructions(made).shape == (18, 90, 1)
+    assert image_grids.shown(bare) == list(range(10))
+    assert [list(side) for side in image_grids.pairs(made, 2)] == [[0, 2], [1, 3]]
+    assert image_grids.reconstructions(made).shape == (18, 90, 1)
     lone = Data("one", few_digits.train, cut(few_digits.test, 1), few_digits.classes, "")
     with pytest.raises(NotApplicable, match="no two test images"):
-        figures.interpolations(scene("vae", lone))
+        image_grids.interpolations(scene("vae", lone))
     with pytest.raises(NotApplicable, match="no code"):
-        figures.interpolations(scene("mean_image", few_digits, None))
+        image_grids.interpolations(scene("mean_image", few_digits, None))
 
 
 # -- restored
@@ -174,9 +175,9 @@ def test_without_labels_or_with_one_image_figures_do_what_they_can(few_digits):
 
 def test_a_restored_row_shows_the_image_its_damage_and_what_is_made_of_the_damaged(few_digits):
     made = scene("ae", few_digits)
-    picture = figures.restored(made, "square_40")
+    picture = image_grids.restored(made, "square_40")
     lost = lost_pixels("square_40", len(few_digits.test), 8, 8).numpy()
-    for column, index in enumerate(figures.shown(few_digits)):
+    for column, index in enumerate(image_grids.shown(few_digits)):
         clean, hole = few_digits.test.images[index, 0].numpy(), lost[index, 0]
         assert np.array_equal(tile(picture, 0, column)[..., 0], clean)
         assert np.array_equal(tile(picture, 1, column)[..., 0], np.where(hole, 0, clean))
@@ -189,7 +190,7 @@ def test_what_a_model_was_trained_to_undo_is_its_own_damage(few_digits, variant,
     """With everything lost the encoder sees black, and all images are restored to the same one."""
     damaging = replace(cell(variant), variant=Choice(variant, options))
     made = scene(variant, few_digits, model=untrained(damaging, few_digits))
-    picture = figures.restored_training(made)
+    picture = image_grids.restored_training(made)
     black = image(made.model.generate(made.model.encode(torch.zeros(1, 1, 8, 8))))
     for column in range(10):
         assert tile(picture, 0, column).max() > 0
@@ -205,7 +206,7 @@ def test_what_a_model_was_trained_to_undo_is_its_own_damage(few_digits, variant,
 )  # fmt: skip
 def test_a_model_that_is_trained_on_whole_images_has_no_damage_of_its_own(few_digits, variant, net):
     with pytest.raises(NotApplicable, match="trained on undamaged images"):
-        figures.restored_training(scene(variant, few_digits, net))
+        image_grids.restored_training(scene(variant, few_digits, net))
 
 
 # -- by label
@@ -215,7 +216,7 @@ def test_each_row_of_a_conditional_model_has_its_label_and_the_same_codes(few_di
     made = scene("conditional_vae", few_digits)
     shade = torch.linspace(0, 1, 10)
     made.model.generate = lambda z, y: (shade[y] + 0.01 * z[:, 0].clamp(-1, 1))[:, None, None, None].expand(-1, 1, 8, 8)
-    picture = figures.by_label(made, "prior")
+    picture = image_grids.by_label(made, "prior")
     assert picture.shape == (90, 72, 1)
     codes = made.get("drawn_codes", "prior")[:8, 0].clamp(-1, 1)
     for row in range(10):
@@ -230,30 +231,30 @@ def test_each_row_of_a_classifying_model_holds_what_its_classifier_calls_so(few_
     made.model.classifier.weight[:2, 0] = torch.tensor([-1.0, 1.0])
     made.model.classifier.bias.copy_(torch.tensor([0.0, 0.0] + 8 * [-100.0]))
     made.model.generate = lambda z, y=None: (z[:, :1, None, None] > 0).float().expand(-1, 1, 8, 8)
-    picture = figures.by_label(made, "prior")
+    picture = image_grids.by_label(made, "prior")
     for column in range(8):
         assert (tile(picture, 0, column) == 0).all()
         assert (tile(picture, 1, column) == 255).all()
-        assert (tile(picture, 9, column) == pictures.GREY).all()  # a class that no code is given
+        assert (tile(picture, 9, column) == image_files.GREY).all()  # a class that no code is given
 
 
 def test_a_model_without_labels_has_no_rows_of_them(few_digits):
     with pytest.raises(NotApplicable, match="gives its samples no label"):
-        figures.by_label(scene("vae", few_digits), "prior")
+        image_grids.by_label(scene("vae", few_digits), "prior")
 
 
 def test_labels_are_shown_for_the_prior_of_a_vae_and_the_fitted_codes_of_an_autoencoder(few_digits):
     for variant, sampler in (("conditional_vae", "prior"), ("conditional_ae", "gmm")):
         made = scene(variant, few_digits, evaluate=ALL_SAMPLERS)
-        assert figures.label_sampler(made.model, ALL_SAMPLERS.samplers) == sampler
-        assert f"by_label_{sampler}" in figures.of_cell(made, ())
+        assert image_grids.label_sampler(made.model, ALL_SAMPLERS.samplers) == sampler
+        assert f"by_label_{sampler}" in image_grids.of_cell(made, ())
 
 
 # -- linear maps
 
 
 def heatmap(matrix, clipped=False):
-    return figures.identity(SimpleNamespace(get=lambda name: matrix), clipped).astype(int)
+    return image_grids.identity(SimpleNamespace(get=lambda name: matrix), clipped).astype(int)
 
 
 @pytest.mark.parametrize("size", [64, 784, 3072])
@@ -262,7 +263,7 @@ def test_an_identity_is_a_diagonal_in_the_strongest_colour(size, clipped):
     picture = heatmap(torch.eye(size), clipped)
     width = len(picture)
     assert width == (size if size <= 400 else -(-size // -(-size // 400)))
-    anchors = figures.SEQUENTIAL if clipped else figures.DIVERGING
+    anchors = image_grids.SEQUENTIAL if clipped else image_grids.DIVERGING
     nothing = anchors[0] if clipped else anchors[2]
     diagonal = np.eye(width, dtype=bool)
     assert (picture[diagonal] == anchors[-1]).all()
@@ -272,15 +273,15 @@ def test_an_identity_is_a_diagonal_in_the_strongest_colour(size, clipped):
 def test_negative_entries_are_blue_and_vanish_when_clipped():
     matrix = torch.diag(torch.tensor([1.0, -1.0, 0.5]))
     plain, clipped = heatmap(matrix), heatmap(matrix, clipped=True)
-    assert tuple(plain[1, 1]) == figures.DIVERGING[0]
-    assert tuple(plain[0, 1]) == figures.DIVERGING[2]
-    assert tuple(clipped[1, 1]) == figures.SEQUENTIAL[0]
-    assert tuple(clipped[0, 0]) == figures.SEQUENTIAL[-1]
+    assert tuple(plain[1, 1]) == image_grids.DIVERGING[0]
+    assert tuple(plain[0, 1]) == image_grids.DIVERGING[2]
+    assert tuple(clipped[1, 1]) == image_grids.SEQUENTIAL[0]
+    assert tuple(clipped[0, 0]) == image_grids.SEQUENTIAL[-1]
 
 
 def test_blocks_that_do_not_divide_are_means_all_the_same():
     matrix = np.arange(25.0).reshape(5, 5)
-    means = figures.block_means(matrix, 3)
+    means = image_grids.block_means(matrix, 3)
     assert means.shape == (3, 3)
     assert means[0, 0] == matrix[:2, :2].mean()
     assert means[2, 2] == matrix[4, 4]
@@ -306,11 +307,11 @@ def test_a_cell_has_the_figures_of_its_kind_and_those_that_are_there_are_not_mad
 
 def test_samples_are_those_that_the_metrics_see(few_digits):
     made = scene("conditional_vae", few_digits)
-    picture, whole = figures.samples(made, "prior", 10), made.get("samples", "prior")
+    picture, whole = image_grids.samples(made, "prior", 10), made.get("samples", "prior")
     assert picture.shape == (27, 36, 1)  # three rows of four
     for index in range(10):
         assert near(tile(picture, index // 4, index % 4), whole[index].permute(1, 2, 0).numpy().astype(int))
-    assert (tile(picture, 2, 2) == pictures.GREY).all()
+    assert (tile(picture, 2, 2) == image_files.GREY).all()
 
 
 def test_drawing_leaves_no_trace_in_what_is_drawn_later(few_digits):
@@ -337,16 +338,16 @@ def opened(content):
 def test_without_a_budget_a_picture_is_exact(channels):
     picture = noise(30, 40, channels)
     for suffix in (".png", ".webp"):
-        assert (opened(pictures.exact(picture, suffix)) == picture).all()
+        assert (opened(image_files.exact(picture, suffix)) == picture).all()
     few = picture // 64 * 64
-    suffix, content = pictures.encode(few)
+    suffix, content = image_files.encode(few)
     assert suffix == ".png"
     assert (opened(content) == few).all()
 
 
 def test_a_few_greys_stay_what_they_are_also_under_a_budget():
     few = noise(60, 60, 1) // 86 * 100  # 0, 100 and 200 are not among the sixteen greys
-    suffix, content = pictures.encode(few, 1_200)
+    suffix, content = image_files.encode(few, 1_200)
     assert (suffix, len(content) <= 1_200) == (".png", True)
     assert (opened(content) == few).all()
 
@@ -354,8 +355,8 @@ def test_a_few_greys_stay_what_they_are_also_under_a_budget():
 def test_greys_that_take_too_much_are_rounded_to_sixteen():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))[..., None]
     ramp = np.roll(ramp, np.random.default_rng(0).integers(0, 256), 1) ^ (noise(64, 256, 1) & 3)
-    exact = len(pictures.encode(ramp)[1])
-    suffix, content = pictures.encode(ramp, exact * 9 // 10)
+    exact = len(image_files.encode(ramp)[1])
+    suffix, content = image_files.encode(ramp, exact * 9 // 10)
     assert suffix == ".png"
     assert len(content) < exact
     assert np.abs(opened(content).astype(int) - ramp).max() <= 8
@@ -374,15 +375,15 @@ def smooth(height, width, channels, rough):
 @pytest.mark.parametrize("rough", [0, 5, 40])
 def test_the_form_that_is_taken_is_the_best_of_those_that_fit(channels, budget, rough):
     """Forms that are left out since they cannot fit would not have fitted."""
-    image = pictures._image(smooth(150, 200, channels, rough))
-    lossless = [pictures._written(image, "PNG", optimize=True)]
+    image = image_files._image(smooth(150, 200, channels, rough))
+    lossless = [image_files._written(image, "PNG", optimize=True)]
     if channels == 1:
-        lossless.append(pictures._written(pictures._fewer_greys(image), "PNG", optimize=True, bits=4))
-    reduced = [image.convert("RGB").reduce(shrink) for shrink in pictures.SHRINKS]
-    webps = [pictures._written(r, "WEBP", quality=q, method=4) for r in reduced for q in pictures.QUALITIES]
-    hopeful = image.width * image.height * channels <= pictures.HOPELESS * budget
+        lossless.append(image_files._written(image_files._fewer_greys(image), "PNG", optimize=True, bits=4))
+    reduced = [image.convert("RGB").reduce(shrink) for shrink in image_files.SHRINKS]
+    webps = [image_files._written(r, "WEBP", quality=q, method=4) for r in reduced for q in image_files.QUALITIES]
+    hopeful = image.width * image.height * channels <= image_files.HOPELESS * budget
     expected = next(form for form in [*(lossless if hopeful else []), *webps] if len(form) <= budget)
-    suffix, content = pictures.encode(smooth(150, 200, channels, rough), budget)
+    suffix, content = image_files.encode(smooth(150, 200, channels, rough), budget)
     assert len(content) <= budget
     assert (opened(content) == opened(expected)).all()
     assert suffix == (".webp" if expected in webps else ".png")
@@ -391,16 +392,16 @@ def test_the_form_that_is_taken_is_the_best_of_those_that_fit(channels, budget, 
 @pytest.mark.parametrize("shape", [(388, 388, 3), (388, 388, 1), (970, 388, 3), (16, 33, 99, 3), (16, 29, 145, 1)])
 def test_noise_is_made_to_fit_and_twice_the_same(shape):
     picture = noise(*shape)
-    suffix, content = pictures.encode(picture, 7_000)
+    suffix, content = image_files.encode(picture, 7_000)
     assert len(content) <= 7_000
     assert suffix == (".gif" if len(shape) == 4 else ".webp")
-    assert pictures.encode(picture, 7_000) == (suffix, content)
+    assert image_files.encode(picture, 7_000) == (suffix, content)
 
 
 def test_a_gif_has_a_frame_each_turns_slowly_and_never_ends():
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     frames = np.stack([np.full((8, 8, 1), level) for level in [*levels, *levels[-2:0:-1]]])
-    with Image.open(io.BytesIO(pictures.encode(frames, 5_000)[1])) as film:
+    with Image.open(io.BytesIO(image_files.encode(frames, 5_000)[1])) as film:
         assert film.n_frames == 16
         assert film.info["loop"] == 0
         stands, shades = [], []
@@ -414,10 +415,10 @@ def test_a_gif_has_a_frame_each_turns_slowly_and_never_ends():
 
 def test_a_picture_takes_the_place_of_one_in_another_format_and_is_left_alone_where_it_is_the_same(tmp_path):
     (tmp_path / "x.png").write_bytes(b"old")
-    path = pictures.save("x", noise(200, 200, 3), tmp_path, 7_000)
+    path = image_files.save("x", noise(200, 200, 3), tmp_path, 7_000)
     assert [p.name for p in tmp_path.iterdir()] == ["x.webp"]
     before = path.stat().st_mtime_ns
-    assert pictures.save("x", noise(200, 200, 3), tmp_path, 7_000) == path
+    assert image_files.save("x", noise(200, 200, 3), tmp_path, 7_000) == path
     assert path.stat().st_mtime_ns == before
 
 
@@ -431,9 +432,9 @@ def test_all_pictures_of_a_cell_leave_room_for_its_record_also_where_images_are_
     made = scene(variant, data, "conv", evaluate=ALL_SAMPLERS)
     made.model.generate = lambda z, y=None: torch.rand(len(z), channels, size, size, generator=torch.Generator())
     names = []
-    for name, draw in figures.of_cell(made, ("corrupted_mse",)).items():
+    for name, draw in image_grids.of_cell(made, ("corrupted_mse",)).items():
         try:
-            pictures.save(name, draw(), tmp_path, figures.budget(name))
+            image_files.save(name, draw(), tmp_path, image_grids.budget(name))
         except NotApplicable:
             continue
         names.append(name)

@@ -8,14 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import synthetic
+from bench.report.pages.gallery import figures
+from bench.report.pages.kinds import kind
+from bench.report.pages.pictures import read, read_all
 from browsing import IN_BROWSER
 from PIL import Image
 
-import report
-from bench.store import Store
-from report.gallery import figures
-from report.kinds import kind
-from report.pictures import read, read_all
+from bench import report
+from bench.results.store import Store
 
 SECTIONS = ("restored", "samples", "by-label", "manifolds", "interpolations", "identity")
 DRAWN = {

@@ -9,74 +9,99 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: room -> what its files may import of bench; a room's own files are always allowed
+#: room -> the rooms it may import; each stands above it in the README's tree, and its own files are always allowed
 ALLOWED = {
     "errors": set(),
-    "version": set(),
     "registry": {"errors"},
-    "likelihoods": set(),
-    "streams": set(),
-    "precision": set(),
-    "store": {"errors"},
-    "stats": {"errors"},
-    "distances": {"errors", "precision"},
-    "corruptions": {"streams"},
-    "jacobian": {"distances"},
-    "nets": {"errors", "streams"},
-    "samplers": {"errors"},
-    "datasets": {"errors"},
-    "metrics": {"errors", "distances"},
-    "variants": {"errors", "likelihoods", "nets", "precision", "corruptions"},
-    "kernels": {"store", "memory", "cache", "likelihoods"},
-    "train": {"errors", "streams", "precision", "suite", "datasets", "kernels", "capture", "nested", "stepper"},
-    "stepper": {"suite", "datasets", "kernels", "capture", "replay"},
-    "capture": {"precision", "nested", "oplist", "replay"},
-    "oplist": {"kernels"},
-    "replay": {"nested"},
-    "nested": set(),
-    "plan": {"errors", "registry", "store", "suite"},
-    "cache": set(),
-    "needs": {"registry", "store", "suite", "version"},
-    "crew": {"errors"},
-    "side_by_side": {"checkpoint", "crew", "datasets", "errors", "grouping", "streams", "suite", "train"},
-    "grouping": {"registry", "store", "suite", "cache", "train", "datasets"},
-    "claim_forms": {"errors"},
-    "claim_verdicts": {"claim_forms", "stats"},
-    "claim_words": {"claim_forms", "claim_verdicts"},
-    "claim_sides": {"claim_forms", "claim_words", "store"},
-    "verify": {"errors", "store", "suite"},
-    "claims": {"claim_forms", "claim_sides", "claim_verdicts", "claim_words", "stats", "store"},
-    "report": {"errors", "stats", "store", "claims", "claim_verdicts", "claim_words", "registry", "version"},
+    "suite": {"errors", "registry"},
+    "results": {"errors", "registry", "suite"},
+    "models": {"errors", "registry", "suite"},
+    "datasets": {"errors", "registry", "suite", "models"},
+    "training": {"errors", "registry", "suite", "results", "models", "datasets"},
+    "evaluation": {"errors", "registry", "suite", "results", "models", "datasets", "training"},
+    "runs": {"errors", "registry", "suite", "results", "models", "datasets", "training", "evaluation"},
+    "report": {"errors", "registry", "suite", "results"},
+}
+#: what a component may import of `bench`, narrower than its room
+COMPONENTS = {
+    "models/variants": ("bench.errors", "bench.models"),
+    "models/nets": ("bench.errors", "bench.models.seeding"),
+    "models/samplers": ("bench.errors",),
+    "datasets": ("bench.errors",),
+    "evaluation/metrics": ("bench.errors", "bench.evaluation.neighbors"),
 }
 
 
-def files(room):
-    place = ROOT / room if room == "report" else ROOT / "bench" / room
-    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+def sources():
+    """Dotted name → file, for the package as it is installed."""
+    found = {}
+    for folder, prefix in ((ROOT / "bench", "bench"), (ROOT / "report", "bench.report")):
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join([prefix, *(p for p in parts if p != "__init__")])] = path
+    return found
 
 
-def imported_rooms(path):
-    """First parts of what a file imports from the bench package."""
-    package = path.relative_to(ROOT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+SOURCES = sources()
+
+
+def imports(name, lazy=True):
+    """Modules of the package that a file imports; lazy: also within functions and for types only."""
+    path = SOURCES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if lazy else tree.body:
         if isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("bench."))
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "bench")
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            full = [*base, *(node.module.split(".") if node.module else [])]
-            if full[:1] == ["bench"]:
-                yield from [full[1]] if len(full) > 1 else (a.name for a in node.names)
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            if module.split(".")[0] == "bench":
+                submodules = {f"{module}.{a.name}" for a in node.names} & SOURCES.keys()
+                yield from submodules or [module]
 
 
-@pytest.mark.parametrize("room", ALLOWED)
-def test_a_room_imports_only_from_below(room):
-    for path in files(room):
-        rooms = {r for r in imported_rooms(path) if not r.startswith(("suite_", "__"))} - {room}
-        assert rooms <= ALLOWED[room], f"{path.relative_to(ROOT)} imports {sorted(rooms - ALLOWED[room])}"
+def room(name):
+    return name.split(".")[1] if "." in name else "bench"
 
 
-TORCHLESS_ROOMS = ("suite", "store", "stats", "claims", "plan", "needs", "grouping", "crew", "verify", "__main__")
-TORCHLESS = ("report", *(f"bench.{room}" for room in TORCHLESS_ROOMS))
+@pytest.mark.parametrize("name", [n for n in SOURCES if room(n) in ALLOWED])
+def test_a_room_imports_only_rooms_above_it(name):
+    rooms = {room(m) for m in imports(name)} - {room(name), "bench"}
+    assert rooms <= ALLOWED[room(name)], f"{name} imports {sorted(rooms - ALLOWED[room(name)])}"
+
+
+@pytest.mark.parametrize("folder", COMPONENTS)
+def test_a_component_imports_only_its_contract_and_shared_mathematics(folder):
+    package = f"bench.{folder.replace('/', '.')}"
+    for name in (n for n in SOURCES if n.startswith(f"{package}.") and not n.rpartition(".")[2].startswith("_")):
+        other = [m for m in imports(name) if not m.startswith((package, *COMPONENTS[folder]))]
+        assert not other, f"{name} imports {other}"
+
+
+def test_no_file_imports_itself_through_others():
+    """Also through imports within functions, which only hide a cycle."""
+    graph = {name: {m for m in imports(name) if m in SOURCES and m != "bench"} - {name} for name in SOURCES}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, f"import cycle: {' → '.join([*path[path.index(name) :], name])}"
+        if name in done:
+            return
+        path.append(name)
+        for other in sorted(graph[name]):
+            visit(other)
+        path.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+TORCHLESS = (
+    "bench.suite", "bench.results.store", "bench.results.stats", "bench.results.claims", "bench.results.verify",
+    "bench.runs.plan", "bench.runs.memory_estimate", "bench.report", "bench.__main__",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("module", TORCHLESS)

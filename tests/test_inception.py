@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
-from bench import inception, registry
+from bench import registry
 from bench.errors import DataError, NotApplicable
-from bench.inception import FILE, URL, Inception, fetch_weights, locate_weights, weights_digest
-from bench.rulers import Ruler
+from bench.evaluation import inception
+from bench.evaluation.feature_extractors import Ruler
+from bench.evaluation.inception import FILE, URL, Inception, fetch_weights, locate_weights, weights_digest
 
 
 class Unloaded(FeatureExtractorInceptionV3):

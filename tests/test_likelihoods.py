@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import distributions as td
 
-from bench.likelihoods import (
+from bench.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
     Gaussian,

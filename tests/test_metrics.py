@@ -21,24 +21,25 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
-import bench.metrics
-from bench import distances, jacobian, registry
-from bench.artefacts import Artefacts
-from bench.corruptions import lost_pixels
+import bench.evaluation.metrics
+from bench import registry
 from bench.errors import NotApplicable
-from bench.suite_names import CORRUPTIONS
+from bench.evaluation import jacobian, neighbors
+from bench.evaluation.context import Artefacts
+from bench.models.corruptions import lost_pixels
+from bench.suite.names import CORRUPTIONS
 
 NAMES = registry.names("metrics")
 #: every artefact of the table in the contract, and the codes that a map was made of
 ARTEFACTS = {
     name
-    for line in (bench.metrics.__doc__ or "").splitlines()
+    for line in (bench.evaluation.metrics.__doc__ or "").splitlines()
     if line.startswith("| `")
     for name in re.findall(r"`(\w+)`", line.split("|")[1])
 }
 
 
-def m(name: str) -> bench.metrics.Metric:
+def m(name: str) -> bench.evaluation.metrics.Metric:
     return registry.load("metrics", name)
 
 
@@ -59,11 +60,11 @@ def recall(real: Tensor, fake: Tensor) -> float:
 
 
 def covered(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    return distances.covered_by_each_other(x, y, *(distances.neighbour_radii(z, 3) for z in (x, y)))
+    return neighbors.covered_by_each_other(x, y, *(neighbors.neighbour_radii(z, 3) for z in (x, y)))
 
 
 def knn_accuracy(train: Tensor, train_labels: Tensor, codes: Tensor, labels: Tensor, k: int) -> float:
-    return m("knn_accuracy")(distances.nearest_label(codes, train, train_labels, k), labels)
+    return m("knn_accuracy")(neighbors.nearest_label(codes, train, train_labels, k), labels)
 
 
 def image_pair(shape: tuple[int, ...], noise: float = 0.1) -> tuple[Tensor, Tensor]:
@@ -537,7 +538,7 @@ def test_label_agreement_by_hand_and_by_scikit_learn():
 
 def test_frechet_distance_on_a_line_is_the_difference_of_means_and_of_deviations():
     x, y = torch.tensor([[-1.0], [1.0]]), torch.tensor([[2.0], [8.0]])  # means 0, 5; deviations √2, 3√2
-    assert distances.frechet_distance(x, y) == pytest.approx(25 + 8)
+    assert neighbors.frechet_distance(x, y) == pytest.approx(25 + 8)
 
 
 @pytest.mark.parametrize(("n", "size"), [(200, 12), (10, 12)])
@@ -546,10 +547,10 @@ def test_frechet_distance_equals_scipy_and_torch_fidelity_even_with_singular_cov
     (mu1, s1), (mu2, s2) = ((f.numpy().mean(0), np.cov(f.numpy(), rowvar=False)) for f in (x, y))
     by_scipy = ((mu1 - mu2) ** 2).sum() + np.trace(s1 + s2)
     root = scipy.linalg.sqrtm(scipy.linalg.sqrtm(s1).real @ s2 @ scipy.linalg.sqrtm(s1).real).real
-    assert distances.frechet_distance(x, y) == pytest.approx(by_scipy - 2 * np.trace(root), rel=1e-5)
+    assert neighbors.frechet_distance(x, y) == pytest.approx(by_scipy - 2 * np.trace(root), rel=1e-5)
     statistics = fid_features_to_statistics(x), fid_features_to_statistics(y)
     [by_fidelity] = fid_statistics_to_metric(*statistics, verbose=False).values()
-    assert distances.frechet_distance(x, y) == pytest.approx(by_fidelity, rel=1e-5)
+    assert neighbors.frechet_distance(x, y) == pytest.approx(by_fidelity, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["fcd", "fcd_interpolation", "fid"])
@@ -567,7 +568,7 @@ def test_a_frechet_distance_is_zero_to_itself_and_grows_as_the_closed_form_says(
 
 def test_fid_equals_the_frechet_distance_of_our_own():
     x, y = randn(300, 20), 1.3 * randn(250, 20, seed=1) + 0.1
-    assert m("fid")(x, y) == pytest.approx(distances.frechet_distance(x, y), rel=1e-6)
+    assert m("fid")(x, y) == pytest.approx(neighbors.frechet_distance(x, y), rel=1e-6)
 
 
 # -- KID
@@ -650,22 +651,22 @@ def test_scattered_noise_is_not_precise():
 def test_chunks_do_not_change_what_is_covered(monkeypatch):
     x, y = randn(90, 4), randn(70, 4, seed=1) + 0.5
     whole = covered(x, y)
-    monkeypatch.setattr(distances, "CHUNK", 7 * len(y))
+    monkeypatch.setattr(neighbors, "CHUNK", 7 * len(y))
     assert all(torch.equal(a, b) for a, b in zip(whole, covered(x, y), strict=True))
     none = torch.full((70,), float("nan"), dtype=torch.float64)
-    of_x, of_y = distances.covered_by_each_other(x, y, distances.neighbour_radii(x, 3), none)
+    of_x, of_y = neighbors.covered_by_each_other(x, y, neighbors.neighbour_radii(x, 3), none)
     assert not of_x.any()
     assert torch.equal(of_y, whole[1])
 
 
 def test_chunks_do_not_change_distances(monkeypatch):
     x, y = randn(37, 5) + 100, randn(50, 5, seed=1) + 100
-    near, index = distances.nearest(x, y, 4)
+    near, index = neighbors.nearest(x, y, 4)
     order = np.argsort(cdist(x.numpy(), y.numpy()), axis=1)[:, :4]
     assert np.array_equal(index.numpy(), order)
     assert np.allclose(near.numpy(), np.sort(cdist(x.numpy(), y.numpy()), axis=1)[:, :4], rtol=1e-9)
-    monkeypatch.setattr(distances, "CHUNK", 120)  # 2 rows
-    again, same = distances.nearest(x, y, 4)
+    monkeypatch.setattr(neighbors, "CHUNK", 120)  # 2 rows
+    again, same = neighbors.nearest(x, y, 4)
     assert torch.equal(same, index)
     assert torch.allclose(again, near, rtol=1e-12)
 
@@ -678,7 +679,7 @@ def test_neighbours_are_those_of_float64_also_where_float32_cannot_tell(far, its
     x[5999] += far
     x[:1000] *= 1e-4
     points, queries = (x, x) if not itself else (x, x[:300] + 1e-5)
-    near, index = distances.nearest(queries, points, 5, itself)
+    near, index = neighbors.nearest(queries, points, 5, itself)
     dense = cdist(queries.numpy(), x.numpy())
     if not itself:
         np.fill_diagonal(dense, np.inf)
@@ -688,19 +689,19 @@ def test_neighbours_are_those_of_float64_also_where_float32_cannot_tell(far, its
 
 def test_what_float32_leaves_open_is_looked_at_again(monkeypatch):
     asked = []
-    original = distances._candidates
+    original = neighbors._candidates
 
     def counting(x, y, m, dtype):
         asked.append((dtype, len(x)))
         return original(x, y, m, dtype)
 
-    monkeypatch.setattr(distances, "_candidates", counting)
+    monkeypatch.setattr(neighbors, "_candidates", counting)
     x = randn(3000, 3)
-    distances.nearest(x, x, 5)
+    neighbors.nearest(x, x, 5)
     assert asked == [(torch.float32, 3000)]
     asked.clear()
     x[:200] = 50 + 1e-5 * x[:200]  # a knot: closer together than float32 resolves at this distance
-    distances.nearest(x, x, 5)
+    neighbors.nearest(x, x, 5)
     assert asked == [(torch.float32, 3000), (torch.float64, 200)]
 
 
@@ -712,7 +713,7 @@ def test_a_ball_that_just_reaches_covers_and_one_that_just_does_not_does_not():
     for factor, reached in ((1 + 1e-9, True), (1 - 1e-9, False)):
         radii = torch.full((300,), float("nan"), dtype=torch.float64)
         radii[nearest_x[0]] = dense[0].min() * factor
-        found, _ = distances.covered_by_each_other(x, y, torch.full((400,), float("nan"), dtype=torch.float64), radii)
+        found, _ = neighbors.covered_by_each_other(x, y, torch.full((400,), float("nan"), dtype=torch.float64), radii)
         assert bool(found[0]) == reached
         assert torch.equal(found, (dense <= radii).any(1))
 
@@ -724,9 +725,9 @@ def test_ranks_are_places_in_the_order_of_distance(monkeypatch):
     np.fill_diagonal(dense, np.inf)
     places = np.argsort(np.argsort(dense, axis=1), axis=1) + 1
     expected = np.take_along_axis(places, others.numpy(), 1)
-    assert np.array_equal(distances.ranks(x, others).numpy(), expected)
-    monkeypatch.setattr(distances, "CHUNK", 1000)
-    assert np.array_equal(distances.ranks(x, others).numpy(), expected)
+    assert np.array_equal(neighbors.ranks(x, others).numpy(), expected)
+    monkeypatch.setattr(neighbors, "CHUNK", 1000)
+    assert np.array_equal(neighbors.ranks(x, others).numpy(), expected)
 
 
 def test_points_at_one_distance_have_one_rank():
@@ -735,21 +736,21 @@ def test_points_at_one_distance_have_one_rank():
     squares = (x[:, None].double() - x).square().sum(2)
     squares.fill_diagonal_(torch.inf)
     expected = (squares[:, None] < squares.gather(1, others)[:, :, None]).sum(2) + 1
-    assert torch.equal(distances.ranks(x, others), expected)
+    assert torch.equal(neighbors.ranks(x, others), expected)
 
 
 def test_copies_of_a_point_cover_each_other():
     x = randn(300, 9).repeat_interleave(5, 0) + 3
-    radii = distances.neighbour_radii(x, 3)
+    radii = neighbors.neighbour_radii(x, 3)
     assert (radii == 0).all()
-    assert all(flags.all() for flags in distances.covered_by_each_other(x, x, radii, radii))
+    assert all(flags.all() for flags in neighbors.covered_by_each_other(x, x, radii, radii))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e25])
 def test_neighbours_do_not_depend_on_the_unit_of_length(scale):
     x = randn(900, 5)
-    found, index = distances.nearest(x.double() * scale, x.double() * scale, 4)
-    expected, same = distances.nearest(x, x, 4)
+    found, index = neighbors.nearest(x.double() * scale, x.double() * scale, 4)
+    expected, same = neighbors.nearest(x, x, 4)
     assert torch.equal(index, same)
     torch.testing.assert_close(found / scale, expected, rtol=1e-9, atol=0)
 
@@ -758,7 +759,7 @@ def test_neighbours_do_not_depend_on_the_unit_of_length(scale):
 def test_points_that_are_not_finite_have_no_neighbours(bad):
     x = randn(50, 4)
     x[7, 2] = bad
-    for call in (lambda: distances.nearest(x, x, 3), lambda: distances.ranks(x, torch.zeros(50, 1, dtype=torch.int64))):
+    for call in (lambda: neighbors.nearest(x, x, 3), lambda: neighbors.ranks(x, torch.zeros(50, 1, dtype=torch.int64))):
         with pytest.raises(NotApplicable, match="not finite"):
             call()
 
@@ -803,7 +804,7 @@ def test_recalls_of_classes_by_hand_and_by_scikit_learn():
 def test_a_class_of_its_own_is_found_and_two_mixed_ones_are_not():
     x, y = blobs(600)
     x[y == 1] = x[y == 2][: (y == 1).sum()] + 0.1 * randn(int((y == 1).sum()), 4).float()
-    found = distances.nearest_label(x[400:], x[:400], y[:400], 5)
+    found = neighbors.nearest_label(x[400:], x[:400], y[:400], 5)
     assert m("class_recall_max")(found, y[400:]) > 0.95
     assert m("class_recall_min")(found, y[400:]) < 0.65
 
@@ -839,7 +840,7 @@ def test_linear_probe_does_not_depend_on_the_scale_of_a_dimension():
 
 
 def test_linear_probe_sees_every_class_of_a_long_sorted_train_set(monkeypatch):
-    module = __import__("bench.metrics.linear_probe", fromlist=["LIMIT"])
+    module = __import__("bench.evaluation.metrics.linear_probe", fromlist=["LIMIT"])
     x, y = blobs(300)
     order = y.argsort()
     whole = m("linear_probe")(x[order], y[order], x, y)
@@ -849,7 +850,7 @@ def test_linear_probe_sees_every_class_of_a_long_sorted_train_set(monkeypatch):
 
 def test_kmeans_scores_equal_their_definitions():
     codes, labels = blobs(200, 5.0)
-    found = __import__("bench.metrics.kmeans_nmi", fromlist=["clusters"]).clusters(codes, labels)
+    found = __import__("bench.evaluation.metrics.kmeans_nmi", fromlist=["clusters"]).clusters(codes, labels)
     table = np.zeros((3, 3))
     np.add.at(table, (labels.numpy(), found), 1)
     p, rows, columns = table / 200, table.sum(1) / 200, table.sum(0) / 200

@@ -11,21 +11,21 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import synthetic
+from bench.report.charts import pareto, trends
+from bench.report.charts.charts import LIGHT, colours
+from bench.report.charts.curves import curves
+from bench.report.charts.model import LineChart, PointChart, TrendChart, Who
+from bench.report.data import load
+from bench.report.figures import figures, styles_of, write_figures
+from bench.report.figures.legend import entries
+from bench.report.figures.mpl import figure, saved
+from bench.report.figures.style import printable
+from bench.report.tables.model import build
 from conftest import ROOT, run_bench
 from matplotlib.figure import Figure
 
 from bench.errors import UsageError
-from bench.stats import summarise
-from report import pareto, trends
-from report.charts import LIGHT, colours
-from report.curves import curves
-from report.data import load
-from report.drawings import LineChart, PointChart, TrendChart, Who
-from report.paper import figures, styles_of, write_figures
-from report.paper_figures import figure, saved
-from report.paper_legend import entries
-from report.paper_style import printable
-from report.tables import build
+from bench.results.stats import summarise
 
 HOSTILE = ["$x^{", "<script>alert(1)</script>", "\\input{/etc/passwd}", "_hidden", "%\\", "]", "שלום עולם"]
 

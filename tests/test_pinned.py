@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import registry
 from bench.suite import Evaluate, Train
-from bench.suite_cells import EVALUATION_PROTOCOL, TRAINING_PROTOCOL
+from bench.suite.cells import EVALUATION_PROTOCOL, TRAINING_PROTOCOL
 
 FILE = Path(__file__).with_name("pinned_defaults.json")
 

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from bench.report.charts.charts import LIGHT, colours, scatter, ticks
+from bench.report.charts.curves import curves
+from bench.report.data import load
+from bench.report.tables.published import published
 
-import report
-from bench import registry
+from bench import registry, report
 from bench.errors import UsageError
-from report.charts import LIGHT, colours, scatter, ticks
-from report.curves import curves
-from report.data import load
-from report.published import published
 
 REFERENCES = [
     {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.6, "latent_size": 2, "net": "mlp",
@@ -299,7 +298,7 @@ def test_hostile_text_shows_as_text(tmp_path):
 
 def test_the_command_of_a_hostile_cell_is_one_argument_to_a_shell(tmp_path):
     cell = synthetic.make_cell(label="a; rm -rf $HOME `id`")
-    from report.words import command
+    from bench.report.pages.html import command
 
     words = shlex.split(command("demo", cell, ["train.epochs=`id`"]))
     assert words[5:7] == ["--set", "train.epochs=`id`"]
@@ -400,7 +399,7 @@ def test_a_label_keeps_its_colour_when_others_come_and_go():
     labels = [*registry.names("variants"), *(f"label {k}" for k in range(60))]
     every = colours(labels)
     for k, label in enumerate(labels):
-        some = colours([label, *labels[::k + 2], "another"])
+        some = colours([label, *labels[:: k + 2], "another"])
         assert some[label] % len(LIGHT) == every[label] % len(LIGHT) == colours([label])[label]
 
 

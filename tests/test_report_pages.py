@@ -14,17 +14,17 @@ from urllib.parse import unquote_to_bytes
 import pytest
 import synthetic
 import test_report
+from bench.report.charts import pareto, trends
+from bench.report.charts.charts import colours
+from bench.report.charts.svg import Axis, front, log_ticks, scale, shape_path
+from bench.report.data import load
+from bench.report.pages import bibtex, methods, variant
+from bench.report.tables.model import build
+from bench.report.tables.model import shown as number_shown
 from conftest import run_bench
 from PIL import Image
 
-import report
-from bench import registry
-from report import bibtex, methods_page, pareto, trends, variant_page
-from report.charts import colours
-from report.data import load
-from report.plots import Axis, front, log_ticks, scale, shape_path
-from report.tables import build
-from report.tables import shown as number_shown
+from bench import registry, report
 
 # -- fronts
 
@@ -212,13 +212,13 @@ def test_every_variant_has_a_page_and_the_first_page_leads_to_it(site):
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", ".", "VAE", "", "x" * 500, "con\u202e", "<b>"])
 def test_a_variants_name_is_never_a_path(name):
-    file = variant_page.file_name(name)
+    file = variant.file_name(name)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}", file)
-    assert file.lower() != variant_page.file_name("vae")
+    assert file.lower() != variant.file_name("vae")
 
 
 def test_the_definitions_name_every_metric_the_code_has_with_its_unit(results):
-    found = {metric["name"]: metric for metric in methods_page.metrics([load(results, "one")])}
+    found = {metric["name"]: metric for metric in methods.metrics([load(results, "one")])}
     assert set(registry.names("metrics")) <= set(found)
     for name in registry.names("metrics"):
         assert found[name]["unit"]
@@ -312,7 +312,9 @@ def test_every_reference_of_the_code_gives_an_author_and_a_year_or_stays_whole(k
         assert not found or "note = " in found or ("author = " in found and "year = " in found)
 
 
-@pytest.mark.parametrize("text", ["a } b {{ c, T, 2020", "\\input{/etc/passwd}, T, 2020", "%, #, 2020, https://x.org/\\a"])
+@pytest.mark.parametrize(
+    "text", ["a } b {{ c, T, 2020", "\\input{/etc/passwd}, T, 2020", "%, #, 2020, https://x.org/\\a"]
+)
 def test_hostile_references_stay_inside_their_braces(text):
     found = bibtex.entry(text)
     body = found[found.index("{") :]

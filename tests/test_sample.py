@@ -14,12 +14,13 @@ from conftest import ROOT, run_bench
 from PIL import Image
 
 import bench
-from bench import data as data_room
-from bench import registry, sample
-from bench.artefacts import quantise
+from bench import registry
+from bench.datasets import _loading as data_room
 from bench.errors import BenchError, DataError, ResultError, UsageError
-from bench.sample import Wish
-from bench.store import Store
+from bench.evaluation import draw as drawing
+from bench.evaluation.context import quantise
+from bench.evaluation.draw import Wish
+from bench.results.store import Store
 
 SUITE = """\
 title: Small
@@ -49,7 +50,7 @@ def cells(home):
 
 
 def draw(record, root="nowhere", **wish):
-    return sample.draw(record, Wish(**wish), root)
+    return drawing.draw(record, Wish(**wish), root)
 
 
 def read(path):
@@ -139,7 +140,7 @@ def test_a_wish_that_cannot_be_met_is_one_message_and_exit_2(home, cells, argume
 )
 def test_what_names_no_cell_is_told(home, name, message):
     with pytest.raises(UsageError, match=message):
-        sample.find(name, home / "results")
+        drawing.find(name, home / "results")
 
 
 def test_an_ambiguous_beginning_lists_the_cells_it_could_mean(home, cells, tmp_path):
@@ -151,20 +152,20 @@ def test_an_ambiguous_beginning_lists_the_cells_it_could_mean(home, cells, tmp_p
     path = twin / other / "record.json"
     path.write_text(path.read_text().replace(first.id, other))
     with pytest.raises(UsageError, match="ambiguous") as told:
-        sample.find(first.id[:6], tmp_path / "results")
+        drawing.find(first.id[:6], tmp_path / "results")
     assert first.id in str(told.value)
     assert other in str(told.value)
-    assert sample.find(f"small/{first.id}", tmp_path / "results").id == first.id
+    assert drawing.find(f"small/{first.id}", tmp_path / "results").id == first.id
 
 
 def test_a_folder_must_be_that_of_a_cell(home, cells, tmp_path):
-    assert sample.find(str(cells["ae"].folder), tmp_path).id == cells["ae"].id
+    assert drawing.find(str(cells["ae"].folder), tmp_path).id == cells["ae"].id
     with pytest.raises(UsageError, match=r"without a record\.json"):
-        sample.find(str(home / "results/small"), tmp_path)
+        drawing.find(str(home / "results/small"), tmp_path)
     copy = tmp_path / "results/small/another"
     shutil.copytree(cells["ae"].folder, copy)
     with pytest.raises(UsageError, match="has its id as its name"):
-        sample.find(str(copy), tmp_path)
+        drawing.find(str(copy), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +187,13 @@ def test_a_damaged_record_is_told_and_not_a_traceback(cells, tmp_path, change, m
     change(content)
     (folder / "record.json").write_text(json.dumps(content))
     with pytest.raises(BenchError, match=message):
-        draw(sample.find(f"small/{source.name}", tmp_path / "results"))
+        draw(drawing.find(f"small/{source.name}", tmp_path / "results"))
 
 
 def test_a_cell_that_diverged_has_no_model_to_make_again(cells, tmp_path):
     lost = replace(cells["vae"], folder=tmp_path, status="diverged", reason="the loss was not finite at step 3")
     with pytest.raises(UsageError, match=r"diverged \(the loss was not finite"):
-        sample.check_trained(lost, "unused")
+        drawing.check_trained(lost, "unused")
 
 
 # -- what is drawn
@@ -213,7 +214,7 @@ def test_a_figure_drawn_again_is_that_of_the_evaluation(cells, tmp_path):
     ):
         for figure, file in names.items():
             out = tmp_path / "x.png"
-            sample.write(draw(cells[label], tmp_path, figure=figure), out)
+            drawing.write(draw(cells[label], tmp_path, figure=figure), out)
             found = np.abs(read(out).astype(int) - read(cells[label].folder / f"{file}.png"))
             assert found.max() <= 1, figure
 
@@ -306,14 +307,14 @@ def test_a_figure_that_a_model_does_not_have_is_told_with_the_reason(cells):
 def test_a_file_name_must_fit_the_figure(tmp_path):
     for name, moving in (("x.jpg", False), ("x", False), ("x.gif", False), ("x.png", True)):
         with pytest.raises(UsageError, match="must end in"):
-            sample.check_name(tmp_path / name, moving)
+            drawing.check_name(tmp_path / name, moving)
     (tmp_path / "x.png").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
-        sample.check_name(tmp_path / "x.png", False)
+        drawing.check_name(tmp_path / "x.png", False)
 
 
 def test_a_default_name_holds_no_way_out_of_the_folder(cells):
-    name = sample.default_name(cells["vae"], Wish(label="../../x y", n=3))
+    name = drawing.default_name(cells["vae"], Wish(label="../../x y", n=3))
     assert name == f"{cells['vae'].id}_samples_label_______x_y_n_3.png"
 
 
@@ -322,7 +323,7 @@ def test_a_checkpoint_of_another_model_is_refused(cells, tmp_path):
     shutil.copytree(cells["vae"].folder, folder)
     shutil.copyfile(cells["linear_ae"].folder / "checkpoint.safetensors", folder / "checkpoint.safetensors")
     with pytest.raises(ResultError, match="does not hold this model"):
-        draw(sample.find(f"small/{cells['vae'].id}", tmp_path / "results"))
+        draw(drawing.find(f"small/{cells['vae'].id}", tmp_path / "results"))
 
 
 def test_evaluate_draws_again_what_is_missing_and_nothing_else(home, cells, tmp_path):

@@ -5,10 +5,10 @@ import pytest
 
 from bench import registry
 from bench.errors import NotApplicable
-from bench.samplers.gaussian import Gaussian
-from bench.samplers.gmm import GMM
-from bench.samplers.prior import Prior
-from bench.streams import derive, numpy_rng
+from bench.models.samplers.gaussian import Gaussian
+from bench.models.samplers.gmm import GMM
+from bench.models.samplers.prior import Prior
+from bench.models.seeding import derive, numpy_rng
 
 RNG = np.random.default_rng(0)
 CODES = RNG.standard_normal((2000, 3)) @ np.array([[2.0, 0, 0], [1, 0.5, 0], [0, 0, 0.1]]) + [5, -3, 0]

@@ -7,7 +7,7 @@ import synthetic
 import test_report
 from browsing import IN_BROWSER, copied, visit
 
-import report
+from bench import report
 
 pytestmark = IN_BROWSER
 

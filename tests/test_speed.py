@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from bench.GONE import FusedAdam, chosen, operators, pixels
 from conftest import run_bench
 
-from bench import peers
 from bench.errors import DataError, RunFailed, UsageError
-from bench.kernels import FusedAdam, chosen, operators, pixels
-from bench.speed import evaluation, flops, grid, limits, measure, overhead, profile, table, workers
+from benchmarks import evaluation, flops, grid, limits, measure, overhead, peers, profile, table, workers
 
 NOWHERE = Path("/nowhere")
 
@@ -127,8 +126,8 @@ def test_a_measurement_is_written_as_a_table_and_as_numbers(measured):
 @pytest.fixture
 def short(monkeypatch):
     """Trainings of five steps are long ones."""
-    monkeypatch.setattr("bench.speed.profile.LONG", 5)
-    monkeypatch.setattr("bench.stepper.LONG", 5)
+    monkeypatch.setattr("benchmarks.profile.LONG", 5)
+    monkeypatch.setattr("bench.training.step.LONG", 5)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def one_thread_kept():
 
 
 def test_a_profile_tells_what_a_step_is_made_of(measured, monkeypatch, one_thread_kept, short):
-    monkeypatch.setattr("bench.speed.profile.STEPS", 3)
+    monkeypatch.setattr("benchmarks.profile.STEPS", 3)
     plan = measure.Plan(variants=("ae", "vae"), device="cpu", data_root=NOWHERE, batch_size=64)
     [found] = measure._profiles(plan, [a_grid()])
     assert (found["variant"], found["steps"], found["stacked"]) == ("vae", 3, 1)
@@ -279,7 +278,7 @@ def test_what_breaks_in_a_worker_reaches_the_one_who_asked():
 
 
 def test_the_peer_trains_benchs_nets(tmp_path):
-    pythae = pytest.importorskip("bench.peers.pythae")
+    pythae = pytest.importorskip("benchmarks.peers.pythae")
     pytest.importorskip("pythae", reason="pythae is not installed (the extra 'peers')")
     for variant in pythae.VARIANTS:
         ours, theirs = grid.builder(variant, "mlp")(), pythae.model(variant, "mlp")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bench.stats import (
+from bench.results.stats import (
     aggregate,
     average_ranks,
     best,

@@ -13,7 +13,7 @@ import pytest
 
 from bench import load_results
 from bench.errors import ResultError, UsageError
-from bench.store import Record, Store, read_arrays, write_arrays, write_bytes, write_history, write_json
+from bench.results.store import Record, Store, read_arrays, write_arrays, write_bytes, write_history, write_json
 
 ID = "0123456789ab"
 
@@ -239,5 +239,5 @@ def test_an_unknown_suite_names_the_nearest(store):
 
 
 def test_reading_imports_no_torch():
-    code = "import sys, bench.store, bench.plan; sys.exit('torch' in sys.modules)"
+    code = "import sys, bench.results.store, bench.runs.plan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0

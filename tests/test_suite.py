@@ -15,9 +15,10 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from bench import registry, suite_cells, suite_schema
+from bench import registry
 from bench.errors import SuiteError, UsageError
 from bench.suite import Cell, Choice, Evaluate, Train, json_schema, load
+from bench.suite import cells as suite_cells
 
 ROOT = Path(__file__).parents[1]
 SUITES = sorted(p.stem for p in (ROOT / "suites").glob("*.yaml"))
@@ -38,32 +39,32 @@ class Dataset:
     labelled: bool = True
 """
 COMPONENTS = {
-    "variants/__init__": VARIANT_BASE,
-    "variants/ae": "class AE(Variant):\n    'Autoencoder.'",
-    "variants/vae": "class VAE(Variant):\n    'Variational.'",
-    "variants/beta_vae": '''
+    "models/variants/__init__": VARIANT_BASE,
+    "models/variants/ae": "class AE(Variant):\n    'Autoencoder.'",
+    "models/variants/vae": "class VAE(Variant):\n    'Variational.'",
+    "models/variants/beta_vae": '''
         from .vae import VAE
         class BetaVAE(VAE):
             "Weighted."
             scalars = ("beta",)
             def __init__(self, net, likelihood, *, beta: float = 4.0, mode: Literal["sum", "mean"] = "sum") -> None: ...
     ''',
-    "variants/pca": "class PCA(Variant):\n    'Linear.'\n    uses_net = False\n    latent_at_most_pixels = True",
-    "variants/cvae": "class CVAE(Variant):\n    'Labelled.'\n    needs_labels = True\n    default_likelihood = 'gaussian'",
-    "nets/__init__": "class Net:\n    version: int = 1\n    min_size: int = 1\n    max_size: int = 512",
-    "nets/mlp": '''
+    "models/variants/pca": "class PCA(Variant):\n    'Linear.'\n    uses_net = False\n    latent_at_most_pixels = True",
+    "models/variants/cvae": "class CVAE(Variant):\n    'Labelled.'\n    needs_labels = True\n    default_likelihood = 'gaussian'",
+    "models/nets/__init__": "class Net:\n    version: int = 1\n    min_size: int = 1\n    max_size: int = 512",
+    "models/nets/mlp": '''
         class MLP(Net):
             "Dense."
             def __init__(self, shape, *, hidden: tuple[int, ...] = (512,), dropout: float | None = None) -> None: ...
     ''',
-    "nets/conv": '''
+    "models/nets/conv": '''
         class Conv(Net):
             "Convolutional."
             min_size = 8
             max_size = 96
             def __init__(self, shape, *, channels: int = 32) -> None: ...
     ''',
-    "nets/timm": '''
+    "models/nets/timm": '''
         class Timm(Net):
             "A timm encoder."
             def __init__(self, shape, *, model: str, channels: int = 32) -> None: ...
@@ -77,14 +78,14 @@ COMPONENTS = {
             "Yours."
             def __init__(self, *, path: str, size: int = 28, channels: int = 1) -> None: ...
     ''',
-    "samplers/__init__": "class Sampler:\n    version: int = 1",
-    "samplers/prior": "class Prior(Sampler):\n    'Prior.'",
-    "samplers/gmm": "class GMM(Sampler):\n    'Mixture.'",
-    "metrics/mse": "@metric(unit='1', better='lower', counts='images')\ndef mse(): 'MSE.'",
-    "metrics/elbo": "@metric(unit='nats', better='higher', counts='nll')\ndef elbo(): 'ELBO.'",
-    "metrics/fcd": "@metric(unit='1', better='lower', counts='samples', per='sampler')\ndef fcd(): 'FCD.'",
-    "metrics/silhouette": "@metric(unit='1', better='higher', counts='points', per='space')\ndef silhouette(): 'S.'",
-    "likelihoods": '''
+    "models/samplers/__init__": "class Sampler:\n    version: int = 1",
+    "models/samplers/prior": "class Prior(Sampler):\n    'Prior.'",
+    "models/samplers/gmm": "class GMM(Sampler):\n    'Mixture.'",
+    "evaluation/metrics/mse": "@metric(unit='1', better='lower', counts='images')\ndef mse(): 'MSE.'",
+    "evaluation/metrics/elbo": "@metric(unit='nats', better='higher', counts='nll')\ndef elbo(): 'ELBO.'",
+    "evaluation/metrics/fcd": "@metric(unit='1', better='lower', counts='samples', per='sampler')\ndef fcd(): 'FCD.'",
+    "evaluation/metrics/silhouette": "@metric(unit='1', better='higher', counts='points', per='space')\ndef silhouette(): 'S.'",
+    "models/likelihoods": '''
         class Likelihood:
             is_density = True
         class Bernoulli(Likelihood):
@@ -327,9 +328,7 @@ def test_adding_to_a_suite_or_writing_a_default_out_keeps_the_ids(read, text):
 
 
 def test_the_suite_s_name_and_labels_are_not_in_the_id(read):
-    labelled = GOOD.replace("[ae, vae]", "[{name: ae, label: A}, vae]").replace(
-        "[tiny]", "[{name: tiny, label: T}]"
-    )
+    labelled = GOOD.replace("[ae, vae]", "[{name: ae, label: A}, vae]").replace("[tiny]", "[{name: tiny, label: T}]")
     assert list(ids(read()).values()) == list(ids(read(labelled, name="other.yaml")).values())
 
 
@@ -376,7 +375,9 @@ def test_cells_that_differ_by_seed_only_are_one_group(read):
 
 
 def test_cells_that_differ_by_a_scalar_of_their_variant_are_one_group_under_ids_of_their_own(read):
-    cells = read(grid(variants="[{name: beta_vae, beta: 1}, beta_vae, {name: beta_vae, beta: 9, label: Nine}]", seeds="3")).cells
+    cells = read(
+        grid(variants="[{name: beta_vae, beta: 1}, beta_vae, {name: beta_vae, beta: 9, label: Nine}]", seeds="3")
+    ).cells
     assert len({c.id for c in cells}) == len({c.train_id for c in cells}) == 9
     assert len({c.group_key for c in cells}) == 1
 
@@ -481,13 +482,9 @@ def test_a_set_that_cannot_be_read_is_refused(read, override, told):
 
 
 def test_only_keeps_what_matches_all_keys_and_any_of_their_values(read):
-    text = grid(
-        variants="[ae, {name: vae, label: 'A, B'}, pca]", nets="[mlp, conv]", seeds="3", datasets="[digits]"
-    )
+    text = grid(variants="[ae, {name: vae, label: 'A, B'}, pca]", nets="[mlp, conv]", seeds="3", datasets="[digits]")
     assert {c.seed for c in read(text, only=["seed=0,2"]).cells} == {0, 2}
-    assert {(c.label, c.net_label) for c in read(text, only=["variant=ae", "net=conv"]).cells} == {
-        ("ae", "conv")
-    }
+    assert {(c.label, c.net_label) for c in read(text, only=["variant=ae", "net=conv"]).cells} == {("ae", "conv")}
     assert {c.label for c in read(text, only=["variant=ae", "variant=pca"]).cells} == {"ae", "pca"}
     assert {c.label for c in read(text, only=["label=A, B"]).cells} == {"A, B"}
     assert len(read(text, only=["latent_size=2", "dataset=digits"], limit=4).cells) == 4
@@ -780,7 +777,7 @@ def test_a_shipped_suite_loads_and_fits_the_schema(name):
     path = ROOT / "suites" / f"{name}.yaml"
     suite = load(path)
     assert suite.cells
-    assert suite.text.startswith("# yaml-language-server: $schema=../bench/suite.schema.json\n")
+    assert suite.text.startswith("# yaml-language-server: $schema=../bench/suite/schema.json\n")
     jsonschema.validate(json.loads(json.dumps(YAML(typ="safe", pure=True).load(suite.text))), json_schema())
 
 
@@ -790,19 +787,17 @@ def test_the_schema_is_a_schema_and_knows_names_and_options():
     valid = jsonschema.Draft202012Validator(schema).is_valid
     block = {"datasets": ["mnist"], "variants": ["vae"], "latent_sizes": [2], "seeds": 3}
     assert valid({"title": "x", "grid": block})
-    assert valid(
-        {"title": "x", "grid": [block | {"nets": ["timm/resnet18", {"name": "mlp", "hidden": [4]}]}]}
-    )
+    assert valid({"title": "x", "grid": [block | {"nets": ["timm/resnet18", {"name": "mlp", "hidden": [4]}]}]})
     for wrong in ({"variants": ["vaee"]}, {"nets": [{"name": "mlp", "hiden": [4]}]}, {"seeds": -1}, {"x": 1}):
         assert not valid({"title": "x", "grid": block | wrong})
 
 
 def test_the_shipped_schema_is_what_the_code_says():
     """A component that is new is missing from the file until it is written again, and that is allowed."""
-    shipped, code = json.loads(suite_schema.FILE.read_text(encoding="utf-8")), json_schema()
+    shipped, code = json.loads(json_schema.FILE.read_text(encoding="utf-8")), json_schema()
     kinds = [kind[:-1] for kind in registry.KINDS]
     listed = {kind: (shipped["$defs"].pop(kind), code["$defs"].pop(kind)) for kind in kinds}
-    assert shipped == code, "write it anew with: python -m bench.suite_schema"
+    assert shipped == code, "write it anew with: python -m bench.suite.json_schema"
     for old, new in listed.values():
         assert set(old.get("enum", [])) <= set(new.get("enum", []))
         names, entries = new.get("anyOf", [{"enum": []}])[0]["enum"], new.get("anyOf", [])[1:]
@@ -833,7 +828,7 @@ def test_the_pytorch_example_is_the_published_configuration():
 
 
 def test_the_suite_in_the_readme_loads(tmp_path):
-    text = (Path(suite_schema.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = (Path(json_schema.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "readme.yaml").write_text(example, encoding="utf-8")
     found = load(tmp_path / "readme.yaml")

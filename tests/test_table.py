@@ -10,16 +10,16 @@ import subprocess
 import latex_check
 import pytest
 import synthetic
+from bench.report import table as print_table
+from bench.report.data import load
+from bench.report.tables import formats, parse
+from bench.report.tables.latex import escape_latex
+from bench.report.tables.model import build
+from bench.report.tables.ranks import standings
+from bench.report.tables.standings import FORMATS as WITH_RANKS
 
 from bench.errors import UsageError
-from bench.stats import aggregate
-from report import formats, pasted
-from report import table as print_table
-from report.data import load
-from report.latex import escape_latex
-from report.ranks import standings
-from report.standings import FORMATS as WITH_RANKS
-from report.tables import build
+from bench.results.stats import aggregate
 
 
 def suite(root, records, **fields):
@@ -423,7 +423,7 @@ def test_a_table_has_the_same_id_in_every_format(tmp_path):
     synthetic.write(tmp_path, "s", artefacts=False)
     [wanted] = re.findall(r"Table ([0-9a-f]{12}) ", print_table(tmp_path, "s", "text", "mse"))
     for form in ("markdown", "latex", "csv", "json"):
-        [found] = pasted.find(print_table(tmp_path, "s", form, "mse"))
+        [found] = parse.find(print_table(tmp_path, "s", form, "mse"))
         assert (found.table_id, found.command) == (wanted, ("s", "--metric", "mse"))
 
 
@@ -560,7 +560,7 @@ def test_a_hostile_row_of_the_standings_is_text(tmp_path, name):
     records = [run for d in ("x", "y") for run in runs(name, [1.0] * 3, dataset=d) + runs("b", [2.0] * 3, dataset=d)]
     suite(tmp_path, records)
     assert latex_check.complaints(print_table(tmp_path, "s", "latex", "mse", ranked=True)) == []
-    standing = pasted.find(print_table(tmp_path, "s", "markdown", "mse", ranked=True))[1]
+    standing = parse.find(print_table(tmp_path, "s", "markdown", "mse", ranked=True))[1]
     assert [len(line.cells) for line in standing.rows] == [3, 3]
 
 

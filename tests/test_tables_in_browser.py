@@ -8,15 +8,15 @@ from pathlib import Path
 import latex_check
 import pytest
 import synthetic
+from bench.report.data import load
+from bench.report.tables import check
+from bench.report.tables.digits import shown
+from bench.report.tables.model import build
+from bench.report.tables.said import cell_parts, names
 from browsing import IN_BROWSER, copied, visit
 from scipy import stats as scipy_stats
 
-import report
-from report import agree
-from report.data import load
-from report.digits import shown
-from report.said import cell_parts, names
-from report.tables import build
+from bench import report
 
 pytestmark = IN_BROWSER
 
@@ -61,6 +61,7 @@ def seen(page, metric, index=0):
 
 def printed(table):
     """The same of a table as the command has it; "(2/3)" stands in the page beside the dots."""
+
     def cell(row, column):
         parts = cell_parts(table, row, column)
         return [parts.text + parts.marks, parts.best]
@@ -255,7 +256,7 @@ def test_a_pasted_copy_agrees_with_the_records_it_is_of(page, others):
     visit(page, path, "#tables?rows=latent_size,label&columns=dataset,member,net")
     page.locator("[data-shown] table").first.wait_for()
     for word in ("LaTeX", "Markdown", "CSV"):
-        [found] = agree.verify(results, taken(page, "mse", word))
+        [found] = check.verify(results, taken(page, "mse", word))
         assert found.differences == []
         assert found.checked > 0
         assert found.table_id == found.table_id_now
@@ -273,7 +274,7 @@ def test_a_browser_without_digests_names_the_command_in_the_place_of_the_id(suit
     suite.locator("[data-shown] table").first.wait_for()
     text = taken(suite, "mse", "Markdown")
     assert "bench table demo --metric mse --precision 3 prints it with its id." in text
-    [found] = agree.verify(results, text)
+    [found] = check.verify(results, text)
     assert (found.table_id, found.differences) == ("", [])
 
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 from conftest import cell
 
-from bench import grouping, runner, task, train
-from bench.store import Store
+from bench.results.store import Store
+from bench.runs import runner, worker
+from bench.runs.worker import Settings, Task, run_task
 from bench.suite import Choice, Evaluate, Train, load
-from bench.task import Settings, Task, run_task
+from bench.training import trainer
+from bench.training.trainer import fit
 
 CPU, GPU = torch.device("cpu"), SimpleNamespace(type="cuda")
 SWEEP = """\
@@ -74,7 +76,6 @@ def tasks_of(tmp_path, monkeypatch):
     path, seen = tmp_path / "sweep.yaml", list[Task]()
     path.write_text(SWEEP)
     monkeypatch.setattr(runner, "execute", lambda tasks, *rest: seen.extend(tasks) or iter(()))
-    monkeypatch.setattr(grouping, "device_name", lambda device: ("GPU X", "9.9"))
 
     def tasks(device, workers):
         monkeypatch.setattr(runner, "pick_device", lambda name: device)
@@ -94,21 +95,6 @@ def test_tasks_are_small_enough_for_each_gpu_to_have_its_share(gpus, sizes, task
     assert [len(cells) for cells in tasks_of(GPU, gpus)] == sizes
 
 
-def test_tasks_are_no_larger_than_groups_that_are_known_to_be_fast(tasks_of, monkeypatch):
-    monkeypatch.setattr(grouping, "find", lambda *asked: SimpleNamespace(size=4))
-    assert [len(cells) for cells in tasks_of(GPU, 1)] == [4, 4, 1, 3]
-
-
-def test_a_task_of_which_every_cell_has_a_checkpoint_trains_nothing(tmp_path, monkeypatch):
-    """What it takes is not what was measured side by side."""
-    first, second = (beta_vae(1.0), beta_vae(2.0)), (beta_vae(1.0, seed=1), beta_vae(2.0, seed=1))
-    monkeypatch.setattr(runner, "_has_checkpoint", lambda cell, *rest: cell.seed == 0)
-    tasks, suite = [Task("test", cells, ("mse",)) for cells in (first, second)], SimpleNamespace(name="test")
-    assert runner._to_train(tasks, suite, Store(tmp_path)) == [second]
-    forced = [replace(each, force=True) for each in tasks]
-    assert runner._to_train(forced, suite, Store(tmp_path)) == [first, second]
-
-
 def test_on_a_cpu_a_task_has_one_cell_in_the_order_of_the_suite(tasks_of):
     cells = [[(label, seed)] for label in (ONE, "vae", TWO, FOUR) for seed in range(3)]
     assert tasks_of(CPU, 1) == cells
@@ -120,9 +106,9 @@ def test_each_cell_of_a_stack_has_the_record_that_it_has_alone(tmp_path, monkeyp
     stacked, alone = Store(tmp_path / "stacked"), Store(tmp_path / "alone")
     for one in cells:
         run_task(Task("test", (one,), ("mse", "elbo")), Settings(alone.root, tmp_path))
-    sizes, whole = list[int](), train._fit_group
-    monkeypatch.setattr(task, "group_size", lambda first, build, data, device, models: models)
-    monkeypatch.setattr(train, "_fit_group", lambda models, *rest: sizes.append(len(models)) or whole(models, *rest))
+    sizes, whole = list[int](), trainer._fit_group
+    monkeypatch.setattr(worker, "fit", lambda builds, *rest, **named: fit(builds, *rest, group_size=6, **named))
+    monkeypatch.setattr(trainer, "_fit_group", lambda models, *rest: sizes.append(len(models)) or whole(models, *rest))
     run_task(Task("test", tuple(cells), ("mse", "elbo")), Settings(stacked.root, tmp_path))
     assert sizes == [6]
     numbers = set()

@@ -6,12 +6,14 @@ import pytest
 import torch
 from conftest import colour, cut
 
-from bench import checkpoint, registry, train
+from bench import registry
 from bench.datasets import Data
-from bench.nested import mapped
-from bench.streams import initialising
+from bench.datasets._splits import hide_labels, subset, to_float
+from bench.models.seeding import initialising
 from bench.suite import Choice, Train
-from bench.train import fit, hide_labels, subset, to_float
+from bench.training import checkpoint, trainer
+from bench.training.noise import mapped
+from bench.training.trainer import fit
 
 MLP, CONV = ("mlp", {"hidden": (32,), "activation": "relu"}), ("conv", {"channels": 4})
 
@@ -61,7 +63,7 @@ def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_d
 
 @pytest.mark.parametrize("size", [1000, 70], ids=["one batch", "two"])
 def test_test_losses_have_the_same_noise_however_many_models_are_stacked(size, few_digits, monkeypatch):
-    monkeypatch.setattr(train, "TEST_BATCH", size)
+    monkeypatch.setattr(trainer, "TEST_BATCH", size)
     budget = Train(epochs=1, batch_size=200, lr=1e-9)  # the models stay as they are made
     for variant in ("vae", "denoising_ae"):
         stacked = fit(build(variant), few_digits, budget, list(range(11)), group_size=11)
@@ -88,7 +90,7 @@ def test_a_scalar_is_a_number_again_even_after_a_step_that_broke():
     model, seen = build("beta_vae")(), []
 
     def broken_step():
-        with train._attributes(model, {"beta": torch.tensor(1.0)}):
+        with trainer._attributes(model, {"beta": torch.tensor(1.0)}):
             seen.append(model.beta)
             raise ValueError("broken")
 
@@ -102,7 +104,6 @@ def test_a_scalar_is_a_number_again_even_after_a_step_that_broke():
 def double_precision(monkeypatch):
     """Everything in float64, where rounding cannot hide what stacking does."""
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    monkeypatch.setattr("bench.kernels.pixels.fits", lambda images: False)
 
 
 @pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
@@ -138,7 +139,7 @@ def test_every_optimiser_and_the_clipping_treat_each_seed_alone(optimizer, clip,
 
 def test_an_epochs_mean_weighs_batches_by_their_images():
     seen = [{"loss": torch.tensor([1.0, 10.0])}, {"loss": torch.tensor([4.0, 40.0])}]
-    assert train._means(seen, [128, 64])["loss"].tolist() == [2.0, 20.0]
+    assert trainer._means(seen, [128, 64])["loss"].tolist() == [2.0, 20.0]
 
 
 def test_two_runs_of_a_seed_are_equal_to_the_bit(few_digits):
@@ -292,9 +293,9 @@ def test_in_bf16_scalars_in_a_stack_change_no_type_and_no_term(variant, few_digi
     x, y = to_float(few_digits.train.images[:32]), few_digits.train.labels[:32]
     noise = models[0].draw(x, torch.Generator().manual_seed(0))
     many = (x.expand(3, *x.shape), y.expand(3, 32), mapped(lambda n: n.expand(3, *n.shape), noise))
-    terms = train._Many(models, True).terms(*many)
+    terms = trainer._Many(models, True).terms(*many)
     for s, model in enumerate(models):
-        alone = train._One(model, True).terms(x[None], y[None], mapped(lambda n: n[None], noise))
+        alone = trainer._One(model, True).terms(x[None], y[None], mapped(lambda n: n[None], noise))
         for name, value in alone.items():
             assert terms[name].dtype == value.dtype == torch.float32
             assert terms[name][s].item() == pytest.approx(value.item(), rel=1e-2)

@@ -1,4 +1,4 @@
-"""What it means to be a variant: one contract, for all files in bench/variants, on every net and image shape."""
+"""What it means to be a variant: one contract, for all files in bench/models/variants, on every net and image shape."""
 
 import copy
 
@@ -6,14 +6,16 @@ import pytest
 import torch
 from conftest import cell, colour
 
-from bench import checkpoint, registry
+from bench import registry
+from bench.datasets._splits import to_float
 from bench.errors import BenchError, NotApplicable
-from bench.likelihoods import Bernoulli
-from bench.nested import leaves
-from bench.nets import Net, Size
+from bench.models.likelihoods import Bernoulli
+from bench.models.nets import Net, Size
+from bench.models.variants.pca import PCA
 from bench.suite import Choice, Train
-from bench.train import fit, to_float
-from bench.variants.pca import PCA
+from bench.training import checkpoint
+from bench.training.noise import leaves
+from bench.training.trainer import fit
 
 VARIANTS = registry.names("variants")
 TRAINED = [n for n in VARIANTS if not registry.describe("variants", n).constants["closed_form"]]
@@ -251,7 +253,7 @@ def test_pixel_dropout_drops_the_fraction_it_says_in_all_channels_at_once():
 
 
 def test_completion_hides_one_square_of_the_side_it_says():
-    from bench.variants.completion_ae import square
+    from bench.models.variants.completion_ae import square
 
     hidden = square(torch.rand(200, 2, generator=torch.Generator().manual_seed(0)), 0.4, 28, 28)
     assert (hidden.sum((1, 2, 3)) == 11 * 11).all()
@@ -319,7 +321,7 @@ def test_pca_codes_of_the_train_images_are_white(few_digits):
 
 
 def test_streamed_pca_of_large_images_finds_the_exact_components(monkeypatch, few_digits):
-    import bench.variants.pca as module
+    import bench.models.variants.pca as module
 
     [exact] = fit(lambda: make("pca"), few_digits, Train(), [0])
     monkeypatch.setattr(module, "EXACT_PIXELS", 10)

@@ -9,9 +9,9 @@ import synthetic
 from conftest import run_bench
 
 from bench.errors import UsageError
-from bench.store import Record, Store
+from bench.results.store import Record, Store
+from bench.results.verify import rebuilt, verify
 from bench.suite import load
-from bench.verify import rebuilt, verify
 
 
 def written(root, seeds=2, **cell):

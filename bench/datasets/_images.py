@@ -163,9 +163,7 @@ def decode(files: ImageFiles, names: Sequence[str], recipe: Recipe) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def decode_cached(
-    files: ImageFiles, splits: dict[str, list[str]], recipe: Recipe, cache: Path
-) -> dict[str, Tensor]:
+def decode_cached(files: ImageFiles, splits: dict[str, list[str]], recipe: Recipe, cache: Path) -> dict[str, Tensor]:
     """`decode` for each split, kept under the folder `cache` in one file.
 
     Its name is a hash of the recipe, the names, and the size and time of every file, so that nothing stale is

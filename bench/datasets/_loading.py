@@ -1,0 +1,121 @@
+"""Where the data lie, whether they are all there before anything trains, and loading each of them once."""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import registry
+from bench.errors import DataError, UsageError, did_you_mean
+
+from . import Data, Dataset, Split
+
+_loading = threading.Lock()
+
+
+class Choice(Protocol):
+    """A dataset as a suite names it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+
+
+def find_root(flag: str | None) -> Path:
+    """The data root: what `--data` said, else the environment's BENCH_DATA, else `data` right here."""
+    return Path(flag or os.environ.get("BENCH_DATA") or "data").expanduser()
+
+
+def build(name: str, options: Mapping[str, Any]) -> Dataset:
+    """An instance of a dataset. Raises `UsageError` for a name, an option or a value that does not exist."""
+    known = registry.describe("datasets", name).options
+    if unknown := [option for option in options if option not in known]:
+        raise UsageError(f"dataset {name} has no option {unknown[0]!r}{did_you_mean(unknown[0], known)}")
+    needed = [o.name for o in known.values() if o.default is registry.REQUIRED and o.name not in options]
+    if needed:
+        example = ", ".join(f"{option}: ..." for option in needed)
+        raise UsageError(f"dataset {name} needs {' and '.join(needed)}, as in {{name: {name}, {example}}}")
+    for option, value in options.items():
+        wanted = known[option].annotation
+        if not wanted.startswith("Literal") and type(value).__name__ != wanted:  # a Literal is the class's to check
+            raise UsageError(f"dataset {name}: {option} is {value!r}, must be of type {wanted}")
+    return registry.load("datasets", name)(**options)
+
+
+def check(entries: Iterable[tuple[str, Dataset]], root: Path, offline: bool) -> None:
+    """Return if all datasets, given with their labels, are in place; unless `offline`, download first.
+
+    Raises one `DataError` for all that are missing: which, where each was looked for, what to put where.
+    """
+    problems: dict[str, None] = {}  # keyed by text: two entries may share their files
+    for label, dataset in entries:
+        if problem := _obtain(dataset, root, offline):
+            problems[f"  {label}: {problem}"] = None
+    if not problems:
+        return
+    count = "a dataset is" if len(problems) == 1 else f"{len(problems)} datasets are"
+    advice = f"the data root is {root.absolute()}; --data DIR or BENCH_DATA=DIR name another"
+    raise DataError("\n".join([f"{count} missing", *problems, f"  ({advice})"]))
+
+
+def _obtain(dataset: Dataset, root: Path, offline: bool) -> str | None:
+    """What is still missing of a dataset after trying to download it; None: nothing."""
+    problem = dataset.missing(root)
+    if problem is None or offline:
+        return problem
+    try:
+        dataset.fetch(root)
+    except DataError as error:
+        return str(error).removeprefix(f"{dataset.name}: ")
+    return dataset.missing(root)
+
+
+def load(choice: Choice, root: Path) -> Data:
+    """The data of a choice, loaded once a process: the same object for the same name, options and root."""
+    with _loading:  # two threads asking for the same dataset wait for one reading of it
+        return _load(choice.name, json.dumps(dict(choice.options), sort_keys=True), root.absolute())
+
+
+@lru_cache(maxsize=4)  # a few: CelebA alone is 2 GB
+def _load(name: str, options: str, root: Path) -> Data:
+    return build(name, json.loads(options)).load(root)
+
+
+def fetch_or_check(verb: str, name: str, flag: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`bench data fetch|check NAME`: `status`, for "fetch" after downloading what is missing.
+
+    `flag` is what `--data` said. Raises `DataError` where something is missing or damaged.
+    """
+    root = find_root(flag)
+    check([(name, build(name, options))], root, offline=verb != "fetch")
+    return status(name, root, options)
+
+
+def status(name: str, root: Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What `bench data check NAME` tells of a dataset, ready for JSON. Raises `DataError` if it is missing.
+
+    `original` is "yes" where every file has the published checksum, "no: FILES" where some have another one,
+    and else "unknown: WHY". A copy with other bytes may still be good; its fingerprint tells it apart.
+    """
+    dataset = build(name, options or {})
+    data = dataset.load(root)
+    return {
+        "name": name,
+        "where": str(dataset.where(root).absolute()),
+        "source": data.source,
+        "shape": list(data.shape),
+        "classes": list(data.classes),
+        "train": _counts(data.train, data.classes),
+        "test": _counts(data.test, data.classes),
+        "fingerprint": data.fingerprint(),
+        "original": dataset.original(root),
+    }
+
+
+def _counts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
+    per_class = [] if split.labels is None else split.labels.bincount(minlength=len(classes)).tolist()
+    return {"images": len(split), "per_class": per_class}

@@ -1,0 +1,108 @@
+"""Two-dimensional maps of test codes: t-SNE and UMAP under one pinned protocol, and the plain view of the codes.
+
+A map is for looking at. t-SNE shows clusters whether or not the codes have them, so the silhouette of a map is never
+read without the silhouette of the codes beside it.
+
+References: van der Maaten & Hinton, JMLR 9, 2008 (t-SNE) · McInnes et al. 2018, https://arxiv.org/abs/1802.03426 (UMAP)
+"""
+
+import warnings
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from bench.errors import NotApplicable
+from bench.suite import Embed
+
+from .neighbors import nearest
+
+FEWEST = 4  #: codes of a map
+SPREAD_FLOOR = 1e-12  #: codes whose total variance is below it are one point
+
+
+def embed(method: str, codes: np.ndarray, protocol: Embed) -> np.ndarray:
+    """Codes (P, D) → (P, 2), float32. Raises `NotApplicable` for fewer than 4 codes, and where all are one point."""
+    if len(codes) < FEWEST:
+        raise NotApplicable(f"a map needs at least {FEWEST} codes, there are {len(codes)}")
+    require_spread(codes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # libraries' notes on spectral gaps and thread counts; the protocol is pinned
+        points = _tsne(codes, protocol) if method == "tsne" else _umap(codes, protocol)
+    return points.astype(np.float32)
+
+
+def library_of(space: str | None) -> str | None:
+    """What makes a map, with its version, to be recorded beside what is measured on it; None for the codes."""
+    name = {"tsne": "scikit-learn", "umap": "umap-learn"}.get(space or "")
+    return f"{name} {version(name)}" if name else None
+
+
+def plane(codes: np.ndarray) -> np.ndarray:
+    """Codes (P, D) as a picture (P, 2): themselves for D = 2, their two principal components for more."""
+    if codes.shape[1] <= 2:
+        return np.pad(codes, ((0, 0), (0, 2 - codes.shape[1]))).astype(np.float32)
+    centred = codes.astype(np.float64) - codes.mean(0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    axes = vectors[:, ::-1][:, :2]
+    axes = axes * np.where(axes.sum(0) < 0, -1, 1)  # eigenvectors have no sign of their own
+    return (centred @ axes).astype(np.float32)
+
+
+def require_spread(codes: np.ndarray) -> None:
+    """Raise `NotApplicable` when all codes coincide (a collapsed posterior)."""
+    if float(codes.astype(np.float64).var(0).sum()) < SPREAD_FLOOR:
+        raise NotApplicable("all codes are the same point")
+
+
+def _tsne(codes: np.ndarray, protocol: Embed) -> np.ndarray:
+    """scikit-learn's Barnes–Hut t-SNE on one thread: its sums over points depend on the number of threads."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(protocol.perplexity, (len(codes) - 1) / 3)
+    init = "pca" if codes.shape[1] >= 2 else "random"
+    with threadpool_limits(1):
+        return TSNE(perplexity=perplexity, init=init, random_state=protocol.seed, n_jobs=1).fit_transform(codes)
+
+
+def _umap(codes: np.ndarray, protocol: Embed) -> np.ndarray:
+    """umap-learn's layout over exact neighbours: what it finds itself below 4,096 points, at a tenth of the time."""
+    from umap import UMAP
+
+    _keep_compiled()
+    count = min(protocol.n_neighbors, len(codes) - 1)
+    mapper = UMAP(
+        n_neighbors=count, min_dist=protocol.min_dist, random_state=protocol.seed, n_jobs=1,
+        precomputed_knn=neighbours(codes, count),
+    )  # fmt: skip
+    return mapper.fit_transform(codes)
+
+
+def neighbours(codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and float32 distances of the `count` nearest points of each, itself first: (P, count) twice.
+
+    Distances are rounded as umap-learn rounds its own, so that its map comes out the same to the last bit.
+    """
+    points = torch.from_numpy(np.ascontiguousarray(codes, dtype=np.float32))
+    index = nearest(points, points, count - 1, itself=False)[1].numpy()
+    index = np.column_stack([np.arange(len(codes)), index])
+    squares = (codes[:, None] - codes[index]) ** 2  # float32, summed in float64
+    distances = np.sqrt(squares.astype(np.float64).sum(2)).astype(np.float32)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(index, order, 1).astype(np.int32), np.take_along_axis(distances, order, 1)
+
+
+@cache
+def _keep_compiled() -> None:
+    """Let numba keep on disk what it compiles of UMAP, beside umap-learn or in the user's cache folder: once a machine,
+    not once a process. Functions it cannot keep are compiled as before."""
+    from numba.core.dispatcher import Dispatcher
+    from umap import layouts, umap_, utils
+
+    for function in (value for module in (layouts, umap_, utils) for value in vars(module).values()):
+        if isinstance(function, Dispatcher):
+            with suppress(RuntimeError):  # no folder for it
+                function.enable_caching()

@@ -1,0 +1,159 @@
+"""A trained model → metrics, codes, embeddings and pictures, under the suite's protocol.
+
+Metrics are pure functions whose parameter names say what they need; `context.py` makes each such thing once.
+"""
+
+import math
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import registry
+from bench.datasets import Data
+from bench.datasets._splits import subset
+from bench.errors import NotApplicable, RunFailed
+from bench.models.precision import matmul_precision
+from bench.results.store import write_arrays
+from bench.suite import Cell
+from bench.suite.columns import versions
+from bench.suite.names import members
+
+from . import image_files, image_grids
+from .context import Artefacts, Rulers
+from .embeddings import plane
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation gives back; all of it small enough to keep in memory."""
+
+    metrics: dict[str, dict[str, Any]]
+    codes: np.ndarray | None
+    embeddings: dict[str, np.ndarray] | None
+    pictures: dict[str, np.ndarray]
+    seconds: dict[str, float]
+
+
+def evaluate(
+    model: Any,
+    data: Data,
+    cell: Cell,
+    metrics: tuple[str, ...],
+    rulers: Rulers,
+    device: torch.device | str = "cpu",
+    present: Collection[str] = (),
+    shown: Collection[str] | None = None,
+) -> Evaluation:
+    """Compute `metrics` (names of files in bench/evaluation/metrics) and the arrays and pictures of a cell.
+
+    model: trained, on `device`, in evaluation mode. data: its tensors are moved to `device`.
+    present: arrays (`codes`, `embeddings`) and pictures that are there already and need not be made again.
+    shown: the metrics that figures are to illustrate, where `metrics` are only some of the suite's.
+    Raises `RunFailed` naming the metric when one breaks for any other reason than `NotApplicable`.
+    """
+    device, shown = torch.device(device), metrics if shown is None else shown
+    with matmul_precision(cell.train.precision):
+        return _evaluate(model, data, cell, metrics, rulers, device, present, shown)
+
+
+def _evaluate(
+    model: Any,
+    data: Data,
+    cell: Cell,
+    metrics: tuple[str, ...],
+    rulers: Rulers,
+    device: torch.device,
+    present: Collection[str],
+    shown: Collection[str],
+) -> Evaluation:
+    train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
+    data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
+    artefacts = Artefacts(model, data, cell, rulers, device)
+    values: dict[str, dict[str, Any]] = {}
+    for name in metrics:
+        declared = registry.load("metrics", name)
+        for member in members(declared.per, cell.evaluate):
+            key = f"{name}_{member}" if member else name
+            values[key] = _entry(declared, artefacts, member)
+    return Evaluation(
+        values,
+        None if "codes" in present else _array(artefacts, "codes"),
+        None if "embeddings" in present else _maps(artefacts),
+        _pictures(artefacts, shown, present),
+        {name: round(s, 4) for name, s in artefacts.seconds.items()},
+    )
+
+
+def _entry(declared: Any, artefacts: Artefacts, member: str | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"value": None, "unit": declared.unit, "better": declared.better}
+    entry |= versions(declared.name, declared.per, member)
+    if member:
+        entry |= {"family": declared.name, "member": member}
+    try:
+        arguments = {name: artefacts.get(name, member) for name in declared.needs}
+        start = time.perf_counter()
+        value = float(declared(**arguments))
+        key = {name: artefacts.get(name, member) for name in declared.key}
+        entry |= {"n": len(arguments[declared.counts]), "key": {k: v for k, v in key.items() if v is not None}}
+        entry["seconds"] = round(time.perf_counter() - start, 4)
+    except NotApplicable as reason:
+        return entry | {"reason": str(reason)}
+    except Exception as error:
+        raise RunFailed(f"metric {declared.name}: {type(error).__name__}: {error}") from error
+    return entry | ({"value": value} if math.isfinite(value) else {"reason": f"not finite ({value})"})
+
+
+def _array(artefacts: Artefacts, name: str) -> np.ndarray | None:
+    try:
+        return artefacts.get(name).cpu().numpy()
+    except NotApplicable:
+        return None
+
+
+def _maps(artefacts: Artefacts) -> dict[str, np.ndarray] | None:
+    """`labels`, `latent` (P, 2) and each embedding (P, 2), for the report's scatter plots."""
+    try:
+        maps = {"latent": plane(artefacts.get("points_source").cpu().numpy())}
+    except NotApplicable:
+        return None
+    for method in artefacts.cell.evaluate.embed.methods:
+        points = _points(artefacts, method)
+        if points is not None:
+            maps[method] = points
+    labels = artefacts.data.test.labels
+    index = artefacts.get("point_index")
+    maps["labels"] = np.full(len(index), -1) if labels is None else labels.cpu().numpy()[index]
+    return {name: a.astype(np.int16 if name == "labels" else np.float32) for name, a in maps.items()}
+
+
+def _points(artefacts: Artefacts, method: str) -> np.ndarray | None:
+    try:
+        return artefacts.get("points", method).cpu().numpy()
+    except NotApplicable:
+        return None
+
+
+def _pictures(artefacts: Artefacts, metrics: Collection[str], present: Collection[str]) -> dict[str, np.ndarray]:
+    made = {}
+    with torch.no_grad():
+        for name, draw in image_grids.of_cell(artefacts, metrics).items():
+            if name not in present:
+                with suppress(NotApplicable):
+                    made[name] = draw()
+    return made
+
+
+def write(evaluation: Evaluation, folder: Path) -> None:
+    """Put arrays and pictures beside the record (which is written after them)."""
+    if evaluation.codes is not None:
+        write_arrays(folder / "codes.npz", {"codes": evaluation.codes}, compress=False)
+    if evaluation.embeddings is not None:
+        write_arrays(folder / "embeddings.npz", evaluation.embeddings)
+    for name, picture in evaluation.pictures.items():
+        image_files.save(name, picture, folder, image_grids.budget(name))

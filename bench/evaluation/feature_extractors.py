@@ -1,0 +1,191 @@
+"""The fixed feature nets that generated images are measured with.
+
+- `Classifier`: a small convolutional classifier of the dataset itself, behind `fcd` (Fréchet *Classifier* Distance).
+  Trained once per dataset and kept under `results/rulers/` with its accuracy and hash; a distance is comparable only
+  between records that name the same hash, so the file belongs to the results and travels with them.
+- `Inception`: torch-fidelity's TF-2015 Inception-v3, behind `fid` and `kid`. Its weights are the user's to provide.
+
+The two are never mixed: FID's author's advice is not to use ImageNet features on MNIST-like images
+(https://github.com/bioinf-jku/TTUR/issues/24), and a number from another net is another quantity.
+"""
+
+import fcntl
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bench.datasets import Data
+from bench.datasets._splits import to_float
+from bench.errors import NotApplicable
+from bench.models.precision import double, matmul_precision
+from bench.suite import Train
+from bench.training.trainer import fit
+
+from . import inception
+
+FEATURES = 64
+FEATURES_VERSION = 1  #: of how a feature net's numbers come about; a change makes kept ones be computed anew
+CLASSIFIER_VERSION = 1
+STEPS = 2500  #: about this many updates of 128 images, whatever the size of the dataset
+MOST_EPOCHS = 200  #: for datasets so small that more would only repeat them
+BATCH = 500
+
+
+class Classifier(nn.Module):
+    """Three strided convolutions, 64 features, a linear layer to the classes. Trained by cross-entropy."""
+
+    closed_form = False
+    stackable = True
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        c, h, w = shape
+        side = min(4, max(h, w) // 8 or 1)
+        self.features = nn.Sequential(
+            nn.Conv2d(c, 16, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(16, 32, 4, 2, 1), nn.ReLU(),
+            nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(side), nn.Flatten(), nn.Linear(64 * side**2, FEATURES), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(FEATURES, classes)
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        return ()
+
+    def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        logits = self.head(self.features(x))
+        return {"loss": F.cross_entropy(logits, y), "accuracy": (logits.argmax(1) == y).float().mean()}
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """A feature net ready to measure. `name` goes into the key of every value measured with it.
+
+    kept: a folder where features of whole test sets stay, for nets that are slow.
+    """
+
+    name: str
+    net: Any
+    accuracy: float | None = None
+    kept: Path | None = None
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) → float64 (N, F)."""
+        return self.net.features(images)
+
+    def test_features(self, images: Tensor) -> Tensor:
+        """`features` of a test set: what an earlier process made of the same images is read, float64 to float32's
+        digits, which is all that a net computes with."""
+        if self.kept is None:
+            return self.features(images)
+        name = f"{self.name}-{self.net.device.type}-{_images_digest(images)}-v{FEATURES_VERSION}"
+        path = self.kept / f"{name}.safetensors"
+        found = _kept_features(path, len(images))
+        if found is None:
+            with suppress(OSError), _alone(path):  # a data root that cannot be written to, or is full
+                found = _kept_features(path, len(images))  # another process may have been at it
+                if found is None:
+                    found = self.features(images).float()
+                    _save({"features": found}, path)
+        return (self.features(images).float() if found is None else found).double()
+
+    def logits(self, features: Tensor) -> Tensor:
+        """What a classifier makes of its own features: float64 (N, F) → (N, K); its softmax is p(class|image)."""
+        return self.net.logits(features)
+
+
+class ClassifierNet:
+    """Adapter: features of a `Classifier` in batches, from uint8 images, and the classes from the features."""
+
+    def __init__(self, model: Classifier, device: torch.device) -> None:
+        self.model, self.device = model.to(device).eval(), device
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) → float64 (N, 64); in fp32 inside, whatever the cell was trained in."""
+        with matmul_precision("fp32"):
+            return torch.cat([double(self.model.features(to_float(b.to(self.device)))) for b in images.split(BATCH)])
+
+    @torch.no_grad()
+    def logits(self, features: Tensor) -> Tensor:
+        """float64 (N, 64) → float64 (N, K)."""
+        return self.model.head(features.float()).double()
+
+
+def classifier(data: Data, folder: Path, device: torch.device) -> Ruler:
+    """The dataset's classifier: read from `folder`, or trained now and kept there.
+
+    Raises `NotApplicable` for a dataset without labels.
+    """
+    if data.train.labels is None or data.test.labels is None:
+        raise NotApplicable("the dataset has no labels to train a classifier on")
+    path = folder / f"{data.name}-{data.fingerprint()}-v{CLASSIFIER_VERSION}.safetensors"
+    with _alone(path):
+        if not path.exists():
+            _train_classifier(data, path, device)
+    model = Classifier(data.shape, len(data.classes))
+    model.load_state_dict(load_file(path))
+    with safe_open(path, "pt") as file:
+        accuracy = float(json.loads(file.metadata()["bench"])["accuracy"])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return Ruler(f"{data.name}-{digest}", ClassifierNet(model, device), accuracy)
+
+
+def inception_ruler(data_root: Path, device: torch.device) -> Ruler:
+    """Inception-v3. Raises `NotApplicable` naming what is missing when its weights are not in place."""
+    weights = inception.locate_weights(data_root)
+    if weights is None:
+        raise NotApplicable(inception.MISSING)
+    net = inception.Inception(weights, device)
+    return Ruler(f"inception-v3-tf2015-{net.digest}", net, kept=data_root / "inception" / "features")
+
+
+def _train_classifier(data: Data, path: Path, device: torch.device) -> None:
+    epochs = min(MOST_EPOCHS, max(4, math.ceil(STEPS * 128 / len(data.train))))
+    budget = Train(epochs=epochs, batch_size=128, optimizer="adam", lr=1e-3, schedule="cosine")
+    [fitted] = fit(lambda: Classifier(data.shape, len(data.classes)), data, budget, [0], device=device)
+    accuracy = fitted.history[-1]["test_accuracy"]
+    about = {"dataset": data.name, "accuracy": round(accuracy, 4), "epochs": epochs, "version": CLASSIFIER_VERSION}
+    weights = {name: value.detach().cpu().contiguous() for name, value in fitted.model.state_dict().items()}
+    _save(weights, path, {"bench": json.dumps(about)})
+
+
+def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None = None) -> None:
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata=about)
+    temporary.replace(path)
+
+
+def _kept_features(path: Path, n: int) -> Tensor | None:
+    """The features of n images in a file; None where there is none, or not what should be in it."""
+    try:
+        found = load_file(path)["features"]
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return found if len(found) == n and found.ndim == 2 else None
+
+
+def _images_digest(images: Tensor) -> str:
+    digest = hashlib.sha256(str(tuple(images.shape)).encode())
+    digest.update(images.cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is making `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

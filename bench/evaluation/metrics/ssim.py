@@ -1,0 +1,62 @@
+"""Structural similarity of test reconstructions and originals, averaged over images.
+
+    ssim(x, y) = mean over window positions of
+                 (2 μ_x μ_y + C₁)(2 σ_xy + C₂) / ((μ_x² + μ_y² + C₁)(σ_x² + σ_y² + C₂))
+
+μ, σ², σ_xy are means, variances and covariance under a Gaussian window of 11 × 11 pixels, σ = 1.5, weights
+summing to 1; C₁ = (0.01 L)², C₂ = (0.03 L)², L = 1 the data range. Only windows that lie wholly within the
+image count; channels are averaged. No unit; 1 for equal images, may be negative.
+
+On images under 11 pixels the window is the largest odd one that fits (7 for 8 × 8), same σ: such values
+compare among themselves only. From 11 pixels on, equal to scikit-image's with gaussian_weights=True and
+use_sample_covariance=False. On MNIST-like images most windows see black on black and score 1.
+"""
+
+import torch
+from torch import Tensor
+
+from bench.evaluation.neighbors import as_float64
+
+from . import metric
+
+C1, C2 = 0.01**2, 0.03**2
+
+
+def window_means(x: Tensor, window: int) -> Tensor:
+    """Gaussian-weighted means of all w × w patches, (..., H, W) → (..., H − w + 1, W − w + 1)."""
+    rows, columns = (_band(size, window).to(x) for size in x.shape[-2:])
+    return rows @ x @ columns.T  # the window is separable; banded matrices keep float64 in BLAS
+
+
+def _band(size: int, window: int) -> Tensor:
+    """(size − window + 1, size): row i holds the window's weights, starting in column i."""
+    offset = torch.arange(window) - window // 2
+    weights = torch.softmax(-0.5 * (offset.double() / 1.5).square(), 0)
+    positions = torch.arange(size - window + 1)[:, None] + torch.arange(window)
+    band = torch.zeros(len(positions), size, dtype=torch.float64)
+    return band.scatter_(1, positions, weights.expand(len(positions), window))
+
+
+def per_image_ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Structural similarity of each pair, (B, C, H, W) twice → float64 (B,)."""
+    x, y = as_float64(x), as_float64(y)
+    side = min(11, *x.shape[-2:])
+    window = side - 1 + side % 2
+    mean_x, mean_y = window_means(x, window), window_means(y, window)
+    variances = window_means(x * x + y * y, window) - mean_x**2 - mean_y**2
+    covariance = window_means(x * y, window) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    structure = (2 * covariance + C2) / (variances + C2)
+    return (luminance * structure).flatten(1).mean(1)
+
+
+@metric(
+    unit="similarity, at most 1",
+    better="higher",
+    counts="images",
+    reference="Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to "
+    "structural similarity, 2004, https://doi.org/10.1109/TIP.2003.819861",
+)
+def ssim(images: Tensor, reconstructions: Tensor) -> float:
+    pairs = zip(images.split(256), reconstructions.split(256), strict=True)
+    return torch.cat([per_image_ssim(x, y) for x, y in pairs]).mean().item()

@@ -1,0 +1,41 @@
+"""How far neighbours on a 2-d map were neighbours among the codes as well.
+
+    trustworthiness = 1 − 2 / (P k (2P − 3k − 1)) Σ_i Σ_{j ∈ near i} max(0, rank(i, j) − k), k = 5
+
+The inner sum goes over the k nearest neighbours of i on the map; rank(i, j) is j's place among the codes
+ordered by distance from code i. `points_source` (P, D) are the codes, `points` (P, 2) their map; Euclidean. Equal
+to scikit-learn's. From 0 to 1; a random map scores about 0.5.
+
+It judges the map and not the model, and says nothing of neighbours that the map tore apart. The codes as
+their own map have no value, it would be 1.
+"""
+
+from torch import Tensor
+
+from bench.errors import NotApplicable
+from bench.evaluation.neighbors import nearest, need, ranks
+
+from . import metric
+
+K = 5  #: neighbours looked at
+
+
+@metric(
+    unit="from 0 to 1",
+    better="higher",
+    counts="points",
+    per="space",
+    key=("map",),
+    reference="Venna & Kaski, Neighborhood Preservation in Nonlinear Projection Methods: An Experimental Study, "
+    "ICANN 2001, https://doi.org/10.1007/3-540-44668-0_68",
+)
+def trustworthiness(points_source: Tensor, points: Tensor) -> float:
+    need(2 * K + 1, points, "points")
+    source, plane, p = points_source.cpu(), points.cpu(), len(points)
+    if source.shape == plane.shape and bool((source == plane).all()):
+        raise NotApplicable("the codes are their own map")
+    if bool((source == source[0]).all()):
+        raise NotApplicable("all codes coincide")
+    near = nearest(plane, plane, K, itself=False)[1]
+    intruding = (ranks(source, near) - K).clamp(min=0).sum().item()
+    return 1 - 2 / (p * K * (2 * p - 3 * K - 1)) * intruding

@@ -1,0 +1,19 @@
+"""One full-covariance Gaussian fitted to the train codes: the "N" column of Ghosh et al. 2020 for regularised AEs."""
+
+import numpy as np
+
+from . import Sampler
+
+
+class Gaussian(Sampler):
+    reference = "Ghosh et al., From Variational to Deterministic Autoencoders, 2020, https://arxiv.org/abs/1903.12436"
+
+    def fit(self, codes: np.ndarray, seed: int) -> None:
+        self.mean = codes.mean(0)
+        self.covariance = np.cov(codes, rowvar=False).reshape(codes.shape[1], codes.shape[1])
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        # eigh instead of Cholesky: a dead dimension (variance 0) is a legitimate code
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.clip(values, 0, None))
+        return self.mean + rng.standard_normal((n, len(self.mean))) @ root.T

@@ -1,0 +1,16 @@
+"""The prior N(0, I): what a VAE is trained for, and what an autoencoder never saw."""
+
+import numpy as np
+
+from . import Sampler
+
+
+class Prior(Sampler):
+    reference = "Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114"
+    needs_codes = False
+
+    def fit(self, codes: np.ndarray, seed: int) -> None:
+        self.size = codes.shape[1]
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.standard_normal((n, self.size))

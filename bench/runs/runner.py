@@ -1,0 +1,295 @@
+"""Cells → tasks → executor → store. What is done is left alone; what fails is recorded, and the run goes on.
+
+This is the side that plans, checks inputs and collects; `bench/runs/worker.py` is the side that trains and evaluates.
+"""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any
+
+from bench import registry
+from bench.datasets import _loading
+from bench.errors import BenchError, DataError, UsageError
+from bench.evaluation import inception
+from bench.results.store import Record, Store
+from bench.suite import Cell, Choice, Suite
+from bench.suite.grid import extent
+from bench.training import checkpoint
+
+from . import memory_estimate
+from .executor import default_workers, execute
+from .plan import Planned, counts, plan
+from .worker import Settings, Task, components, pick_device, waits_for_weights
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a person watching wants to know: `kind` is plan, note or cell."""
+
+    kind: str
+    text: str
+    status: str | None = None
+    done: int = 0
+    total: int = 0
+
+
+@dataclass
+class Summary:
+    """What a run did: status → cells it settled, and state → cells it was asked for, at its end."""
+
+    settled: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+
+
+def run(
+    suite: Suite,
+    settings: Settings,
+    *,
+    only: Collection[str] | None = None,
+    limit: int | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    force: bool = False,
+    train: bool = True,
+    redraw: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Summary:
+    """Compute what is missing of a suite.
+
+    only: ids of the cells to look at; None for all. limit: at most this many of those with work to do.
+    train: False evaluates from checkpoints only and leaves cells without one alone; then redraw makes the figures of
+        finished cells anew.
+    Raises `DataError` before anything trains if a dataset is missing, and as soon as it is loaded if it is not the one
+    that earlier records of this suite were computed on.
+    """
+    store = Store(settings.results)
+    asked = [p for p in plan(suite, store) if only is None or p.cell.id in only]
+    todo = _todo(asked, suite, store, settings, retry_failed, force, train, redraw)
+    todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
+    if todo:
+        _check_inputs([p.cell for p in todo], suite, settings, on_event)
+    _write_suite(suite, store, on_event)
+    _record_skips(suite, store)
+    most = _most_in_a_task(len(todo), workers, settings)
+    tasks = _tasks(todo, most, suite, store, settings, force, retry_failed, train, redraw)
+    on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
+    if workers is None and scheduler is None and len(tasks) > 1:
+        workers = _workers([task.cells for task in tasks], store, settings, on_event)
+    summary, done = Summary(), 0
+    try:
+        for outcomes in execute(tasks, settings, workers, scheduler):
+            for outcome in outcomes:
+                done += 1
+                summary.settled[outcome.status] = summary.settled.get(outcome.status, 0) + 1
+                words = f"{outcome.status:<8} {outcome.cell.title}  {outcome.words}"
+                on_event(Event("cell", words, outcome.status, done, len(todo)))
+    finally:
+        store.write_csv(suite.name)
+    ids = {p.cell.id for p in asked} - left
+    summary.states = counts([p for p in plan(suite, store) if p.cell.id in ids])
+    return summary
+
+
+def _workers(
+    groups: Sequence[Sequence[Cell]], store: Store, settings: Settings, on_event: Callable[[Event], None]
+) -> int:
+    """As many as the machine has cores or GPUs for, or fewer where so many would not fit into its memory.
+
+    groups: the cells of each task.
+    """
+    cells = [cell for group in groups for cell in group]
+    need = memory_estimate.memory(cells, [record for name in store.suites() for record in store.records(name)]).worker
+    most, fit = (min(len(groups), default_workers(settings, limit)) for limit in (None, need))
+    if need is not None and fit < most:
+        each = f"one is expected to take {memory_estimate.size_words(need)} of memory"
+        on_event(Event("note", f"workers: {fit} of {most}, since {each}; --workers {most} starts them all the same"))
+    return fit
+
+
+def _write_suite(suite: Suite, store: Store, on_event: Callable[[Event], None]) -> None:
+    """Say which grid these results are of; a trial with `--set` never takes the place of the suite itself."""
+    if suite.overrides and suite.name in store.suites() and not store.suite(suite.name).get("overrides"):
+        words = "the report and `bench table` go on showing the suite without --set; --results DIR keeps a trial apart"
+        on_event(Event("note", f"{suite.name}: {words}"))
+        return
+    store.write_suite(suite.name, describe_suite(suite))
+
+
+def describe_suite(suite: Suite) -> dict[str, Any]:
+    """The content of suite.json: everything the report says about a suite besides its records."""
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "description": suite.description,
+        "digest": suite.digest,
+        "text": suite.text,
+        "overrides": list(suite.overrides),
+        "metrics": list(suite.metrics),
+        "references": [_plain(r) for r in suite.references],
+        "claims": [_plain(c) for c in suite.claims],
+        "cells": [{"id": c.id, "skip": c.skip, "cell": c.as_record()} for c in suite.cells],
+        "about": _documents(suite),
+    }
+
+
+def _documents(suite: Suite) -> dict[str, dict[str, dict[str, str]]]:
+    """The long texts of every component in use, once per suite; records carry their first lines."""
+    used: dict[str, set[str]] = {"metrics": set(suite.metrics)}
+    for cell in suite.cells:
+        for kind, choice in components(cell).items():
+            used.setdefault(kind, set()).add(choice.name)
+    return {
+        kind: {name: {"doc": registry.describe(kind, name).doc} for name in sorted(names)}
+        for kind, names in used.items()
+    }
+
+
+def _todo(
+    asked: list[Planned],
+    suite: Suite,
+    store: Store,
+    settings: Settings,
+    retry_failed: bool,
+    force: bool,
+    train: bool,
+    redraw: bool,
+) -> list[Planned]:
+    wanted = {"partial", "missing"}
+    wanted |= {"done"} if redraw else set()
+    wanted |= {"failed"} if retry_failed else set()
+    wanted |= {"done", "failed", "diverged"} if force else set()
+    weights = inception.locate_weights(settings.data_root) is not None
+    found = [p for p in asked if p.state in wanted or (weights and p.record and waits_for_weights(p.record))]
+    if train:
+        return found
+    trained = _trained(suite, store)
+    return [p for p in found if _has_checkpoint(p.cell, trained, suite, store)]
+
+
+def _has_checkpoint(cell: Cell, trained: dict[str, str], suite: Suite, store: Store) -> bool:
+    """The cell's own, or that of a cell that was trained alike."""
+    return store.has_checkpoint(suite.name, cell.id) or _donor(cell, trained, suite, store) is not None
+
+
+def _trained(suite: Suite, store: Store) -> dict[str, str]:
+    """train_id → id of a finished cell of this suite trained so."""
+    return {r.training["train_id"]: r.id for r in store.records(suite.name) if "train_id" in r.training}
+
+
+def _donor(cell: Cell, trained: dict[str, str], suite: Suite, store: Store) -> tuple[str, str] | None:
+    """Suite and id of another cell whose checkpoint this one can use.
+
+    One of this suite that was trained alike under another protocol, or the very same cell in another suite.
+    """
+    if trained.get(cell.train_id, cell.id) != cell.id:
+        return suite.name, trained[cell.train_id]
+    if store.has_checkpoint(suite.name, cell.id):
+        return None
+    others = (name for name in store.suites() if name != suite.name and store.has_checkpoint(name, cell.id))
+    return next(((name, cell.id) for name in others), None)
+
+
+def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event: Callable[[Event], None]) -> None:
+    """One error for everything that is missing, before a single step is trained."""
+    by_dataset = {dataset_key(c.dataset): c for c in cells}.values()
+    entries = [(c.dataset_label, _loading.build(c.dataset.name, c.dataset.options)) for c in by_dataset]
+    _loading.check(entries, settings.data_root, offline=settings.offline)
+    for cell in {(c.variant, c.net, c.latent_size): c for c in cells}.values():
+        _try_to_build(cell)
+    if {"fid", "kid"} & set(suite.metrics):
+        try:
+            inception.fetch_weights(settings.data_root, settings.offline)
+        except DataError as error:
+            on_event(Event("note", f"fid and kid stay empty: {error}"))
+
+
+def _try_to_build(cell: Cell) -> None:
+    """What only the component itself can refuse (a timm model, a width of 0) is told before anything trains."""
+    if cell.net is None:
+        return
+    channels, size = extent(cell.dataset, "channels") or 3, extent(cell.dataset, "size") or 32
+    try:
+        checkpoint.build((channels, size, size), cell.variant, cell.net, cell.likelihood, cell.latent_size, 10)
+    except BenchError as error:
+        raise UsageError(f"{cell.title}: {error}") from error
+    except Exception as error:
+        raise UsageError(f"{cell.title} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def _record_skips(suite: Suite, store: Store) -> None:
+    for cell in suite.cells:
+        if cell.skip is not None:
+            store.write(Record(cell.id, suite.name, "skipped", cell.as_record(), cell.skip))
+
+
+def _most_in_a_task(cells: int, workers: int | None, settings: Settings) -> int:
+    """On a GPU as many cells as leave every worker its share; elsewhere one, since stacking gains nothing there."""
+    if pick_device(settings.device).type != "cuda":
+        return 1
+    return max(1, math.ceil(cells / (workers or default_workers(settings))))
+
+
+def _tasks(
+    todo: list[Planned],
+    most: int,
+    suite: Suite,
+    store: Store,
+    settings: Settings,
+    force: bool,
+    retry_failed: bool,
+    train: bool,
+    redraw: bool,
+) -> list[Task]:
+    """Groups of at most so many cells that can be trained stacked, in the suite's order."""
+    groups: dict[str, list[Planned]] = {}
+    for item in todo:
+        groups.setdefault(item.cell.group_key if most > 1 else item.cell.id, []).append(item)
+    trained = _trained(suite, store)
+    fingerprints = {} if force else _fingerprints(suite, store)
+    return [
+        Task(
+            suite.name,
+            tuple(p.cell for p in part),
+            suite.metrics,
+            fingerprints.get(dataset_key(part[0].cell.dataset)),
+            {p.cell.id: d for p in part if (d := _donor(p.cell, trained, suite, store))},
+            force,
+            retry_failed,
+            train,
+            redraw,
+        )
+        for group in groups.values()
+        for part in (group[i : i + most] for i in range(0, len(group), most))
+    ]
+
+
+def _fingerprints(suite: Suite, store: Store) -> dict[str, str]:
+    """Dataset → fingerprint of the images that this suite's cells were computed on.
+
+    Raises `DataError` where they were not all computed on the same: their numbers must not stand in one row.
+    """
+    ids, found = {cell.id for cell in suite.cells}, dict[str, str]()
+    for record in store.records(suite.name):
+        print_ = record.provenance.get("fingerprint")
+        if record.id not in ids or record.status != "done" or print_ is None:
+            continue
+        choice = Choice(record.cell["dataset"], record.cell.get("dataset_options", {}))
+        if found.setdefault(dataset_key(choice), print_) != print_:
+            raise DataError(
+                f"{suite.name}: cells on {record.cell.get('dataset_label')} were computed on different images "
+                f"({found[dataset_key(choice)]} and {print_}); `bench run --force` computes all of them anew"
+            )
+    return found
+
+
+def dataset_key(choice: Choice) -> str:
+    """A dataset with its options as one string."""
+    return f"{choice.name} {sorted(choice.options.items())}"
+
+
+def _plain(item: Any) -> Any:
+    if is_dataclass(item) and not isinstance(item, type):
+        return asdict(item)
+    return item.model_dump(mode="json") if hasattr(item, "model_dump") else dict(item)

@@ -1,0 +1,404 @@
+"""One task: the cells of a group, trained together, then evaluated and recorded one by one.
+
+The order of writing is what makes a kill harmless: checkpoint, arrays, pictures, and last the record. A cell that was
+trained but not recorded is evaluated from its checkpoint the next time.
+"""
+
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import ThreadpoolController
+
+from bench.datasets import Data
+from bench.datasets import _loading as data_room
+from bench.errors import BenchError, DataError, ResultError, UsageError
+from bench.evaluation import evaluate, feature_extractors, inception
+from bench.evaluation.context import Rulers
+from bench.registry import describe
+from bench.results.store import Record, Store, write_bytes, write_history
+from bench.suite import Cell, Choice
+from bench.suite.columns import expected_metrics
+from bench.training import checkpoint
+from bench.training.allocator import keep_freed_memory
+from bench.training.trainer import Fitted, fit
+
+from .plan import lacking
+from .provenance import forget_peak_memory, peak_memory_mb, provenance
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run; nothing here may change a number beyond rounding."""
+
+    results: Path
+    data_root: Path
+    device: str = "auto"  #: auto, cpu, mps, cuda or cuda:i
+    threads: int = 1  #: per worker; another number changes the order of sums, hence the last bits
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells of one `group_key`, trained together.
+
+    donors: cell id → suite and id of another cell whose checkpoint can be used.
+    """
+
+    suite: str
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    fingerprint: str | None = None  #: what the dataset must be, if earlier cells say so
+    donors: dict[str, tuple[str, str]] = field(default_factory=dict)
+    force: bool = False  #: train and evaluate anew whatever is there
+    retry: bool = False  #: compute failed cells again
+    train: bool = True  #: False: evaluate what has a checkpoint, and leave the rest alone
+    redraw: bool = False  #: make the figures of finished cells anew
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell, and a few words about it for the person watching."""
+
+    cell: Cell
+    status: str
+    words: str
+
+
+@dataclass
+class _Trained:
+    """A trained model and what is known of its training; `model` is None for a diverged one."""
+
+    model: Any
+    training: dict[str, Any]
+    diverged: str | None = None
+    own: bool = False  #: read from the cell's own checkpoint, so that what it was measured before still holds
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A task being run: what all of its cells share."""
+
+    task: Task
+    settings: Settings
+    store: Store
+    device: torch.device
+    data: Data
+
+    def folder(self, cell: Cell) -> Path:
+        return self.store.folder(self.task.suite, cell.id)
+
+    def record(self, cell: Cell) -> Record | None:
+        return self.store.record(self.task.suite, cell.id)
+
+
+def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
+    """Train and evaluate the cells of a task that no other process holds or has finished.
+
+    worker: its number, which chooses its GPU. Raises `DataError` (the run cannot go on); other errors are recorded.
+    """
+    keep_freed_memory()
+    store, device = Store(settings.results), pick_device(settings.device, worker)
+    with _alone, ExitStack() as claims, limited_threads(settings.threads):
+        held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
+        cells = [c for c in held if not _finished(store, task, c, settings)]
+        if not cells:
+            return []
+        job = _Job(task, settings, store, device, _load(cells[0], settings, task.fingerprint))
+        forget_peak_memory(device)
+        try:
+            trained = _train(cells, job)
+        except Exception as error:  # whatever breaks a cell is recorded as its result
+            return [_fail(cell, error, job) for cell in cells]
+        return [_settle(cell, trained[cell.id], job) for cell in cells if cell.id in trained]
+
+
+def components(cell: Cell) -> dict[str, Choice]:
+    """Registry kind → the component a cell uses."""
+    parts = {"variants": cell.variant, "likelihoods": cell.likelihood, "datasets": cell.dataset}
+    return parts | ({"nets": cell.net} if cell.net else {})
+
+
+def pick_device(name: str, worker: int = 0) -> torch.device:
+    """`auto`: this worker's GPU if there is one, else the CPU (Apple's GPUs are used only when asked for).
+
+    Raises `UsageError` for a name that is none, or a device this machine does not have.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name}: expected auto, cpu, mps, cuda or cuda:0")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        name = "cuda" if gpus else "cpu"
+    if name.startswith("cuda") and int(name[5:] or 0) >= gpus:
+        raise UsageError(f"--device {name}: torch sees {gpus or 'no'} CUDA device{'s' * (gpus > 1)} on this machine")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: torch sees no Apple GPU on this machine")
+    return torch.device(f"cuda:{worker % gpus}" if name == "cuda" else name)
+
+
+def _finished(store: Store, task: Task, cell: Cell, settings: Settings) -> bool:
+    """True if another process settled the cell between planning and now."""
+    record = store.record(task.suite, cell.id)
+    if record is None or task.force or task.redraw:
+        return False
+    if record.status == "failed":
+        return not task.retry
+    waits = waits_for_weights(record) and inception.locate_weights(settings.data_root) is not None
+    return record.status == "diverged" or not (waits or lacking(task.metrics, cell, record))
+
+
+def waits_for_weights(record: Record) -> bool:
+    """A record without FID for want of weights is worth another look once they are there."""
+    return any(entry.get("reason") == inception.MISSING for entry in record.metrics.values())
+
+
+def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
+    loaded = data_room.load(cell.dataset, settings.data_root)
+    if expected is not None and loaded.fingerprint() != expected:
+        raise DataError(
+            f"{cell.dataset_label}: the images under {settings.data_root} (fingerprint {loaded.fingerprint()}) are not "
+            f"those that earlier cells of this suite were computed on ({expected}); "
+            "use another --results folder, or --force to compute them anew"
+        )
+    return loaded
+
+
+# -- training
+
+
+def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
+    """Cell id → trained model, from a checkpoint where there is one."""
+    ready: dict[str, _Trained] = {}
+    if not job.task.force:
+        for cell in cells:
+            found = _from_checkpoint(cell, job)
+            if found is not None:
+                ready[cell.id] = found
+    fresh = [c for c in cells if c.id not in ready]
+    if fresh and job.task.train:
+        builds, seeds = [partial(checkpoint.build_cell, c, job.data) for c in fresh], [c.seed for c in fresh]
+        results = fit(builds, job.data, fresh[0].train, seeds, device=job.device)
+        for cell, fitted in zip(fresh, results, strict=True):
+            ready[cell.id] = _keep(cell, fitted, job)
+    return ready
+
+
+def _keep(cell: Cell, fitted: Fitted, job: _Job) -> _Trained:
+    """Write curves and checkpoint, before anything is evaluated."""
+    training = {
+        "train_id": cell.train_id,
+        "parameters": sum(p.numel() for p in fitted.model.parameters()),
+        "epochs": len(fitted.history),
+        "steps": fitted.steps,
+        "seconds": round(fitted.seconds, 4),
+        "test_seconds": round(fitted.test_seconds, 4),
+        "step": fitted.how,
+        "images_per_s": round(fitted.images_per_s, 1) if fitted.images else None,
+        "device": job.device.type,
+        "threads": job.settings.threads,
+        "fingerprint": job.data.fingerprint(),
+    }
+    write_history(job.folder(cell), fitted.history)
+    if fitted.diverged_at is not None:
+        words = f"the loss was not finite at step {fitted.diverged_at} (epoch {len(fitted.history)})"
+        return _Trained(None, training, words)
+    checkpoint.save(fitted.model, job.folder(cell) / "checkpoint.safetensors", training)
+    return _Trained(fitted.model, training)
+
+
+def _from_checkpoint(cell: Cell, job: _Job) -> _Trained | None:
+    """The cell's own checkpoint, or that of a cell that was trained alike under another protocol."""
+    _adopt(cell, job)
+    path = job.folder(cell) / "checkpoint.safetensors"
+    if not path.exists():
+        return None
+    try:
+        training = checkpoint.read_header(path)
+        if training.get("train_id") != cell.train_id or training.get("fingerprint") != job.data.fingerprint():
+            return None
+        model = checkpoint.restore(checkpoint.build_cell(cell, job.data), path).to(job.device)
+    except ResultError:  # a damaged file is as good as none: the cell is trained again
+        return None
+    return _Trained(model, training, own=cell.id not in job.task.donors)
+
+
+def _adopt(cell: Cell, job: _Job) -> None:
+    folder, donor = job.folder(cell), job.task.donors.get(cell.id)
+    if donor is None:
+        return
+    for name in ("history.csv", "checkpoint.safetensors"):
+        source = job.store.folder(*donor) / name
+        if source.exists() and not (folder / name).exists():
+            temporary = folder / f".{name}.{os.getpid()}.tmp"
+            shutil.copyfile(source, temporary)
+            temporary.replace(folder / name)
+
+
+# -- evaluating and recording
+
+
+def _settle(cell: Cell, trained: _Trained, job: _Job) -> Outcome:
+    common: dict[str, Any] = {
+        "id": cell.id,
+        "suite": job.task.suite,
+        "cell": cell.as_record(),
+        "training": trained.training,
+        "about": _about(cell, job.data),
+        "provenance": provenance(job.device, job.settings.threads, cell.train.precision, job.data.fingerprint()),
+    }
+    if trained.diverged is not None:
+        timings = {"train": trained.training["seconds"]}
+        job.store.write(Record(status="diverged", reason=trained.diverged, timings=timings, **common))
+        return Outcome(cell, "diverged", trained.diverged)
+    try:
+        return _evaluate(cell, trained, job, common)
+    except Exception as error:  # whatever breaks a cell is recorded as its result
+        return _fail(cell, error, job)
+
+
+def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) -> Outcome:
+    folder, feature_nets = job.folder(cell), _feature_nets(job)
+    before = _before(cell, trained, job)
+    metrics, present = job.task.metrics, frozenset[str]()
+    if before is not None:
+        metrics, present = _lacking_families(before, cell, job.task), _present(before, cell, job.task)
+    feature_nets.prepare(metrics)
+    start = time.perf_counter()
+    shown = job.task.metrics
+    result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present, shown)
+    evaluate.write(result, folder)
+    seconds, parts = time.perf_counter() - start, result.seconds
+    if before is not None and not metrics:  # the numbers, and where they come from, stay as they are
+        return Outcome(cell, "done", f"figures {seconds:.1f} s")
+    timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": parts}
+    common["provenance"] |= {"rulers": feature_nets.describe(), "peak_memory_mb": peak_memory_mb(job.device)}
+    if before is not None:  # what the suite no longer asks for is still a result
+        result.metrics = {**before.metrics, **result.metrics}
+        timings["evaluate"] = round(before.timings.get("evaluate", 0.0) + seconds, 4)
+        timings["parts"] = {**before.timings.get("parts", {}), **parts}
+        earlier = before.provenance.get("rulers", {})
+        common["provenance"]["rulers"] = {**earlier, **common["provenance"]["rulers"]}
+    common["about"]["metrics"] = _metric_lines(result.metrics)
+    job.store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
+    (folder / "error.txt").unlink(missing_ok=True)
+    words = f"train {timings['train']:.1f} s, evaluate {seconds:.1f} s"
+    return Outcome(cell, "done", words)
+
+
+def _before(cell: Cell, trained: _Trained, job: _Job) -> Record | None:
+    """The cell's earlier record, where its numbers are those of these very weights."""
+    record = job.record(cell)
+    holds = record is not None and record.status == "done" and trained.own and not job.task.force
+    return record if holds else None
+
+
+def _lacking_families(before: Record, cell: Cell, task: Task) -> tuple[str, ...]:
+    """Metrics of which some column is not there yet, or waited for weights."""
+    waiting = [name for name, entry in before.metrics.items() if entry.get("reason") == inception.MISSING]
+    columns = {*lacking(task.metrics, cell, before), *waiting}
+    return tuple(m for m in task.metrics if columns & expected_metrics((m,), cell).keys())
+
+
+def _present(before: Record, cell: Cell, task: Task) -> frozenset[str]:
+    """Arrays and pictures that are there, complete, and not to be made anew."""
+    found = set() if task.redraw else {path.stem for path in before.pictures()}
+    if (before.folder / "codes.npz").exists():
+        found.add("codes")
+    if set(cell.evaluate.embed.methods) <= (before.embeddings() or {}).keys():
+        found.add("embeddings")
+    return frozenset(found)
+
+
+def _fail(cell: Cell, error: Exception, job: _Job) -> Outcome:
+    """Record a failure, the whole traceback beside it."""
+    reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    text = "".join(traceback.format_exception(error))
+    write_bytes(job.folder(cell) / "error.txt", text.encode())
+    record_failure(cell, reason, job.task, job.store)
+    return Outcome(cell, "failed", reason)
+
+
+def record_failure(cell: Cell, reason: str, task: Task, store: Store) -> None:
+    """Write a failed record, unless the cell has results already: those are never replaced by a failure."""
+    before = store.record(task.suite, cell.id)
+    if before is None or before.status != "done":
+        store.write(Record(cell.id, task.suite, "failed", cell.as_record(), reason))
+
+
+def _about(cell: Cell, loaded: Data) -> dict[str, Any]:
+    """One line on everything a record names, so that a report needs no code to explain it."""
+    singular = {"variants": "variant", "likelihoods": "likelihood", "nets": "net"}
+    about: dict[str, Any] = {
+        word: _line(kind, components(cell)[kind].name) for kind, word in singular.items() if kind in components(cell)
+    }
+    about["dataset"] = {
+        "source": loaded.source,
+        "fingerprint": loaded.fingerprint(),
+        "classes": list(loaded.classes),
+        "shape": list(loaded.shape),
+        "train": min(cell.train.train_images or len(loaded.train), len(loaded.train)),
+        "test": len(loaded.test),
+    }
+    return about
+
+
+def _metric_lines(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    families = dict.fromkeys(entry.get("family", name) for name, entry in metrics.items())
+    return {name: _line("metrics", name) for name in families}
+
+
+def _line(kind: str, name: str) -> dict[str, str]:
+    component = describe(kind, name)
+    reference = component.constants.get("reference", "")
+    return {"name": name, "summary": component.summary, "reference": reference}
+
+
+_kept_feature_nets: dict[tuple[str, Settings, str], Rulers] = {}
+
+
+def _feature_nets(job: _Job) -> Rulers:
+    """The feature nets of a dataset; a worker keeps them from cell to cell."""
+    data, settings, device = job.data, job.settings, job.device
+    key = (data.fingerprint(), settings, str(device))
+    if key not in _kept_feature_nets:
+        _kept_feature_nets[key] = Rulers(
+            lambda: feature_extractors.classifier(data, settings.results / "rulers", device),
+            lambda: feature_extractors.inception_ruler(settings.data_root, device),
+        )
+    return _kept_feature_nets[key]
+
+
+_alone = threading.Lock()  #: precision and thread counts belong to the process: one task at a time in it
+
+
+@contextmanager
+def limited_threads(n: int) -> Iterator[None]:
+    """So many threads for torch and every library that has a pool of its own, while the block lasts."""
+    # Only libraries that are loaded can be limited, and the first cell of a process must not be an exception.
+    for module in ("scipy.linalg", "sklearn.cluster"):
+        import_module(module)
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        with _libraries(len(sys.modules)).limit(limits=n):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The thread pools that are loaded. They are looked for again after an import, which alone can load another."""
+    return ThreadpoolController()

@@ -1,0 +1,24 @@
+"""The columns of results that a suite asks of a cell: a metric alone, or one for each sampler, space or corruption."""
+
+from bench import registry
+
+from .cells import Cell
+from .names import members
+
+
+def expected_metrics(metrics: tuple[str, ...], cell: Cell) -> dict[str, dict[str, int]]:
+    """Column name → the versions it is defined by, for everything the suite wants of a cell."""
+    columns: dict[str, dict[str, int]] = {}
+    for name in metrics:
+        per = registry.describe("metrics", name).constants.get("per")
+        for member in members(per, cell.evaluate):
+            columns[f"{name}_{member}" if member else name] = versions(name, per, member)
+    return columns
+
+
+def versions(metric: str, per: str | None, member: str | None) -> dict[str, int]:
+    """What of a column's definition is recorded beside it: the metric's version, and its sampler's."""
+    found = {"version": registry.describe("metrics", metric).constants.get("version", 1)}
+    if per == "sampler" and member is not None:
+        found["sampler_version"] = registry.describe("samplers", member).constants.get("version", 1)
+    return found

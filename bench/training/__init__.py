@@ -1,0 +1,1 @@
+"""Training: `trainer.fit` trains one definition with many seeds, `checkpoint` keeps the models."""

@@ -1,0 +1,65 @@
+"""Trained models on disk: safetensors with a JSON header, never pickle. And building models from cells."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+
+from bench import registry
+from bench.datasets import Data
+from bench.errors import ResultError
+from bench.models.nets import Net, Size
+from bench.results.store import write_bytes
+from bench.suite import Cell, Choice
+
+
+def build(
+    shape: tuple[int, int, int],
+    variant: Choice,
+    net: Choice | None,
+    likelihood: Choice,
+    latent_size: int,
+    classes: int = 0,
+) -> Any:
+    """An untrained model of a cell for images of `shape` (C, H, W); parameters come from torch's global generator."""
+    kind = registry.load("variants", variant.name)
+    size = Size(shape, latent_size, kind.heads, classes, *kind.given(classes, **variant.options))
+    pair = Net(size) if net is None else registry.load("nets", net.name)(size, **net.options)
+    terms = registry.load("likelihoods", likelihood.name)(**likelihood.options)
+    return kind(pair, terms, **variant.options)
+
+
+def build_cell(cell: Cell, data: Data) -> Any:
+    """An untrained model of a cell for these images."""
+    return build(data.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, len(data.classes))
+
+
+def save(model: Any, path: Path, header: dict[str, Any]) -> None:
+    """Write parameters and buffers atomically; `header` is JSON beside them."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if not tensors:
+        tensors = {"_empty": torch.zeros(0)}
+    write_bytes(path, serialise(tensors, metadata={"bench": json.dumps(header, sort_keys=True)}))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a checkpoint. Raises `ResultError` if the file is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {})["bench"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ResultError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+def restore(model: Any, path: Path) -> Any:
+    """Load parameters into `model` and return it in evaluation mode. Raises `ResultError` if they do not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name != "_empty"}  # noqa: SIM118
+        model.load_state_dict(tensors)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ResultError(f"{path}: does not hold this model ({error})") from error
+    return model.eval()

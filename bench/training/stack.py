@@ -1,0 +1,130 @@
+"""S models of one definition seen as one: a group of one, or several stacked along a new first axis with `vmap`.
+
+This is the only file that knows the axis of a stack. Every optimiser offered here is elementwise, so the sum of the
+losses gives each model its own gradient and its own update. What would couple models (gradient clipping) is done for
+each model alone.
+
+Letters:  S models of a group · B batch
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from bench.models.precision import autocast
+
+from .noise import mapped
+
+
+class Stack(Protocol):
+    """S models seen as one: images (S, B, C, H, W), labels (S, B) and noise (S, B, ...) in, terms (S,) out."""
+
+    def parameters(self) -> list[Tensor]: ...
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
+    def clip(self, norm: float) -> None: ...
+    def write_back(self) -> None: ...
+
+
+def stack_of(models: list[Any], half: bool) -> Stack:
+    """half: compute the nets in bfloat16 (`precision.autocast`)."""
+    return _One(models[0], half) if len(models) == 1 else _Many(models, half)
+
+
+class _One:
+    """A group of one: the model itself, without the cost of vmap."""
+
+    def __init__(self, model: Any, half: bool) -> None:
+        self.model, self.half = model, half
+
+    def parameters(self) -> list[Tensor]:
+        return list(self.model.parameters())
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        return self.model.draw(x, generator)
+
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        with autocast(x.device, self.half):
+            terms = self.model(x[0], y[0], mapped(lambda n: n[0], noise))
+        return {name: value.unsqueeze(0) for name, value in terms.items()}
+
+    def clip(self, norm: float) -> None:
+        nn.utils.clip_grad_norm_(self.model.parameters(), norm)
+
+    def write_back(self) -> None:
+        """The model has been trained in place."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+
+class _Many:
+    """A group of several models: stacked parameters, one vmapped call for all."""
+
+    def __init__(self, models: list[Any], half: bool) -> None:
+        self.models, self.half = models, half
+        self.params, self.buffers = stack_module_state(models)
+        self.scalars = _differing(models)
+        skeleton = copy.deepcopy(models[0]).to("meta")
+
+        def one(params: Any, buffers: Any, scalars: Any, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+            with _attributes(skeleton, scalars):
+                return functional_call(skeleton, (params, buffers), (x, y, noise))
+
+        self.call = vmap(one)
+
+    def parameters(self) -> list[Tensor]:
+        return list(self.params.values())
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        return self.models[0].draw(x, generator)
+
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        with autocast(x.device, self.half):
+            return self.call(self.params, self.buffers, self.scalars, x, y, noise)
+
+    @torch.no_grad()
+    def clip(self, norm: float) -> None:
+        """As `torch.nn.utils.clip_grad_norm_`, for each model alone."""
+        grads = [p.grad for p in self.params.values() if p.grad is not None]
+        total = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in grads]).sum(0).sqrt()  # (S,)
+        scale = (norm / (total + 1e-6)).clamp(max=1.0)
+        for g in grads:
+            g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))
+
+    def write_back(self) -> None:
+        """Copy each model's parameters and buffers out of the stack."""
+        with torch.no_grad():
+            for s, model in enumerate(self.models):
+                for name, p in model.named_parameters():
+                    p.copy_(self.params[name][s])
+                for name, b in model.named_buffers():
+                    b.copy_(self.buffers[name][s])
+
+
+def _differing(models: list[Any]) -> dict[str, Tensor]:
+    """The `scalars` that are not the same in all models, (S,), in the parameters' type."""
+    like, names = next(models[0].parameters()), getattr(models[0], "scalars", ())
+    values = {name: [getattr(model, name) for model in models] for name in names}
+    return {
+        name: torch.tensor(found, dtype=like.dtype, device=like.device)
+        for name, found in values.items()
+        if len(set(found)) > 1
+    }
+
+
+@contextmanager
+def _attributes(model: Any, values: dict[str, Tensor]) -> Iterator[None]:
+    """A model's attributes have these values while the block lasts."""
+    before = {name: getattr(model, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(model, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(model, name, value)

@@ -1,0 +1,241 @@
+"""Training one definition with several seeds, or with several values of its `scalars`, such as β.
+
+The models of a group are stacked (`stack`) and updated together (`step`); whoever calls `fit` gets them back one by one
+and never sees the axis. Images stay on the device as uint8; an epoch is a permutation, a batch an index; nothing in a
+step waits for the device.
+
+Letters:  S models of a group · B batch · N images
+"""
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.datasets import Data, Split
+from bench.datasets._splits import hide_labels, images_at, labels_at, subset, to_float
+from bench.models.precision import double, matmul_precision
+from bench.models.seeding import generator, initialising
+from bench.suite import Train
+
+from .noise import draw_noise, steps_ahead
+from .stack import Stack, stack_of
+from .step import Stepper
+
+TEST_BATCH = 1000  #: images of a test-loss batch, over all models of a group; and of a draw of noise, at most
+
+Build = Callable[[], Any]  #: makes an untrained model
+
+
+@dataclass
+class Fitted:
+    """One trained model: `history` has a row per epoch, `diverged_at` is the first step with a non-finite loss."""
+
+    seed: int
+    model: Any
+    history: list[dict[str, float]] = field(default_factory=list)
+    diverged_at: int | None = None
+    seconds: float = 0.0  #: training alone, without test losses; a group's time divided by its size
+    test_seconds: float = 0.0  #: test losses, likewise
+    how: str = "closed form"  #: steps were computed: `Stepper.how`
+    steps: int = 0
+    images: int = 0  #: images seen by this model
+
+    @property
+    def images_per_s(self) -> float:
+        """Training images per second of this model; NaN for closed forms."""
+        return self.images / self.seconds if self.images and self.seconds else math.nan
+
+
+def fit(
+    build: Build | Sequence[Build],
+    data: Data,
+    budget: Train,
+    seeds: Sequence[int],
+    *,
+    device: torch.device | str = "cpu",
+    group_size: int | None = None,
+    on_epoch: Callable[[int, list[dict[str, float]]], None] | None = None,
+) -> list[Fitted]:
+    """Train `build()` once for each seed and return the results in the order of `seeds`.
+
+    build: makes an untrained model on the CPU, a `bench.models.variants.Variant` or whatever has its `closed_form`,
+        `stackable`, `draw` and `forward`; its parameters are drawn under the seed's `init` streams. Or one for each
+        seed, whose models differ by their `scalars` alone.
+    data: images on any device; they are moved to `device` once.
+    group_size: how many models are stacked; None takes all of them on CUDA and one on other devices, where stacking was
+        measured to be slower. The result does not depend on it beyond rounding. A group that does not fit into the
+        device's memory is trained again as two halves.
+    on_epoch: called after each epoch with its number (from 1) and the last history row of each model of the group.
+    """
+    device = torch.device(device)
+    train, test = subset(data.train, budget.train_images).to(device), data.test.to(device)
+    members = list(zip([build] * len(seeds) if callable(build) else build, seeds, strict=True))
+    sample = _built(*members[0])
+    train = hide_labels(train, getattr(sample, "labelled_fraction", 1.0))
+    if sample.closed_form:
+        return [_fit_closed_form(_built(make, seed).to(device), train, budget, seed) for make, seed in members]
+    if not sample.stackable:
+        group_size = 1
+    size = group_size or (len(seeds) if device.type == "cuda" else 1)
+    fitted: list[Fitted] = []
+    with matmul_precision(budget.precision), torch.enable_grad():
+        while len(fitted) < len(members):
+            group = members[len(fitted) : len(fitted) + size]
+            try:
+                models = [_built(*member).to(device) for member in group]
+                fitted += _fit_group(models, train, test, budget, [seed for _, seed in group], on_epoch)
+                continue
+            except torch.OutOfMemoryError:
+                if len(group) == 1:
+                    raise
+            size = len(group) // 2  # out here the exception, and with it what it held on the device, is gone
+            models = []
+            gc.collect()  # a stack and its recorded step hold each other
+            torch.cuda.empty_cache()
+    return fitted
+
+
+def _built(build: Build, seed: int) -> Any:
+    with initialising(seed):
+        return build()
+
+
+def _fit_closed_form(model: Any, train: Split, budget: Train, seed: int) -> Fitted:
+    def batches() -> Iterator[Tensor]:
+        return (to_float(chunk) for chunk in train.images.split(max(budget.batch_size, TEST_BATCH)))
+
+    start = time.perf_counter()
+    with torch.no_grad():
+        model.fit(batches)
+    _wait(train.images.device)
+    return Fitted(seed, model.eval(), seconds=time.perf_counter() - start)
+
+
+def _fit_group(
+    models: list[Any],
+    train: Split,
+    test: Split,
+    budget: Train,
+    seeds: Sequence[int],
+    on_epoch: Callable[[int, list[dict[str, float]]], None] | None,
+) -> list[Fitted]:
+    device = train.images.device
+    half = budget.precision == "bf16"
+    results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
+    steps = math.ceil(len(train) / budget.batch_size)
+    stack = stack_of(models, half)
+    stepper = Stepper(stack, budget, steps * budget.epochs)
+    orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
+    noises = [generator(s, "noise", device) for s in seeds]
+    bad = torch.full((len(seeds),), -1, device=device)
+    for epoch in range(1, budget.epochs + 1):
+        start = time.perf_counter()
+        permutation = torch.stack([torch.randperm(len(train), generator=g) for g in orders]).to(device)  # (S, N)
+        train_terms = _train_epoch(stack, stepper, train, permutation, budget, noises, bad)
+        _wait(device)
+        seconds = time.perf_counter() - start
+        test_terms = _test_terms(stack, test, seeds)
+        _wait(device)
+        tested = time.perf_counter() - start - seconds
+        # The last update of an epoch is seen by the test loss alone.
+        bad.copy_(torch.where((bad < 0) & ~test_terms["loss"].isfinite().to(device), stepper.count, bad))
+        rows = _rows(epoch, seconds, train_terms, test_terms)
+        first_bad = bad.tolist()
+        for result, row, step in zip(results, rows, first_bad, strict=True):
+            result.test_seconds += tested / len(seeds)
+            _record_epoch(result, row, seconds / len(seeds), steps, len(train), step)
+        if on_epoch:
+            on_epoch(epoch, rows)
+        if all(r.diverged_at is not None for r in results):
+            break
+    stack.write_back()
+    for result in results:
+        result.how = stepper.how
+        result.model.eval()
+    return results
+
+
+def _record_epoch(
+    result: Fitted, row: dict[str, float], seconds: float, steps: int, images: int, first_bad: int
+) -> None:
+    """Append an epoch to a model's result, unless that model ended in an earlier one."""
+    result.seconds += seconds
+    if result.diverged_at is not None:
+        return
+    result.history.append(row)
+    result.steps += steps
+    result.images += images
+    if first_bad >= 0:
+        result.diverged_at = first_bad
+
+
+def _train_epoch(
+    stack: Stack,
+    stepper: Stepper,
+    train: Split,
+    permutation: Tensor,
+    budget: Train,
+    noises: list[torch.Generator],
+    bad: Tensor,
+) -> dict[str, Tensor]:
+    """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
+    before, seen = stepper.count, list[dict[str, Tensor]]()
+    batches = permutation.split(budget.batch_size, dim=1)  # each (S, B)
+    ahead = steps_ahead(train.images.device, budget.batch_size * train.images[0].numel())
+    for index, noise in zip(batches, draw_noise(stack.draw, train.images, batches, noises, ahead), strict=True):
+        seen.append(stepper.step(train, index, noise))
+    _mark_bad(bad, torch.stack([terms["loss"] for terms in seen]), before)
+    return _means(seen, [index.shape[1] for index in batches])
+
+
+def _mark_bad(bad: Tensor, losses: Tensor, before: int) -> None:
+    """Set `bad` (S,) to the number of each model's first step with a non-finite loss (T, S), where it has none yet."""
+    broken = ~losses.isfinite()
+    first = before + 1 + broken.int().argmax(0)
+    bad.copy_(torch.where((bad < 0) & broken.any(0), first, bad))
+
+
+def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]:
+    """The mean over images of each term, (S,), from its batch means; summed in float64, batch after batch."""
+    found = {}
+    for name in seen[0]:
+        values = double(torch.stack([terms[name] for terms in seen]))  # (T, S)
+        weights = torch.tensor(sizes, dtype=values.dtype, device=values.device).unsqueeze(1)
+        found[name] = (values * weights).cumsum(0)[-1] / sum(sizes)
+    return found
+
+
+@torch.no_grad()
+def _test_terms(stack: Stack, test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
+    """Mean test terms, (S,), with the same noise after every epoch, drawn for as many images at once for any S."""
+    device, size, seen, sizes = test.images.device, len(seeds), list[dict[str, Tensor]](), list[int]()
+    at_once = min(TEST_BATCH, steps_ahead(device, test.images[0].numel())) if device.type == "cuda" else TEST_BATCH
+    noises = [generator(s, "test", device) for s in seeds]
+    for piece in torch.arange(len(test), device=device).split(at_once):
+        batches = piece.expand(size, -1).split(max(1, TEST_BATCH // size), dim=1)  # each (S, B)
+        drawn = draw_noise(stack.draw, test.images, batches, noises, len(batches))
+        for index, noise in zip(batches, drawn, strict=True):
+            x, y = images_at(test, index[0]), labels_at(test, index[0])
+            seen.append(stack.terms(x.expand(size, *x.shape), y.expand(size, *y.shape), noise))
+            sizes.append(len(x))
+    return _means(seen, sizes)
+
+
+def _rows(epoch: int, seconds: float, train: dict[str, Tensor], test: dict[str, Tensor]) -> list[dict[str, float]]:
+    columns = {f"train_{k}": v.tolist() for k, v in train.items()} | {f"test_{k}": v.tolist() for k, v in test.items()}
+    seeds = len(next(iter(columns.values())))
+    return [
+        {"epoch": epoch, "seconds": round(seconds, 4)} | {name: values[s] for name, values in columns.items()}
+        for s in range(seeds)
+    ]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

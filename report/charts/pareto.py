@@ -1,0 +1,240 @@
+"""What is paid for what: rate against distortion, and quality against training seconds and parameters.
+
+A point is a configuration: its mean over seeds. The front is made of those that no other of the same drawing beats in
+one of the two without being worse in the other. Only what may be compared shares a drawing: one dataset, one key of the
+metric (likelihood, classifier), and for seconds one device with one number of threads.
+
+Rate and distortion (Alemi et al., Fixing a Broken ELBO, 2018, https://arxiv.org/abs/1711.00464): R = KL(q(z|x) ‖ p(z)),
+D = −E log p(x|z), both in nats per test image, as the last epoch's test curve has them; −ELBO = R + D.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.data import Group, Suite, history, mapping, number, whole, words
+from bench.report.tables.model import Table
+from bench.report.tables.values import QUIET, Key, Value
+
+from bench.results.store import Record
+
+from .model import Axis, Mark, Pair, PointChart, Who
+from .svg import front, point_chart, shape_path, shapes
+
+QUALITIES = ("mse", "fid", "fcd", "knn_accuracy")  #: metric families put against the costs
+WIDE_SPAN = 20.0  #: largest over smallest; beyond it an axis is logarithmic
+SLACK = 0.02  #: how far rate + distortion may be from −ELBO, relatively: both have noise of their own
+
+Points = list[tuple[Value, list[Pair]]]  #: a configuration's value with both numbers of each seed
+Panel = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost of a configuration: what it is called, its value for one seed's record, what must agree to compare it.
+
+    A closed form trains no parameters and has no such cost.
+    """
+
+    name: str
+    unit: str
+    of: Callable[[Record], float | None]
+    where: Callable[[Record], str] = lambda record: ""
+
+
+def _device(record: Record) -> str:
+    """Where seconds were measured: "cpu: AMD EPYC, 2 cores, 1 thread"."""
+    threads = whole(record.provenance.get("threads"))
+    count = f"{threads} thread{'s' * (threads != 1)}" if threads else ""
+    return ", ".join(filter(None, [words(record.provenance.get("device")), count]))
+
+
+COSTS = (
+    Cost("Training seconds", "training seconds a seed", lambda record: number(record.timings.get("train")), _device),
+    Cost("Parameters", "trained parameters", lambda record: number(record.training.get("parameters")) or None),
+)
+
+
+def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list[dict[str, Any]]:
+    """By dataset: its drawings with captions and fronts, and the legend of colours and shapes.
+
+    A panel has its `chart`, the `drawing` that this shows, and the `values` behind it.
+    """
+    nets = shapes([group.at["net"] for group in suite.groups])
+    found: dict[str, list[Panel]] = {}
+    for dataset in dict.fromkeys(str(group.at["dataset"]) for group in suite.groups):
+        draw = _Drawer(suite, dataset, hues, nets)
+        panels = [*_rate_distortion(families, draw), *_quality_cost(families, draw)]
+        if panels:
+            found[dataset] = panels
+    return [{"dataset": dataset, "panels": panels, "legend": _legend(suite, dataset, nets)}
+            for dataset, panels in found.items()]  # fmt: skip
+
+
+def _legend(suite: Suite, dataset: str, nets: dict[Any, str]) -> dict[str, Any]:
+    here = [group.at for group in suite.groups if group.at["dataset"] == dataset]
+    shaped = {at["label"]: at["net"] for at in reversed(here)}  # one without a net is drawn in no net's shape
+    return {
+        "labels": [
+            {"label": label, "outline": "" if shaped[label] else shape_path(nets[shaped[label]], 0, 0)}
+            for label in dict.fromkeys(at["label"] for at in here)
+        ],
+        "nets": [
+            {"net": net, "outline": shape_path(nets[net], 0, 0)}
+            for net in dict.fromkeys(at["net"] for at in here)
+            if net
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class _Drawer:
+    """What every drawing of a dataset shares."""
+
+    suite: Suite
+    dataset: str
+    hues: dict[str, int]
+    nets: dict[Any, str]
+
+    def panel(self, title: str, points: Points, x: str, y: str, lower: tuple[bool, bool],
+              sums: bool = False) -> Panel | None:  # fmt: skip
+        """One drawing; None unless at least two configurations have both numbers."""
+        able = [(value, _mean(pairs), pairs) for value, pairs in points if pairs]
+        logs = [not sums and _spread([mean[axis] for _, mean, _ in able]) for axis in (0, 1)]
+        drawn = [one for one in able if all(not log or one[1][axis] > 0 for axis, log in enumerate(logs))]
+        if len(drawn) < 2:
+            return None
+        best = front([mean for _, mean, _ in drawn], lower)
+        marks = tuple(self._mark(value.group, mean, _on(pairs, logs)) for value, mean, pairs in drawn)
+        left = [_name(one[0].group) for one in able if one not in drawn]
+        alt = words(f"{title} on {self.dataset}: {len(marks)} configurations; front: "
+                    + "; ".join(f"{marks[i].name}" for i in best), 600)  # fmt: skip
+        drawing = PointChart(marks, tuple(best), Axis(x, logs[0]), Axis(y, logs[1]), alt, sums)
+        return {
+            "title": title, "where": "", "front": [_name(drawn[i][0].group) for i in best],
+            "left": f"Not on a logarithmic axis, being zero: {'; '.join(left)}." if left else "",
+            "chart": point_chart(drawing), "drawing": drawing, "values": [value for value, _, _ in drawn],
+        }  # fmt: skip
+
+    def _mark(self, group: Group, mean: Pair, seeds: list[Pair]) -> Mark:
+        at = group.at
+        several = len({other.at["latent_size"] for other in self.suite.groups}) > 1
+        name = f"{_name(group)}: {mean[0]:.4g}, {mean[1]:.4g}".replace("-", "−")
+        text = str(at["latent_size"]) if several and at["latent_size"] is not None else ""
+        hue = self.hues.get(str(at["label"]), 0)
+        return Mark(name, hue, *mean, self.nets[at["net"]], text, tuple(seeds), Who.at(at))
+
+
+def _mean(pairs: Sequence[Pair]) -> Pair:
+    return statistics.fmean(x for x, _ in pairs), statistics.fmean(y for _, y in pairs)
+
+
+def _on(pairs: Sequence[Pair], logs: Sequence[bool]) -> list[Pair]:
+    """The seeds that have a place on the axes."""
+    return [pair for pair in pairs if all(not log or pair[axis] > 0 for axis, log in enumerate(logs))]
+
+
+def _spread(values: Sequence[float]) -> bool:
+    positive = [value for value in values if value > 0]
+    return len(positive) > 1 and all(v >= 0 for v in values) and max(positive) / min(positive) > WIDE_SPAN
+
+
+def _name(group: Group) -> str:
+    at = group.at
+    size = f"latent {at['latent_size']}" if at["latent_size"] is not None else ""
+    return ", ".join(str(part) for part in (at["label"], at["net"], size, at["setting"]) if part)
+
+
+def _measured(table: Table, dataset: str) -> dict[Key, list[Value]]:
+    """Values of a dataset by what must agree before they may be compared."""
+    found: dict[Key, list[Value]] = {}
+    for value in table.cells.values():
+        if value.seeds and value.at.get("dataset") == dataset:
+            found.setdefault(value.key, []).append(value)
+    return found
+
+
+def _said(key: Key, among: Sequence[Key]) -> str:
+    """A key in words, where there are several."""
+    parts = [f"{k} {v}" for k, v in key if k not in QUIET] if len(among) > 1 else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+# -- rate and distortion
+
+
+def _rate_distortion(families: Sequence[Table], draw: _Drawer) -> list[Panel]:
+    """Of every configuration with an ELBO whose curves hold both terms; a drawing a likelihood."""
+    table = next((table for table in families if table.metric == "elbo"), None)
+    by_key = _measured(table, draw.dataset) if table else {}
+    panels = []
+    for key, values in by_key.items():
+        points = [(value, [p for record in value.records if (p := rate_distortion(record))]) for value in values]
+        likelihood = dict(key).get("likelihood", "")
+        title = "Rate and distortion" + (f", {likelihood}" if len(by_key) > 1 and likelihood else "")
+        axes = "distortion −log p(x|z), nats", "rate KL(q ‖ p), nats"
+        panel = draw.panel(title, points, *axes, (True, True), sums=True)
+        if panel:
+            panels.append(panel)
+    return panels
+
+
+def rate_distortion(record: Record) -> Pair | None:
+    """(distortion, rate) of a record in nats per test image; None where its curves do not add up to its ELBO."""
+    last = (history(record) or [{}])[-1]
+    distortion, rate = number(last.get("test_rec")), number(last.get("test_kl"))
+    elbo = number(mapping(record.metrics.get("elbo")).get("value"))
+    if distortion is None or rate is None or elbo is None:
+        return None
+    return (distortion, rate) if abs(distortion + rate + elbo) <= SLACK * abs(elbo) else None
+
+
+# -- quality and cost
+
+
+def _quality_cost(families: Sequence[Table], draw: _Drawer) -> list[Panel]:
+    """Each quality against each cost."""
+    panels = []
+    for cost in COSTS:
+        for name in QUALITIES:
+            table = next((table for table in families if table.metric == name), None)
+            panels += _against(table, cost, draw) if table else []
+    return panels
+
+
+def _against(table: Table, cost: Cost, draw: _Drawer) -> list[Panel]:
+    by_key = _measured(table, draw.dataset)
+    panels = []
+    for key, every in by_key.items():
+        values = _one_member(every)
+        member = values[0].at.get("member")
+        called = f"{table.metric}_{member}" if member else table.metric
+        places = list(dict.fromkeys(cost.where(record) for value in values for record in value.records))
+        for place in places:
+            points = [(value, _pairs(value, cost, place)) for value in values]
+            title = f"{called} and {cost.name.lower()}{_said(key, list(by_key))}"
+            panel = draw.panel(title, points, cost.unit, f"{called}, {table.unit}", (True, table.better != "higher"))
+            if panel:
+                panels.append(panel | {"where": f"Measured on {place}." if place else ""})
+    return panels
+
+
+def _one_member(values: list[Value]) -> list[Value]:
+    """Values of one sampler, the suite's last: fitted to codes, where the prior fits the codes of some methods only."""
+    members = list(dict.fromkeys(value.at.get("member") for value in values))
+    chosen = [m for m in members if sum(value.at.get("member") == m for value in values) > 1] or members
+    return [value for value in values if value.at.get("member") == chosen[-1]]
+
+
+def _pairs(value: Value, cost: Cost, place: str) -> list[Pair]:
+    """(cost, quality) of every seed measured at `place`."""
+    found = []
+    for cell in value.group.cells:
+        record = cell.record
+        if record is None or cell.seed not in value.seeds or cost.where(record) != place:
+            continue
+        paid = cost.of(record)
+        if paid is not None:
+            found.append((paid, value.seeds[cell.seed]))
+    return found

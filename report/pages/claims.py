@@ -1,0 +1,85 @@
+"""The claims of a suite's page: each sentence, its verdict, the numbers behind it and the cells they come from."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bench.report.data import Cell, Suite, coordinates, words
+from bench.report.tables.model import families
+from markupsafe import Markup
+
+from bench.results.claims import Check, Verdict, counts
+from bench.results.claims.text import data_words, effect_words, p_words
+from bench.results.claims.verdicts import UNDER_SPECIFIED, Outcome
+
+WIDTH, HEIGHT, EDGE = 160, 20, 6  #: of a drawing
+
+
+def view(suite: Suite) -> dict[str, Any] | None:
+    """What the template needs; None for a suite without claims."""
+    if not suite.verdicts:
+        return None
+    cells = {cell.id: cell for cell in suite.cells}
+    family = {name: words(found) for found, names in families(suite).items() for name in names}
+    claims = [_claim(verdict, index, cells, family) for index, verdict in enumerate(suite.verdicts)]
+    return {"counts": counts(suite.verdicts), "claims": claims}
+
+
+def _claim(verdict: Verdict, index: int, cells: dict[str, Cell], family: dict[str, str]) -> dict[str, Any]:
+    behind = [_cell(cells[name]) for name in verdict.cells if name in cells]
+    several = len(verdict.checks) > 1 or verdict.verdict == UNDER_SPECIFIED
+    done = sum(cell["link"] for cell in behind)
+    counted = f"{len(behind)} cells" if done == len(behind) else f"{len(behind)} cells, {done} of them settled"
+    return {
+        "anchor": "claim-" + (re.sub(r"[^A-Za-z0-9_.-]+", "-", verdict.id)[:60] or str(index)),
+        "id": words(verdict.id), "says": words(verdict.says, 600), "source": words(verdict.source, 400),
+        "verdict": verdict.verdict, "because": words(verdict.because, 1200) if several else "",
+        "tested": data_words([words(name) for name in verdict.datasets]),
+        "note": words(verdict.note, 1200), "cells": behind, "counted": counted,
+        "checks": [_check(check, family, verdict) for check in verdict.checks],
+    }  # fmt: skip
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    at = coordinates(cell.cell)
+    parts = [at["label"], at["net"], at["dataset"], f"latent size {at['latent_size']}", f"seed {cell.seed}"]
+    state = "" if cell.status == "done" else f" ({'not run' if cell.status == 'missing' else cell.status})"
+    return {"id": cell.id, "name": ", ".join(str(p) for p in parts if p) + state, "link": cell.record is not None}
+
+
+def _check(check: Check, family: dict[str, str], verdict: Verdict) -> dict[str, Any]:
+    found = check.outcome
+    corrected = verdict.p_holm if check is verdict.main else None
+    holm = "" if corrected is None else f", Holm {p_words(corrected).removeprefix('p ').removeprefix('= ')}"
+    named = check.metric in family and check.says.startswith(check.metric)  # then the name is a link
+    return {
+        "metric": words(check.metric), "family": family[check.metric] if named else "",
+        "says": (" " if named else "") + words(check.says[len(check.metric) * named :], 400),
+        "verdict": found.verdict, "because": words(found.because, 800),
+        "effect": words(effect_words(found, check.unit), 200) if found.effect is not None else "",
+        "p": p_words(found.p) + holm if found.p is not None else "",
+        "seeds": f"{found.in_direction} of {found.n} seeds" if found.n else "",
+        "drawing": drawing(found),
+    }  # fmt: skip
+
+
+def drawing(found: Outcome) -> Markup:
+    """Seeds as dots, the mean with its interval as a bar, and a line where the claimed side begins."""
+    bar = () if found.scale == "fraction" or found.interval is None else found.interval
+    every = [*found.seeds.values(), *found.borders, *bar]
+    if not found.seeds or not every:
+        return Markup()
+    place = _scale(every)
+    lines = "".join(f'<path class="border" d="M{place(x)} 1V{HEIGHT - 1}"/>' for x in found.borders)
+    range_ = f'<path class="range" d="M{place(bar[0])} 6H{place(bar[1])}"/>' if bar else ""
+    mean = f'<path class="mean" d="M{place(found.effect)} 2V10"/>' if bar and found.effect is not None else ""
+    dots = "".join(f"M{place(x)} 15h0" for x in found.seeds.values())
+    inner = f'{lines}{range_}{mean}<path class="dots" d="{dots}"/>'
+    svg = f'<svg class="forest" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{inner}</svg>'
+    return Markup(svg)  # noqa: S704  (numbers only)
+
+
+def _scale(values: Sequence[float]) -> Any:
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return lambda x: f"{EDGE + (WIDTH - 2 * EDGE) * ((x - low) / span if high > low else 0.5):.1f}"

@@ -1,0 +1,74 @@
+"""Words for the pages: documentation as paragraphs, links in references, commands to paste, numbers."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from bench.report.data import number, words
+from markupsafe import Markup, escape
+
+#: An address; parentheses in it come in pairs, as those of older DOIs do.
+URL = re.compile(r"https?://(?:[^\s<>\"'()\[\]{}\\]|\([^\s<>\"'()\[\]{}\\]*\))+(?<![.,;:])")
+
+
+def linked(text: Any) -> Markup:
+    """Escaped text whose web addresses are links; nothing else in it is markup.
+
+    >>> print(linked("see https://a.org/x. <b>"))
+    see <a href="https://a.org/x" rel="noreferrer">https://a.org/x</a>. &lt;b&gt;
+    """
+    source, parts, end = words(text, 20_000, lines=True), [], 0
+    for match in URL.finditer(source):
+        url = escape(match.group())
+        parts += [escape(source[end : match.start()]), f'<a href="{url}" rel="noreferrer">{url}</a>']
+        end = match.end()
+    return Markup("".join([*parts, escape(source[end:])]))  # noqa: S704  (every part is escaped)
+
+
+def paragraphs(text: Any) -> Markup:
+    """A docstring as HTML: paragraphs flow, indented or table-like blocks keep their lines."""
+    blocks = re.split(r"\n\s*\n", words(text, 20_000, lines=True).strip("\n"))
+    return Markup("").join(_paragraph(block) for block in blocks if block.strip())
+
+
+def _paragraph(block: str) -> Markup:
+    lines = block.split("\n")
+    if any(re.match(r"\s{2,}|[|>+*-]", line) for line in lines):
+        return Markup("<pre>{}</pre>").format(linked(block))
+    return Markup("<p>{}</p>").format(linked(" ".join(line.strip() for line in lines)))
+
+
+def figure(value: Any, digits: int = 5) -> str:
+    """A number with a few significant digits and a true minus sign; text stays text.
+
+    >>> figure(407050), figure(-105.30112), figure(0.000012), figure("cpu")
+    ('407 050', '−105.3', '1.2e−05', 'cpu')
+    """
+    found = number(value)
+    if found is None:
+        return words(value, 300)
+    if found == int(found) and abs(found) < 1e12:
+        return f"{int(found):,}".replace(",", " ").replace("-", "−")
+    return f"{found:.{digits}g}".replace("-", "−")
+
+
+def command(suite: str, cell: dict[str, Any], overrides: Sequence[str] = ()) -> str:
+    """The shell command that computes one cell anew (`--force`: also where it is done), every word of it quoted.
+
+    >>> command("demo", {"label": "a b", "net": None, "latent_size": 2, "seed": 0})
+    "python -m bench run suites/demo.yaml --only 'label=a b' --only latent_size=2 --only seed=0 --force"
+    """
+    names = {
+        "dataset": "dataset_label",
+        "label": "label",
+        "net": "net_label",
+        "latent_size": "latent_size",
+        "seed": "seed",
+    }
+    parts = ["python", "-m", "bench", "run", f"suites/{suite}.yaml"]
+    parts += [word for override in overrides for word in ("--set", override)]
+    for name, field in names.items():
+        if cell.get(field) is not None:
+            parts += ["--only", f"{name}={words(cell[field], 300)}"]
+    return shlex.join([*parts, "--force"])

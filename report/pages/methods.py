@@ -1,0 +1,129 @@
+"""The page that says how everything is measured: protocol, metrics, samplers, methods, nets, likelihoods, data.
+
+In the words of the code's own docstrings: of what was measured, as the records and suites keep them; of the rest, as
+the installed code has them, read without importing it (`bench.registry`).
+"""
+
+import ast
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from bench.report.data import Suite, flatten, mapping, words
+from bench.report.tables.model import ARROWS, families
+from jinja2 import Environment
+
+from bench import registry
+
+from .variant import variant_pages
+
+#: Sections after the metrics: kind in a cell, heading, kind of the registry.
+KINDS = (("sampler", "Samplers", "samplers"), ("variant", "Variants", "variants"), ("net", "Nets", "nets"),
+         ("likelihood", "Likelihoods", "likelihoods"), ("dataset", "Datasets", "datasets"))  # fmt: skip
+PER = {"sampler": "one value a sampler", "space": "one value a space: codes, t-SNE, UMAP",
+       "corruption": "one value a corruption"}  # fmt: skip
+
+
+def files(env: Environment, suites: Sequence[Suite]) -> dict[str, bytes]:
+    """metrics.html."""
+    page = env.get_template("metrics.html").render(
+        root="", metrics=metrics(suites), kinds=[_section(suites, *kind) for kind in KINDS], protocol=protocol(suites),
+        contract=module_doc("evaluation/metrics/__init__.py"), statistics=module_doc("results/stats.py"),
+    )  # fmt: skip
+    return {"metrics.html": page.encode()}
+
+
+@cache
+def module_doc(path: str) -> str:
+    """The docstring of a file of bench, read without importing it."""
+    return ast.get_docstring(ast.parse((registry.ROOT / path).read_text(encoding="utf-8"))) or ""
+
+
+def protocol(suites: Sequence[Suite]) -> list[dict[str, Any]]:
+    """Every setting of the evaluation, with its values and the suites that have each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for suite in suites:
+        for cell in suite.cells:
+            for name, text in flatten(mapping(cell.cell.get("evaluate"))).items():
+                names = found.setdefault(name, {}).setdefault(text, []) if name else []
+                if suite.name not in names:
+                    names.append(suite.name)
+    return [{"name": name, "values": values} for name, values in sorted(found.items())]
+
+
+# -- metrics
+
+
+def metrics(suites: Sequence[Suite]) -> list[dict[str, Any]]:
+    """Every metric family with its unit, direction and definition, by name; measured ones as they were recorded."""
+    found: dict[str, dict[str, Any]] = {}
+    for suite in suites:
+        for family, members in families(suite).items():
+            entry = found.setdefault(family, _blank(family) | {"measured": True})
+            entry["members"] += [m for m in members if m not in entry["members"]]
+            for record in suite.records:
+                _complete(entry, family, record.metrics, mapping(record.about.get("metrics")))
+                if entry["about"] and entry["unit"]:
+                    break
+    for name in registry.names("metrics"):
+        found.setdefault(name, _blank(name))
+    return [_shown(found[name]) for name in sorted(found)]
+
+
+def _blank(family: str) -> dict[str, Any]:
+    return {"name": family, "members": [], "unit": "", "better": "", "about": {}, "measured": False}
+
+
+def _complete(entry: dict[str, Any], family: str, values: dict[str, Any], about: dict[str, Any]) -> None:
+    for member in entry["members"]:
+        value = mapping(values.get(member))
+        entry["unit"] = entry["unit"] or words(value.get("unit"))
+        entry["better"] = entry["better"] or words(value.get("better"))
+        entry["about"] = entry["about"] or mapping(about.get(member) or about.get(family))
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    """With what the installed code declares: what n counts, of what there is a value each, what must agree."""
+    declared, doc = {}, ""
+    if entry["name"] in registry.names("metrics"):
+        component = registry.describe("metrics", entry["name"])
+        declared, doc = component.constants, component.doc
+    better = entry["better"] or declared.get("better", "")
+    about = entry["about"] or {"doc": doc, "reference": declared.get("reference", "")}
+    return entry | {
+        "members": [words(member) for member in entry["members"]], "about": about, "better": better,
+        "arrow": ARROWS.get(better, ""), "unit": entry["unit"] or declared.get("unit", ""),
+        "per": PER.get(declared.get("per", ""), ""), "counts": str(declared.get("counts", "")).replace("_", " "),
+        "key": ", ".join(declared.get("key", ())),
+    }  # fmt: skip
+
+
+# -- components
+
+
+def _section(suites: Sequence[Suite], kind: str, heading: str, folder: str) -> dict[str, Any]:
+    found = _recorded(suites, kind, folder)
+    for name in registry.names(folder):
+        found.setdefault(name, _installed(folder, name))
+    pages = variant_pages(suites) if kind == "variant" else {}
+    entries = [{"name": name, "about": found[name], "page": pages.get(name, "")} for name in sorted(found)]
+    return {"id": folder, "heading": heading, "entries": entries}
+
+
+def _recorded(suites: Sequence[Suite], kind: str, folder: str) -> dict[str, dict[str, Any]]:
+    """What records, and behind them the suites, say of each component in use."""
+    found: dict[str, dict[str, Any]] = {}
+    for suite in suites:
+        for record in suite.records:
+            name, about = words(record.cell.get(kind)), mapping(record.about.get(kind))
+            if name and name not in found and (about.get("doc") or about.get("summary")):
+                found[name] = about
+        for name, about in mapping(suite.about.get(folder)).items():
+            if mapping(about).get("doc"):
+                found.setdefault(words(name), mapping(about))
+    return found
+
+
+def _installed(folder: str, name: str) -> dict[str, Any]:
+    component = registry.describe(folder, name)
+    return {"doc": component.doc, "reference": component.constants.get("reference", "")}

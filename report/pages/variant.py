@@ -1,0 +1,124 @@
+"""A page a variant: what the method is, in the words of its own file, and all its results over all suites."""
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bench.report.data import AXES, Group, Suite, flatten, mapping, words
+from bench.report.tables.model import ARROWS, Table, shown
+from bench.report.tables.values import GAPS, Value
+from jinja2 import Environment
+
+from .bibtex import cited, entry
+
+Suites = Sequence[tuple[Suite, list[Table]]]  #: each with a table a metric family
+
+
+def variant_pages(suites: Sequence[Suite]) -> dict[str, str]:
+    """Variant -> its page below the site."""
+    names = {words(cell.cell.get("variant")) for suite in suites for cell in suite.cells}
+    return {name: f"variants/{file_name(name)}.html" for name in sorted(names) if name}
+
+
+def file_name(name: str) -> str:
+    """A name as part of a path, safe and its own wherever capitals do not count.
+
+    >>> file_name("beta_vae"), file_name("../x")[:2], file_name("VAE") != file_name("vae")
+    ('beta_vae', 'x-', True)
+    """
+    if re.fullmatch(r"[a-z0-9][a-z0-9_]{0,59}", name):
+        return name
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")[:40]
+    return f"{plain or 'variant'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def files(env: Environment, suites: Suites, hues: dict[str, int]) -> dict[str, bytes]:
+    """The pages of all variants of these suites."""
+    template = env.get_template("variant.html")
+    pages = variant_pages([suite for suite, _ in suites])
+    return {
+        page: template.render(root="../", name=name, hues=hues, **_about(name, suites),
+                              results=_results(name, suites)).encode()
+        for name, page in pages.items()
+    }  # fmt: skip
+
+
+def _about(name: str, suites: Suites) -> dict[str, Any]:
+    """Documentation and reference as recorded, the labels it goes by, and the options they stand for."""
+    about: dict[str, Any] = {}
+    labels: dict[str, str] = {}
+    for suite, _ in suites:
+        for group in (group for group in suite.groups if group.at["variant"] == name):
+            cell = group.cells[0].cell
+            said = ", ".join(f"{k}={v}" for k, v in flatten(mapping(cell.get("options"))).items() if k)
+            labels.setdefault(str(group.at["label"]), said)
+            for record in (cell.record for cell in group.cells if cell.record):
+                about = about or mapping(record.about.get("variant"))
+    reference = cited("variants", name, about)
+    return {"about": about, "labels": labels, "reference": reference, "bibtex": entry(reference)}
+
+
+def _results(name: str, suites: Suites) -> list[dict[str, Any]]:
+    """A table a suite and dataset: a row a metric, a column a configuration."""
+    found = []
+    for suite, families in suites:
+        groups = [group for group in suite.groups if group.at["variant"] == name]
+        for dataset in dict.fromkeys(group.at["dataset"] for group in groups):
+            here = _ordered([group for group in groups if group.at["dataset"] == dataset])
+            rows = [row for table in families for row in _rows(table, here)]
+            found.append({"suite": suite, "dataset": dataset, "columns": _columns(here), "rows": rows})
+    return found
+
+
+def _ordered(groups: list[Group]) -> list[Group]:
+    """Labels and nets in the order of the grid, each with its latent sizes ascending."""
+    kinds = list(dict.fromkeys((group.at["label"], group.at["net"]) for group in groups))
+
+    def place(group: Group) -> tuple[int, float]:
+        size = group.at["latent_size"]
+        return kinds.index((group.at["label"], group.at["net"])), size if isinstance(size, int) else math.inf
+
+    return sorted(groups, key=place)
+
+
+def _columns(groups: list[Group]) -> list[dict[str, Any]]:
+    axes = [axis for axis in AXES if axis != "dataset" and len({group.at[axis] for group in groups}) > 1]
+    return [
+        {"said": [_said(axis, group.at[axis]) for axis in axes or ["label"]], "label": group.at["label"],
+         "link": next((cell.id for cell in group.cells if cell.record), ""), "done": len(group.done),
+         "planned": len(group.planned)}
+        for group in groups
+    ]  # fmt: skip
+
+
+def _said(axis: str, word: object) -> str:
+    return f"latent {word}" if axis == "latent_size" else str(word if word is not None else "–")
+
+
+def _rows(table: Table, groups: list[Group]) -> list[dict[str, Any]]:
+    """The metric's values of these configurations; a row a member, none where there is no number."""
+    places = {id(group): index for index, group in enumerate(groups)}
+    rows: dict[Any, list[dict[str, Any] | None]] = {}
+    for (_, column), value in table.cells.items():
+        index = places.get(id(value.group))
+        if index is not None:
+            row = rows.setdefault(value.at.get("member"), [None] * len(groups))
+            row[index] = _cell(value, table.decimals[column])
+    return [
+        {"metric": table.metric, "member": member, "arrow": ARROWS.get(table.better, ""), "unit": table.unit,
+         "cells": cells}
+        for member, cells in rows.items() if any(cell and cell["n"] for cell in cells)
+    ]  # fmt: skip
+
+
+def _cell(value: Value, decimals: int) -> dict[str, Any]:
+    summary = value.summary
+    reason = "; ".join(f"{GAPS.get(gap.state, gap.state)}: {gap.reason}" for gap in value.gaps)
+    if summary is None:
+        return {"mean": GAPS.get(value.state, value.state), "half": "", "n": 0, "best": False, "reason": reason}
+    half = "" if summary.half_width is None else shown(summary.half_width, decimals)
+    partial = "" if value.complete else f"{summary.n}/{value.planned}"
+    return {"mean": shown(summary.mean, decimals), "half": half, "n": summary.n, "best": value.best, "reason": reason,
+            "partial": partial}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tables: groups of records to aggregates, in every format, and back."""

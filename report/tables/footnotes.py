@@ -1,0 +1,272 @@
+"""What a table says of its numbers wherever it is pasted: all that its rows and columns do not show.
+
+A note is a list of short sentences: seeds, what bold means, the fixed coordinates, what the values were measured
+with, on how many images, how the models were trained, and which suite, code and day they are of.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from bench.report.data import Coordinates, Suite, commit, day, flatten, mapping, number, words
+
+from bench.suite.schema import Embed, Train
+
+from .values import QUIET, Value
+
+#: Coordinates as a note calls them; "member" depends on the family.
+CALLED = {"dataset": "data", "label": "variant", "net": "net", "likelihood": "likelihood", "latent_size": "latent size"}
+#: Parts of a metric's key as a note calls them.
+KEYS = {"iw_k": "importance samples (k)", "knn_k": "neighbours (k)", "inception": "Inception"}
+#: The axes that a condition may depend on, in the order tried.
+DECIDING = ("dataset", "label", "net", "likelihood", "member", "latent_size", "setting")
+#: The coordinates that a note names where neither rows nor columns show them.
+FIXED = ("dataset", "label", "net", "likelihood", "latent_size", "member")
+#: Training settings that every note names; the others only where they are not at their default.
+ALWAYS = ("epochs", "batch_size", "optimizer", "lr", "precision")
+DEFAULTS = flatten(Train().model_dump(mode="json"))
+#: The spaces that codes are looked at in, as a reader knows them.
+SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
+MOST = 3  #: commits listed
+BOLD = "Bold:"  #: how the sentence on marks begins
+
+Facts = Sequence[tuple[Coordinates, str]]  #: a condition as it is at each configuration; "" where it has none
+
+
+def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tuple[str, ...]:
+    """The sentences below a table of `values` whose rows and columns show the axes `shown`."""
+    measured = [value for value in values if value.seeds]
+    if not measured:
+        return (_origin(suite, measured),)
+    sentences = [
+        _seeds(measured),
+        _bold(measured),
+        *_aliases(measured),
+        _fixed(measured, shown),
+        _key(measured),
+        _images(measured),
+        _training(measured),
+        _maps(measured),
+        _origin(suite, measured),
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def told(facts: Facts) -> str:
+    """One fact for all; or what it is for each coordinate of the axis that decides it; or all that occur.
+
+    >>> told([({"dataset": "mnist"}, "10000"), ({"dataset": "digits"}, "359")])
+    '10000 (mnist), 359 (digits)'
+    """
+    facts = [(at, text) for at, text in facts if text]
+    distinct = list(dict.fromkeys(text for _, text in facts))
+    if len(distinct) < 2:
+        return "".join(distinct)
+    for axis in DECIDING:
+        by = {text: list(dict.fromkeys(at.get(axis) for at, found in facts if found == text)) for text in distinct}
+        places = [place for found in by.values() for place in found]
+        if len(places) == len(set(places)):
+            return ", ".join(f"{text} ({', '.join(_place(axis, p) for p in found)})" for text, found in by.items())
+    return " or ".join(distinct)
+
+
+def _place(axis: str, coordinate: str | int | None) -> str:
+    if coordinate is None:
+        return f"no {axis}"
+    return f"latent {coordinate}" if axis == "latent_size" else str(coordinate)
+
+
+def _each(values: Iterable[Value], fact: Callable[[Value], str]) -> str:
+    return told([(value.at, fact(value)) for value in values])
+
+
+# -- the sentences
+
+
+def _seeds(values: list[Value]) -> str:
+    counts = sorted({value.planned for value in values})
+    seeds = sorted({seed for value in values for seed in value.seeds})
+    which = f"seed{'s' * (len(seeds) > 1)} {_run(seeds)}"
+    if all(len(value.seeds) == 1 for value in values):
+        return f"One training seed a configuration ({which}), hence no interval."
+    span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"Mean ± half-width of the 95 % t-interval over training seeds (n = {span}; {which})."
+
+
+def _run(seeds: list[int]) -> str:
+    """Seeds in words.
+
+    >>> _run([0, 1, 2]), _run([0, 7])
+    ('0 to 2', '0, 7')
+    """
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return words(", ".join(map(str, seeds)), 120)
+
+
+def _bold(values: list[Value]) -> str:
+    if not any(value.best for value in values):
+        return ""
+    return (
+        f"{BOLD} the best of a column and all that cannot be told from it (paired t-test over shared seeds, Welch "
+        "elsewhere, Holm-corrected, 5 %). Only complete rows with at least 3 seeds are marked so, and none is where "
+        "another has the better mean."
+    )
+
+
+def _aliases(values: list[Value]) -> list[str]:
+    """What stands behind a label that is not the name itself."""
+    cells = [value.group.cells[0].cell for value in values]
+    found = [_alias(cell, "label", "variant", "options") for cell in cells]
+    found += [_alias(cell, "dataset_label", "dataset", "dataset_options") for cell in cells]
+    return [f"{text}." for text in dict.fromkeys(found) if text]
+
+
+def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
+    called, real = words(cell.get(label)), words(cell.get(name))
+    if not called or not real or called == real or called.startswith(f"{real} ("):
+        return ""
+    said = ", ".join(f"{k}={v}" for k, v in flatten(mapping(cell.get(options))).items() if k and v not in ("", "null"))
+    return f"{called} is {real}" + (f" ({said})" if said else "")
+
+
+def _fixed(values: list[Value], shown: Collection[str]) -> str:
+    """The coordinates that neither rows nor columns show."""
+    return _sentence([said for axis, said in fixed(values).items() if axis not in shown])
+
+
+def fixed(values: Sequence[Value]) -> dict[str, str]:
+    """Each coordinate that a note may name, with its words."""
+    return {
+        axis: f"{CALLED.get(axis) or member_word(values)} {_each(values, partial(_coordinate, axis=axis))}"
+        for axis in FIXED
+        if any(value.at.get(axis) is not None for value in values)
+    }
+
+
+def _coordinate(value: Value, axis: str) -> str:
+    found = value.at.get(axis)
+    if found is None:
+        return "none"
+    return SPACES.get(str(found), str(found)) if axis == "member" else str(found)
+
+
+def member_word(values: Iterable[Value]) -> str:
+    """What the members of a family are: spaces of a map, corruptions, or samplers."""
+    members = {str(value.at["member"]) for value in values if value.at.get("member")}
+    if members and members <= SPACES.keys():
+        return "space"
+    return "corruption" if members and all(re.fullmatch(r"[a-z]+_\d+", m) for m in members) else "sampler"
+
+
+def _key(values: list[Value]) -> str:
+    """What must agree before a value may be compared with one of another table."""
+    names = dict.fromkeys(name for value in values for name, _ in value.key if name not in QUIET)
+    parts = []
+    for name in names:
+        found = _each(values, partial(_key_part, name=name))
+        if found:
+            parts.append(f"{KEYS.get(name, name)} {found}")
+    for name, called in (("version", "metric version"), ("sampler_version", "sampler version")):
+        found = _each(values, partial(_key_part, name=name))
+        parts += [f"{called} {found}"] if found not in ("", "1") else []
+    return f"Measured with {', '.join(parts)}." if parts else ""
+
+
+def _key_part(value: Value, name: str) -> str:
+    found = dict(value.key).get(name, "")
+    accuracy = classifier_accuracy(value) if name == "classifier" else None
+    return found if accuracy is None else f"{found} of test accuracy {accuracy:.4g}"
+
+
+def classifier_accuracy(value: Value) -> float | None:
+    """Test accuracy of the classifier in whose features a value was measured; None where there is none."""
+    name = dict(value.key).get("classifier")
+    for record in value.records if name else ():
+        ruler = mapping(mapping(record.provenance.get("rulers")).get("classifier"))
+        if words(ruler.get("name")) == name:
+            return number(ruler.get("accuracy"))
+    return None
+
+
+def _images(values: list[Value]) -> str:
+    found = _each(values, lambda value: " or ".join(map(str, value.images)))
+    return f"Each seed's value is over {found} images." if found else ""
+
+
+def settings(value: Value) -> dict[str, str]:
+    """The training settings of a value's configuration, {} for one computed in closed form."""
+    if _closed(value):
+        return {}
+    train = mapping(value.group.cells[0].cell.get("train"))
+    return {name: text for name, text in flatten(train).items() if name} if train else {}
+
+
+def _training(values: list[Value]) -> str:
+    trained = [(value.at, found) for value in values if (found := settings(value))]
+    closed = _closed_form(values)
+    if not trained:
+        return closed
+    names = dict.fromkeys([*ALWAYS, *(name for _, found in trained for name in found)])
+    parts = []
+    for name in names:
+        texts = [found.get(name, "") for _, found in trained]
+        if name in ALWAYS or any(text not in ("", DEFAULTS.get(name)) for text in texts):
+            said = told([(at, text) for (at, _), text in zip(trained, texts, strict=True)])
+            parts.append(f"{name.replace('_', ' ')} {said}" if said else "")
+    said = f"Training: {', '.join(part for part in parts if part)}." if any(parts) else ""
+    return f"{said} {closed}".strip()
+
+
+def _closed_form(values: list[Value]) -> str:
+    """Which rows were computed without training."""
+    labels = dict.fromkeys(str(value.at.get("label")) for value in values if _closed(value))
+    return f"In closed form, not trained: {', '.join(labels)}." if labels else ""
+
+
+def _closed(value: Value) -> bool:
+    return any(number(record.training.get("epochs")) == 0 for record in value.records)
+
+
+def _maps(values: list[Value]) -> str:
+    """The protocol of the maps, where values were measured on them."""
+    on_maps = [value for value in values if value.at.get("member") in ("tsne", "umap")]
+    names = [name for name in Embed.model_fields if name not in ("methods", "points")]
+    protocols = [mapping(mapping(value.group.cells[0].cell.get("evaluate")).get("embed")) for value in on_maps]
+    parts = []
+    for name in names:
+        facts = [(v.at, words(p[name])) for v, p in zip(on_maps, protocols, strict=True) if name in p]
+        parts += [f"{name} {told(facts)}"] if facts else []
+    return f"t-SNE and UMAP with {', '.join(parts)}." if parts else ""
+
+
+def _origin(suite: Suite, values: list[Value]) -> str:
+    parts = [f"suite {suite.name}" + (f" ({suite.digest[:12]})" if suite.digest else "")]
+    parts += [f"run with {override_flags(suite.overrides)}"] if suite.overrides else []
+    found = commits(values)
+    parts += [f"code {'; '.join(found)}"] if found else []
+    days = dates(values)
+    parts += [f"measured {' to '.join(dict.fromkeys([days[0], days[-1]]))}"] if days else []
+    return _sentence(parts)
+
+
+def override_flags(overrides: Iterable[str]) -> str:
+    """The `--set` a suite was run with, as on the command line."""
+    return " ".join(f"--set {override}" for override in overrides)
+
+
+def commits(values: Iterable[Value]) -> list[str]:
+    """Distinct commits the values were made with, at most three and how many more there are."""
+    found = sorted({commit(record) for value in values for record in value.records} - {""})
+    return found[:MOST] + ([f"and {len(found) - MOST} more"] if len(found) > MOST else [])
+
+
+def dates(values: Iterable[Value]) -> list[str]:
+    """The days the values were measured on."""
+    return sorted({day(record) for value in values for record in value.records} - {""})
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
