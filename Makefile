@@ -17,6 +17,9 @@ test: $(READY) check
 
 check: $(READY)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# mypy reads no package-dir: it is shown the package as it is installed
+	@rm -rf build/typing && mkdir -p build/typing/bench && ln -s $(CURDIR)/bench/* $(CURDIR)/report build/typing/bench/
 	$(BIN)/mypy
 
 schema: $(READY)
