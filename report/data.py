@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.errors import ResultError
 from bench.results.claims import Point, Verdict, judge, points
+from bench.results.fingerprints import with_sets
 from bench.results.store import CELL_ID, Record, Store
 
 #: What tells two rows of a table apart, in the order shown. "setting" is whatever else differs.
@@ -103,7 +104,7 @@ def load(results: Path, name: str) -> Suite:
     """Read a suite and its records. Raises `UsageError` or `ResultError` as the store does."""
     store = Store(results)
     content = store.suite(name)
-    records = {record.id: record for record in store.records(name)}
+    records = {record.id: record for record in with_sets(store.records(name))}
     cells = list(_cells(content, records))
     stale = len(records.keys() - {cell.id for cell in cells})
     return Suite(

@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,10 +20,10 @@ from PIL import Image
 from torchvision import datasets as published
 
 from bench import registry
-from bench.datasets import _loading, binarised
+from bench.datasets import Data, Split, _loading, binarised
 from bench.datasets._idx import read_idx
 from bench.datasets._images import Recipe
-from bench.datasets._torchvision import ask
+from bench.datasets._torchvision import ask, md5
 from bench.errors import DataError, UsageError
 
 ALL = registry.names("datasets")
@@ -165,6 +166,62 @@ def test_files_lie_where_torchvision_puts_them(name, tmp_path):
     assert set(dataset.urls) == set(theirs.mirrors if name in IDX else [theirs.url])
 
 
+# --- fingerprints ---
+
+
+def labelled(images, labels):
+    return Data("x", Split(images, labels), Split(images[:3], None if labels is None else labels[:3]), (), "")
+
+
+def test_a_fingerprint_is_of_the_set_and_the_order_is_hashed_beside_it():
+    images = torch.randint(0, 256, (20, 3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20) % 3
+    first, mixed = labelled(images, labels), torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    other = replace(first, train=Split(images[mixed], labels[mixed]))
+    assert other.fingerprint() == first.fingerprint()
+    assert other.order() != first.order()
+    assert other.is_same_as(first.fingerprint())
+    assert not other.is_same_as(first.order())
+    assert replace(first).is_same_as(first.order())
+
+
+def test_a_fingerprint_tells_pixels_labels_splits_shapes_and_repetitions_apart():
+    images, labels = torch.arange(48, dtype=torch.uint8).view(4, 1, 3, 4), torch.tensor([0, 0, 1, 1])
+    split, none = Split(images, labels), Split(images, None)
+    brighter = images.clone()
+    brighter[0, 0, 0, 0] += 1
+    pairs = [
+        (split, split),
+        (Split(brighter, labels), split),
+        (Split(images, labels.flip(0)), split),  # the same labels on other images
+        (split, Split(images[:2], labels[:2])),
+        (Split(images[:2], labels[:2]), split),
+        (Split(images.view(4, 1, 4, 3), labels), split),
+        (Split(images[[0, 0, 1, 2]], labels), split),
+        (Split(images[[0, 1, 1, 2]], labels), split),
+        (none, none),
+    ]
+    prints = {Data("x", train, test, (), "").fingerprint() for train, test in pairs}
+    assert len(prints) == len(pairs)
+
+
+def test_published_data_in_another_order_are_recognised(tmp_path, monkeypatch):
+    folder, images = write_mnist(tmp_path)
+    plain = _loading.build("mnist", {}).load(tmp_path)
+    assert plain.order_note() is None
+    monkeypatch.setattr(registry.load("datasets", "mnist"), "published", plain.fingerprint())
+    write_idx(folder / "train-images-idx3-ubyte", images[::-1])
+    write_idx(folder / "train-labels-idx1-ubyte", (np.arange(20, dtype=np.uint8) % 10)[::-1].copy())
+    assert _loading.status("mnist", tmp_path)["order_note"] == "in another order than published"
+    checksums = {path.name: md5(path) for path in folder.iterdir()}
+    checksums |= {f"{name}.gz": "that of other packing" for name in checksums}
+    monkeypatch.setattr(registry.load("datasets", "mnist"), "md5", checksums)
+    for path in list(folder.iterdir()):  # packed again, a .gz has another checksum than the published one
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert _loading.status("mnist", tmp_path)["order_note"] == "as published"
+
+
 # --- binarise ---
 
 
@@ -186,7 +243,8 @@ def test_static_binarisation_draws_each_pixel_with_its_own_probability():
 
 def test_static_binarisation_is_the_same_images_on_every_machine(tmp_path):
     first, again = (_loading.build("digits", {"binarise": "static"}).load(tmp_path) for _ in range(2))
-    assert first.fingerprint() == again.fingerprint() == "48dab5b3adfba869"
+    assert first.fingerprint() == again.fingerprint() == "154b8b3e27d4ed76"
+    assert first.order() == "48dab5b3adfba869"
     assert first.train.labels.tolist() == _loading.build("digits", {}).load(tmp_path).train.labels.tolist()
 
 
@@ -208,7 +266,7 @@ def test_digits_have_every_grey_value_of_the_original_and_a_stratified_split(tmp
     assert (len(loaded.train), len(loaded.test)) == (1438, 359)
     share = loaded.test.labels.bincount() / (loaded.train.labels.bincount() + loaded.test.labels.bincount())
     assert ((share - 0.2).abs() < 0.003).all()
-    assert loaded.fingerprint() == "ee77fcb61eff492c"
+    assert (loaded.fingerprint(), loaded.order()) == ("2ed780959f626973", "ee77fcb61eff492c")
 
 
 # --- the IDX family ---
@@ -362,6 +420,12 @@ def test_incomplete_celeba_files_are_named(file, content, complaint, tmp_path):
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(DataError, match=complaint):
         _loading.build("celeba", {}).load(tmp_path)
+
+
+def test_celeba_names_the_extra_that_downloads_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.datasets.celeba.find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"gdown.*latent-bench\[celeba\].*list_attr_celeba.txt"):
+        _loading.build("celeba", {}).fetch(tmp_path)
 
 
 # --- image folders ---
@@ -639,7 +703,8 @@ def test_real_mnist_is_the_original():
     _, root = real("mnist")
     told = _loading.status("mnist", root)
     assert told["original"] == "yes"
-    assert told["fingerprint"] == "e0130f111822ed58"
+    assert (told["fingerprint"], told["order"]) == ("5038806f1c37d4a4", "e0130f111822ed58")
+    assert told["order_note"] == "as published"
     assert (told["train"]["images"], told["test"]["images"]) == (60_000, 10_000)
     assert told["test"]["per_class"] == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
@@ -649,6 +714,8 @@ def test_real_fashion_mnist_is_complete():
     loaded = dataset.load(root)
     assert loaded.train.labels.bincount().tolist() == [6000] * 10
     assert loaded.test.labels.bincount().tolist() == [1000] * 10
+    expected = "as published" if dataset.original(root) == "yes" else "in another order than published"
+    assert loaded.order_note() == expected
 
 
 def test_the_real_jpeg_copy_of_cifar10_loads_out_of_its_zip(tmp_path):

@@ -1,23 +1,26 @@
 """The contract of a dataset: train and test images as uint8 tensors, labels, a source and a fingerprint.
 
-One file per dataset, one class deriving from `Dataset`; options are keyword-only parameters of `__init__`.
-Loading never changes pixels silently: what an option does to them (`size`, `channels`, `binarise`) is in the
-cell's id and the fingerprint is taken from the tensors as they are trained on.
+One file holds one dataset: a class deriving from `Dataset`. Its options are the keyword-only parameters of
+`__init__`. Loading never changes pixels silently: options that change them (`size`, `channels`, `binarise`) are in
+the cell's id, and the fingerprint is taken of the tensors that are trained on.
 
-Adding a dataset: derive from `Dataset`, write `where`, `missing`, `fetch` and `read`; `load` and `binarise`
-come with the base. Files whose names begin with an underscore hold what several datasets share.
+To add a dataset, derive from `Dataset` and write `where`, `missing`, `fetch` and `read`; the base has `load` and
+`binarise`. Files whose names begin with an underscore hold what several datasets share.
 """
 
-import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.errors import DataError, UsageError, did_you_mean
+
+from ._fingerprints import Fingerprints, fingerprints
 
 BINARISE = ("none", "threshold", "static")  #: the values of the option every dataset has
 
@@ -46,6 +49,9 @@ class Data:
     test: Split
     classes: tuple[str, ...]
     source: str
+    skipped: Mapping[str, int] = field(default_factory=dict)  #: kind of file → how many of it were not read
+    published: str = ""  #: fingerprint of the published dataset, where it is known
+    original: str = ""  #: what `Dataset.original` says, where `published` is known
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -53,20 +59,39 @@ class Data:
         c, h, w = self.train.images.shape[1:]
         return (c, h, w)
 
-    def fingerprint(self) -> str:
-        """sha256 over shapes, pixels and labels of both splits, first 16 hex digits; computed once."""
-        if "_fingerprint" not in self.__dict__:
-            object.__setattr__(self, "_fingerprint", self._digest())
-        return self.__dict__["_fingerprint"]
+    @cached_property
+    def _prints(self) -> Fingerprints:
+        return fingerprints((self.train, self.test))
 
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
-        for split in (self.train, self.test):
-            digest.update(repr(tuple(split.images.shape)).encode())
-            digest.update(split.images.contiguous().numpy().data)
-            if split.labels is not None:
-                digest.update(split.labels.contiguous().numpy().data)
-        return digest.hexdigest()[:16]
+    def fingerprint(self) -> str:
+        """16 hex digits of the images and labels of both splits as sets; computed once, about 1 s per GB."""
+        return self._prints.content
+
+    def order(self) -> str:
+        """16 hex digits of the same in their order: what records called the fingerprint before 0.3."""
+        return self._prints.order
+
+    def is_same_as(self, recorded: str) -> bool:
+        """True if `recorded`, a fingerprint of this or an earlier version, is of these images and labels."""
+        return recorded in (self.fingerprint(), self.order())
+
+    def order_note(self) -> str | None:
+        """ "as published" or "in another order than published"; None if these are other images or nobody knows."""
+        if self.published != self.fingerprint():
+            return None
+        return "as published" if self.original == "yes" else "in another order than published"
+
+    def describe(self) -> dict[str, Any]:
+        """What records and `bench data check` say of the data, as JSON values."""
+        return {
+            "source": self.source,
+            "fingerprint": self.fingerprint(),
+            "order": self.order(),
+            "order_note": self.order_note(),
+            "classes": list(self.classes),
+            "shape": list(self.shape),
+            "skipped": dict(self.skipped),
+        }
 
 
 class Dataset:
@@ -79,10 +104,12 @@ class Dataset:
     version: ClassVar[int] = 1
     channels: ClassVar[int | None] = None  #: None: an option says
     size: ClassVar[int | None] = None  #: height and width, pixels; None: an option says
-    images: ClassVar[int | None] = None  #: of both splits together; None: told only by what is read
+    images: ClassVar[int | None] = None  #: of both splits together; None: known after reading only
     labelled: ClassVar[bool] = True
     embedded: ClassVar[bool] = False  #: True: comes with an installed package, needs no data root
-    source: ClassVar[str] = ""  #: who made the data and where it is published
+    source: ClassVar[str] = ""  #: who made the data and where they are published
+    published: ClassVar[str] = ""  #: `Data.fingerprint` of the published data; "" where it is not known
+    location_options: ClassVar[tuple[str, ...]] = ()  #: options that say where data lie, and not what they are
 
     def __init__(self, *, binarise: Literal["none", "threshold", "static"] = "none") -> None:
         """Raises `UsageError` for an unknown `binarise`."""
@@ -96,33 +123,46 @@ class Dataset:
         return type(self).__module__.rsplit(".", 1)[-1]
 
     def where(self, root: Path) -> Path:
-        """The folder or file the dataset is read from, whether it is there or not."""
+        """The folder or file the dataset is read from, whether it exists or not."""
         raise NotImplementedError
 
     def missing(self, root: Path) -> str | None:
-        """None if all is in place under `root`; else what is missing, where it was looked for, what to do."""
+        """None if everything is in place under `root`; else what is missing, where it was looked for, what to do."""
         raise NotImplementedError
 
     def original(self, root: Path) -> str:
-        """Whether what is in place is what was published: "yes", "no: FILES" or "unknown: WHY"."""
+        """Whether the files are those that were published: "yes", "no: FILES" or "unknown: WHY"."""
         return "unknown: there is no published checksum of it"
 
+    def stamp(self, root: Path) -> Sequence[tuple[str, int, int]]:
+        """Name, size in bytes and time of change in ns of every file that is read; () for an installed dataset.
+
+        Equal stamps mean that the files were not changed. Raises `DataError` if they cannot be listed.
+        """
+        return ()
+
+    def inspect(self, root: Path) -> None:
+        """Raise `DataError` for everything about the files that prevents training; called before a run starts."""
+
     def fetch(self, root: Path) -> None:
-        """Download into `root`. Raises `DataError` naming what to put where by hand if that fails."""
+        """Download into `root`. Raises `DataError` that names what to put where by hand if that fails."""
         raise NotImplementedError
 
     def read(self, root: Path) -> Data:
-        """Read what is in place, before `binarise`. Raises `DataError` if something is damaged."""
+        """Read the files, before `binarise`. Raises `DataError` if one is damaged."""
         raise NotImplementedError
 
     def load(self, root: Path) -> Data:
-        """What is trained on: `read`, then `binarise`. Raises `DataError` for missing or damaged data."""
+        """The images to train on: `read`, then `binarise`. Raises `DataError` for missing or damaged files."""
         if problem := self.missing(root):
             raise DataError(f"{self.name}: {problem}")
         data = self.read(root)
-        if self.binarise == "none":
-            return data
-        # A stream of its own for each split: test images do not depend on how many train images there are.
+        if self.binarise != "none":
+            return self._binarised(data)
+        return replace(data, published=self.published, original=self.original(root)) if self.published else data
+
+    def _binarised(self, data: Data) -> Data:
+        # Each split has its own stream: the test images do not depend on the number of train images.
         splits = (
             Split(binarised(split.images, self.binarise, seed), split.labels)
             for seed, split in enumerate((data.train, data.test))
@@ -131,13 +171,13 @@ class Dataset:
 
 
 def binarised(images: Tensor, how: str, seed: int) -> Tensor:
-    """Images of 0 and 255 only, every channel for itself; uint8 (N, C, H, W) in and out.
+    """Images of 0 and 255 only, each channel by itself; uint8 (N, C, H, W) in and out.
 
     - "threshold": pixel ≥ 128 → 255, else 0.
-    - "static": each pixel is drawn once, 255 with probability pixel/255 exactly, and then stays: the fixed
-      binarisation of Larochelle & Murray 2011, https://proceedings.mlr.press/v15/larochelle11a.html, with
-      other draws than in the MNIST files they published. NumPy froze the stream of `RandomState` (NEP 19), so
-      that a seed gives the same images whatever the version.
+    - "static": each pixel is drawn once, 255 with probability pixel/255, and stays fixed. This is the binarisation
+      of Larochelle & Murray 2011, https://proceedings.mlr.press/v15/larochelle11a.html, with draws that differ from
+      those of their published MNIST files. NumPy froze the stream of `RandomState` (NEP 19), so a seed gives the
+      same images with every version.
 
     >>> binarised(torch.tensor([[[[0, 127, 128, 255]]]], dtype=torch.uint8), "threshold", 0)
     tensor([[[[  0,   0, 255, 255]]]], dtype=torch.uint8)

@@ -5,6 +5,7 @@ byte), one for the number of axes, each axis as a big-endian uint32, then the va
 """
 
 import gzip
+import hashlib
 import struct
 import zlib
 from pathlib import Path
@@ -37,6 +38,11 @@ class IdxDataset(TorchvisionDataset):
 
         getattr(datasets, type(self).__name__)(root, download=True)
 
+    def original(self, root: Path) -> str:
+        """Files that were packed again count as published if their contents are."""
+        differ = [path for path in self.differing(root) if self.md5.get(path.stem) != _md5_of_contents(path)]
+        return f"no: {', '.join(path.name for path in differ)}" if differ else self.unknown(root) or "yes"
+
     def read(self, root: Path) -> Data:
         train, test = self._split(root, "train"), self._split(root, "t10k")
         return Data(self.name, train, test, self.classes, self.source)
@@ -67,6 +73,13 @@ def read_idx(path: Path, axes: int) -> Tensor:
     if len(values) != (expected := torch.Size(shape).numel()):
         raise DataError(f"{path}: truncated or damaged: expected {expected} values, got {len(values)}")
     return values.view(shape)
+
+
+def _md5_of_contents(path: Path) -> str | None:
+    """Of a .gz file; None for another one."""
+    if path.suffix != ".gz":
+        return None
+    return hashlib.md5(_bytes(path), usedforsecurity=False).hexdigest()
 
 
 def _bytes(path: Path) -> bytearray:

@@ -106,12 +106,9 @@ def status(name: str, root: Path, options: Mapping[str, Any] | None = None) -> d
     return {
         "name": name,
         "where": str(dataset.where(root).absolute()),
-        "source": data.source,
-        "shape": list(data.shape),
-        "classes": list(data.classes),
+        **data.describe(),
         "train": _counts(data.train, data.classes),
         "test": _counts(data.test, data.classes),
-        "fingerprint": data.fingerprint(),
         "original": dataset.original(root),
     }
 

@@ -51,11 +51,22 @@ class TorchvisionDataset(Dataset):
         return f"{looked}; put them there, from {source}"
 
     def original(self, root: Path) -> str:
-        read = [self.find(root, group[0]) for group in self.files]
-        if differ := [f.name for f in read if f.name in self.md5 and md5(f) != self.md5[f.name]]:
-            return f"no: {', '.join(differ)}"
-        unknown = [f.name for f in read if f.name not in self.md5]
-        return f"unknown: there is no published checksum of {', '.join(unknown)}" if unknown else "yes"
+        differ = self.differing(root)
+        return f"no: {', '.join(path.name for path in differ)}" if differ else self.unknown(root) or "yes"
+
+    def differing(self, root: Path) -> list[Path]:
+        """The files whose checksum is not the published one."""
+        known = [path for path in self._read_files(root) if path.name in self.md5]
+        return [path for path in known if md5(path) != self.md5[path.name]]
+
+    def unknown(self, root: Path) -> str | None:
+        """ "unknown: WHY" if there is a file without a published checksum, else None."""
+        files = [path.name for path in self._read_files(root) if path.name not in self.md5]
+        return f"unknown: there is no published checksum of {', '.join(files)}" if files else None
+
+    def stamp(self, root: Path) -> list[tuple[str, int, int]]:
+        stats = [(path.name, path.stat()) for path in self._read_files(root)]
+        return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
     def fetch(self, root: Path) -> None:
         try:
@@ -70,6 +81,9 @@ class TorchvisionDataset(Dataset):
     def download(self, root: Path) -> None:
         """Have torchvision download into `root`; raises whatever it raises."""
         raise NotImplementedError
+
+    def _read_files(self, root: Path) -> list[Path]:
+        return [self.find(root, group[0]) for group in self.files]
 
     def _candidates(self, root: Path, group: tuple[str, ...]) -> list[Path]:
         return [self.where(root) / name for name in group]

@@ -1,5 +1,6 @@
 """CelebA: photographs of faces, cropped and resized, colour, 162,770 train and 19,962 test images."""
 
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
@@ -22,8 +23,9 @@ class CelebA(TorchvisionDataset):
       140, then 64, that of WAE (Tolstikhin et al. 2018, https://github.com/tolstikhin/wae), with Lanczos
       resizing. Here it is bicubic, see `Recipe` in `_images.py`.
     - Split: the official one; its 19,867 validation images are left out.
-    - Files: the images as a folder or still in their zip, and two of the text files. torchvision downloads
-      them from Google Drive with the package `gdown`; by hand where the quota of the day is used up.
+    - Files: the images as a folder or in their zip, and two of the text files. torchvision downloads them from
+      Google Drive with the package `gdown` (`pip install 'latent-bench[celeba]'`). Download them by hand where the
+      quota of the day is used up.
 
     The decoded images are kept under `<data root>/.cache`: 2.2 GB at 64 pixels.
     """
@@ -61,6 +63,13 @@ class CelebA(TorchvisionDataset):
             raise UsageError(f"celeba: size {size}, crop {crop}; size must be at least 1, crop 1 to 178")
         self.attribute = attribute
         self.recipe = Recipe(size, 3, crop)
+
+    def fetch(self, root: Path) -> None:
+        """Raises `DataError` where the optional package `gdown` is not installed."""
+        if find_spec("gdown") is None:
+            words = "the package gdown, which downloads it, is not installed: pip install 'latent-bench[celeba]'"
+            raise DataError(f"celeba: {words}; or {self.missing(root)}")
+        super().fetch(root)
 
     def download(self, root: Path) -> None:
         from torchvision import datasets

@@ -6,13 +6,18 @@ from ._idx import IdxDataset
 
 
 class FashionMNIST(IdxDataset):
-    """The checksums of the .gz files are those torchvision demands, the others those of their contents."""
+    """The checksums of the .gz files are those that torchvision demands, the others those of their contents.
+
+    `published` was computed from a complete copy in another order: 6,000 and 1,000 images a class, and the published
+    mean 0.2860 and standard deviation 0.3530 of the train pixels.
+    """
 
     reference: ClassVar[str] = (
         "Xiao, Rasul & Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning "
         "algorithms, 2017, https://arxiv.org/abs/1708.07747"
     )
     source: ClassVar[str] = "Fashion-MNIST, https://github.com/zalandoresearch/fashion-mnist"
+    published: ClassVar[str] = "8907b87739f7ab64"
     folder: ClassVar[str] = "FashionMNIST/raw"
     urls: ClassVar[tuple[str, ...]] = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
     classes: ClassVar[tuple[str, ...]] = (

@@ -21,6 +21,7 @@ class Folder(Dataset):
     """
 
     source: ClassVar[str] = "a folder of the user"
+    location_options: ClassVar[tuple[str, ...]] = ("path",)
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Folder(Dataset):
         classes = tuple(train)
         train_split = _split(pixels["train"], train, classes)
         test_split = _split(pixels["test"], test, classes)
-        return Data(self.name, train_split, test_split, classes, f"images in {self.path}")
+        return Data(self.name, train_split, test_split, classes, f"images in {Path(self.path).name}")
 
 
 def _by_class(files: ImageFiles, part: str) -> dict[str, list[str]]:

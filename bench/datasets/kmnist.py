@@ -6,7 +6,7 @@ from ._idx import IdxDataset
 
 
 class KMNIST(IdxDataset):
-    """The checksums are those torchvision demands of the .gz files; of their contents none are published."""
+    """The checksums of the .gz files are those that torchvision demands; none are published of their contents."""
 
     reference: ClassVar[str] = (
         "Clanuwat et al., Deep learning for classical Japanese literature, 2018, https://arxiv.org/abs/1812.01718"

@@ -6,13 +6,14 @@ from ._idx import IdxDataset
 
 
 class MNIST(IdxDataset):
-    """The checksums of the .gz files are those torchvision demands, the others those of their contents."""
+    """The checksums of the .gz files are those that torchvision demands, the others those of their contents."""
 
     reference: ClassVar[str] = (
         "LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, 1998, "
         "https://doi.org/10.1109/5.726791"
     )
     source: ClassVar[str] = "MNIST, http://yann.lecun.com/exdb/mnist/"
+    published: ClassVar[str] = "5038806f1c37d4a4"
     folder: ClassVar[str] = "MNIST/raw"
     urls: ClassVar[tuple[str, ...]] = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",

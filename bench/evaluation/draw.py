@@ -246,7 +246,7 @@ def _needs_data(model: Any, cell: Cell, wish: Wish) -> bool:
 def _data(record: Record, cell: Cell, root: Path) -> Data:
     data = data_room.load(cell.dataset, root)
     expected = record.provenance.get("fingerprint")
-    if expected is not None and data.fingerprint() != expected:
+    if expected is not None and not data.is_same_as(str(expected)):
         raise DataError(
             f"{cell.dataset_label}: the images under {root} (fingerprint {data.fingerprint()}) are not those that cell "
             f"{record.id} was computed on ({expected})"

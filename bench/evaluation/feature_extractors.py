@@ -130,7 +130,7 @@ def classifier(data: Data, folder: Path, device: torch.device) -> Ruler:
     """
     if data.train.labels is None or data.test.labels is None:
         raise NotApplicable("the dataset has no labels to train a classifier on")
-    path = folder / f"{data.name}-{data.fingerprint()}-v{CLASSIFIER_VERSION}.safetensors"
+    path = folder / f"{data.name}-{data.order()}-v{CLASSIFIER_VERSION}.safetensors"
     with _alone(path):
         if not path.exists():
             _train_classifier(data, path, device)

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import BenchError
+from .fingerprints import with_sets
 from .store import Record, Store, csv_text, row
 from bench.suite import load
 from bench.suite.cells import Cell, Choice
@@ -173,7 +174,7 @@ def _brief(error: Exception) -> str:
 def _fingerprint_faults(records: list[Record]) -> Iterator[Fault]:
     """One dataset with one set of options has one fingerprint, in every record and in its training."""
     first: dict[str, tuple[str, str]] = {}
-    for record in (r for r in records if r.status == "done"):
+    for record in (r for r in with_sets(records) if r.status == "done"):
         prints = {record.provenance.get("fingerprint"), record.training.get("fingerprint")} - {None}
         name = json.dumps([record.cell.get("dataset"), record.cell.get("dataset_options")], sort_keys=True)
         if not prints:

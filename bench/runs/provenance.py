@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from bench import __version__
+from bench.datasets import Data
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-fidelity", "scikit-learn", "umap-learn", "numpy", "scipy")
 
 
-def provenance(device: torch.device, threads: int, precision: str, fingerprint: str) -> dict[str, Any]:
+def provenance(device: torch.device, threads: int, precision: str, data: Data) -> dict[str, Any]:
     """What a record says of its origin. Memory in MB (10⁶ bytes), the process's peak so far; time in UTC."""
     return {
         **_code(),
@@ -26,7 +27,8 @@ def provenance(device: torch.device, threads: int, precision: str, fingerprint: 
         "device": _device_name(device),
         "threads": threads,
         "precision": precision,
-        "fingerprint": fingerprint,
+        "fingerprint": data.fingerprint(),
+        "order": data.order(),
         "peak_memory_mb": peak_memory_mb(device),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

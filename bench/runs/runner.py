@@ -12,6 +12,7 @@ from bench import registry
 from bench.datasets import _loading
 from bench.errors import BenchError, DataError, UsageError
 from bench.evaluation import inception
+from bench.results.fingerprints import with_sets
 from bench.results.store import Record, Store
 from bench.suite import Cell, Choice, Suite
 from bench.suite.grid import extent
@@ -271,7 +272,7 @@ def _fingerprints(suite: Suite, store: Store) -> dict[str, str]:
     Raises `DataError` where they were not all computed on the same: their numbers must not stand in one row.
     """
     ids, found = {cell.id for cell in suite.cells}, dict[str, str]()
-    for record in store.records(suite.name):
+    for record in with_sets(store.records(suite.name)):
         print_ = record.provenance.get("fingerprint")
         if record.id not in ids or record.status != "done" or print_ is None:
             continue

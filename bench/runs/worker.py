@@ -166,7 +166,7 @@ def waits_for_weights(record: Record) -> bool:
 
 def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
     loaded = data_room.load(cell.dataset, settings.data_root)
-    if expected is not None and loaded.fingerprint() != expected:
+    if expected is not None and not loaded.is_same_as(expected):
         raise DataError(
             f"{cell.dataset_label}: the images under {settings.data_root} (fingerprint {loaded.fingerprint()}) are not "
             f"those that earlier cells of this suite were computed on ({expected}); "
@@ -226,7 +226,7 @@ def _from_checkpoint(cell: Cell, job: _Job) -> _Trained | None:
         return None
     try:
         training = checkpoint.read_header(path)
-        if training.get("train_id") != cell.train_id or training.get("fingerprint") != job.data.fingerprint():
+        if training.get("train_id") != cell.train_id or not job.data.is_same_as(str(training.get("fingerprint"))):
             return None
         model = checkpoint.restore(checkpoint.build_cell(cell, job.data), path).to(job.device)
     except ResultError:  # a damaged file is as good as none: the cell is trained again
@@ -256,7 +256,7 @@ def _settle(cell: Cell, trained: _Trained, job: _Job) -> Outcome:
         "cell": cell.as_record(),
         "training": trained.training,
         "about": _about(cell, job.data),
-        "provenance": provenance(job.device, job.settings.threads, cell.train.precision, job.data.fingerprint()),
+        "provenance": provenance(job.device, job.settings.threads, cell.train.precision, job.data),
     }
     if trained.diverged is not None:
         timings = {"train": trained.training["seconds"]}
@@ -344,10 +344,7 @@ def _about(cell: Cell, loaded: Data) -> dict[str, Any]:
         word: _line(kind, components(cell)[kind].name) for kind, word in singular.items() if kind in components(cell)
     }
     about["dataset"] = {
-        "source": loaded.source,
-        "fingerprint": loaded.fingerprint(),
-        "classes": list(loaded.classes),
-        "shape": list(loaded.shape),
+        **loaded.describe(),
         "train": min(cell.train.train_images or len(loaded.train), len(loaded.train)),
         "test": len(loaded.test),
     }
