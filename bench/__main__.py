@@ -1,12 +1,14 @@
 """The command line: thin, one call per verb. Nothing that needs torch is imported before a verb needs it.
 
-Exit codes: 0 all is done; 1 some cells failed; 2 bad input; 3 incomplete; 130 interrupted.
+Exit codes: 0 all is done; 1 some cells failed; 2 bad input; 3 incomplete; 130 interrupted; 143 terminated (SIGTERM).
 """
 
 import json
 import os
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -19,15 +21,24 @@ from bench.errors import BenchError, UsageError
 if TYPE_CHECKING:
     from bench.results.store import Record
 
-RESULTS = click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Results folder."
-)
+
+class NonEmptyPath(click.Path):
+    """A path; the empty string, often an unset shell variable, would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("is empty; a path is needed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = NonEmptyPath(path_type=Path)
+RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
 DATA = click.option("--data", help="Data root [default: BENCH_DATA, else data].")
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change the suite: train.epochs=1.")
 ONLY = click.option("--only", multiple=True, metavar="KEY=VALUE", help="Only these cells: variant=vae, seed=0,1.")
 LIMIT = click.option("--limit", type=click.IntRange(min=1), help="Only the first N cells that are left.")
-SUITE = click.argument("suite", type=click.Path(path_type=Path))
+SUITE = click.argument("suite", type=PATH)
 
 
 def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,9 +170,9 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
 @cli.command()
 @click.argument("suites", nargs=-1)
 @RESULTS
-@click.option("--out", type=click.Path(path_type=Path), help="Where to. [default: site]")
+@click.option("--out", type=PATH, help="Where to. [default: site]")
 @click.option("--single-file", is_flag=True, help="All of it in one HTML file, OUT.html.")
-@click.option("--figures", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--figures", type=PATH, metavar="DIR",
               help="No site, but curves, trends and Pareto views for a paper: SVG, PDF, LaTeX captions.")  # fmt: skip
 def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file: bool, figures: Path | None) -> None:
     """Build the site from everything under the results folder, or from SUITES only."""
@@ -262,8 +273,8 @@ def _verify_tables(results: Path, pasted: TextIO, suite: str | None, as_json: bo
 
 
 @cli.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
 @RESULTS
 @click.option("--metric", multiple=True, callback=_metrics,
               help="Only these metrics or families, such as mse,fcd [default: all].")  # fmt: skip
@@ -293,7 +304,7 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 @click.option("--label", help="Only this class, by name or number: for models with labels.")
 @click.option("--interpolate", is_flag=True, help="The same as --figure interpolations; moving with --out FILE.gif.")
 @click.option("--seed", type=click.IntRange(min=0), help="Other codes or pairs [default: those of the evaluation].")
-@click.option("--out", type=click.Path(path_type=Path), help="A .png, .webp or .gif [default: a named .png, here].")
+@click.option("--out", type=PATH, help="A .png, .webp or .gif [default: a named .png, here].")
 @JSON
 def sample(cell: str, results: Path, data: str | None, figure: str | None, n: int | None, sampler: str | None,
            label: str | None, interpolate: bool, seed: int | None, out: Path | None,
@@ -349,7 +360,7 @@ def _remake(record: "Record", data: str | None) -> str:
 @click.option("--evaluation", is_flag=True, help="Measure a cell's evaluation on MNIST, and the same by hand, as well.")
 @click.option("--inception-images", type=click.IntRange(min=0), default=200, show_default=True,
               help="Of a set, for FID and KID in --evaluation; 0: without.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results/speed"), show_default=True)
+@click.option("--out", type=PATH, default=Path("results/speed"), show_default=True)
 @DATA
 @JSON
 def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, data: str | None, as_json: bool,
@@ -436,8 +447,29 @@ def _told(guess: dict[str, Any]) -> str:
     return text + (f"; {unknown} cells unlike any that has run are not counted" if unknown else "")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which batch systems and containers send: it ends a run as Ctrl-C does."""
+
+
+def _raise_terminated(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not disturb the end
+    raise Terminated
+
+
+def _interrupted(cause: BaseException) -> int:
+    """Print why a command ended early and return its exit code; click turns all three causes into one exception."""
+    if isinstance(cause, EOFError):
+        click.echo(f"a file ends too early: {cause}", err=True)
+        return 2
+    word, code = ("terminated", 143) if isinstance(cause, Terminated) else ("interrupted", 130)
+    click.echo(f"{word}; finished cells are kept, run the same command to go on", err=True)
+    return code
+
+
 def main() -> None:
     """Run the command line; a mistake is one message and exit code 2, never a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         cli(standalone_mode=False)
     except BenchError as error:
@@ -446,9 +478,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what is done is kept, run the same command to go on", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        sys.exit(_interrupted(error.__cause__ or error))
     except BrokenPipeError:  # the reader of our output has gone, as in `bench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
