@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -341,53 +342,18 @@ def _remake(record: "Record", data: str | None) -> str:
     return shlex.join([*shlex.split(words), *where, *(["--data", data] if data else [])])
 
 
-@cli.command()
-@click.option("--variant", "variants", multiple=True, default=("ae", "vae"), show_default=True, help="May be repeated.")
-@click.option("--net", "nets", multiple=True, default=("mlp",), show_default=True, help="May be repeated.")
-@click.option("--precision", "precisions", multiple=True, type=click.Choice(["fp32", "tf32", "bf16"]),
-              default=("fp32",), show_default=True, help="May be repeated.")  # fmt: skip
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:I.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side [default: one per GPU or core].")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a worker.")
-@click.option("--seeds", type=click.IntRange(min=1), default=4, show_default=True, help="Cells of each variant.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True)
-@click.option("--images", type=click.IntRange(min=1), help="Of each cell in a round.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="Of a round, in place of --images [default: 5].")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are over these.")
-@click.option("--against", metavar="PEER", help="Take turns with another library's trainer: pythae.")
-@click.option("--profile", is_flag=True, help="What a step is made of, of the last variant, as well.")
-@click.option("--overhead", is_flag=True, help="Measure bookkeeping, plan and store as well.")
-@click.option("--evaluation", is_flag=True, help="Measure a cell's evaluation on MNIST, and the same by hand, as well.")
-@click.option("--inception-images", type=click.IntRange(min=0), default=200, show_default=True,
-              help="Of a set, for FID and KID in --evaluation; 0: without.")  # fmt: skip
-@click.option("--out", type=PATH, default=Path("results/speed"), show_default=True)
-@DATA
-@JSON
-def speed(overhead: bool, evaluation: bool, inception_images: int, out: Path, data: str | None, as_json: bool,
-          images: int | None, seconds: float | None, **asked: Any) -> None:  # fmt: skip
-    """How fast a grid trains here, as a share of what the machine could do, and against a peer."""
-    if images is not None and seconds is not None:
-        raise UsageError("--images and --seconds both say how long a round is; give one of them")
-    from dataclasses import replace
-
-    from bench.datasets._loading import find_root
-    from benchmarks import measure, table
-    from benchmarks import overhead as rest
-
-    plan = measure.Plan(images=images, seconds=seconds or 5.0, data_root=find_root(data).absolute(), **asked)
-    found = measure.measure(plan, lambda line: click.echo(line, err=True))
-    if overhead:
-        found["overhead"] = rest.measure(plan.data_root)
-    if evaluation:
-        from benchmarks import evaluation as by_part
-
-        workers = measure.worker_count(replace(plan, device="cpu", threads=1), by_part.NEED)
-        rulers = out.absolute().parent / "rulers"
-        asked_for = by_part.Asked(plan.data_root, rulers, inception_images=inception_images, workers=workers)
-        found["evaluation"] = by_part.measure(asked_for, lambda line: click.echo(line, err=True))
-    written = table.write(found, out)
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table.markdown(found), nl=as_json)
-    click.echo(f"written: {', '.join(map(str, written))}", err=True)
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def speed(arguments: tuple[str, ...]) -> None:
+    """How fast a grid trains on this machine, alone or against another library (in a clone of the repository)."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / "benchmarks" / "__main__.py").is_file():
+        raise UsageError(
+            "bench speed needs a clone of the repository: benchmarks/ is not part of the installed package"
+        )
+    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    sys.exit(subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False).returncode)  # noqa: S603
 
 
 @cli.command(name="list")

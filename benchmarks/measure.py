@@ -1,5 +1,8 @@
-"""Rounds of training, ours and a peer's in turns → images per second, ratio, and share of the arithmetic limit."""
+"""Rounds of training, bench and a peer in turns → images per second and their ratio."""
 
+import csv
+import io
+import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,23 +12,26 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.GONE import LONG, chosen
-
+from bench.results.store import write_bytes
 from bench.runs.executor import default_workers
 from bench.runs.provenance import provenance
 from bench.runs.worker import Settings, limited_threads, pick_device
 
 from . import peers
-from .flops import training_flops
-from .grid import CLASSES, SHAPE, Grid, builder, check, load
-from .workers import Workers, standing_ready
+from .grid import Grid, check, load
+from .worker_pool import Side, side
 
-WARM_UP = LONG + 8  #: steps of each cell before anything is timed: with what a process imports to capture a step
+WARM_UP = 20  #: steps of each cell before anything is timed
+#: column of the table → format
+COLUMNS = {
+    "net": "", "device": "", "precision": "", "workers": "", "images_per_s": ",.0f",
+    "against": "", "against_images_per_s": ",.0f", "ratio": ".2f",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `bench speed` was asked for. images: of each cell in a round; None: as many as take about `seconds`."""
+    """What is measured. images: of each cell in a round; None: as many as take about `seconds`."""
 
     variants: tuple[str, ...] = ("ae", "vae")
     nets: tuple[str, ...] = ("mlp",)
@@ -44,147 +50,86 @@ class Plan:
 
 
 def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """{"rows": a dictionary for each net and precision, "machine", ...}, ready for JSON.
+    """{"rows": a dictionary for each net and precision, "machine", "versions", ...}, ready for JSON.
 
-    say: is told in a line what has been measured. Raises `UsageError` for a name that does not exist, or a peer that is
-    not installed.
+    say: called with a line after each row. Raises `UsageError` for an unknown name or a peer that is not installed.
     """
     check(plan.variants, plan.nets)
     if plan.against is not None:
         peers.check(plan.against, plan.variants)
-    device, about = pick_device(plan.device), describe(plan)  # the load is that of before
-    if device.type == "cpu":
-        chosen()  # measured here, before workers share the machine
-    count = worker_count(plan)
-    grids = [_grid(plan, net, precision, device.type) for net in plan.nets for precision in plan.precisions]
+    about = describe(plan)  # first: the machine's load is that of before
+    grids = [_grid(plan, net, precision) for net in plan.nets for precision in plan.precisions]
+    count = plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads))
     with ExitStack() as processes:
-        ours = processes.enter_context(standing_ready(grids[0], min(count, len(grids[0].jobs)), plan.threads))
-        theirs = None
+        sides = [processes.enter_context(side(min(count, len(grids[0].jobs)), plan.threads))]
         if plan.against is not None:
-            theirs = processes.enter_context(standing_ready(grids[0], 1, None, plan.against))
+            sides.append(processes.enter_context(side(1, None, plan.against)))
         rows = []
         for grid in grids:
-            rows.append(_row(plan, grid, ours, theirs))
-            say(words(rows[-1]))
+            rows.append(_row(plan, grid, sides))
+            say(_line(rows[-1]))
     return {"rows": rows} | ({"profiles": _profiles(plan, grids)} if plan.profile else {}) | about
 
 
-def worker_count(plan: Plan, need: int | None = None) -> int:
-    """Processes side by side: as many as `bench run` takes on CPUs, one for each GPU, whatever nets it has to train.
-
-    need: bytes of memory of each, if it is known.
-    """
-    return plan.workers or default_workers(Settings(Path(), plan.data_root, plan.device, plan.threads), need)
-
-
-def words(row: dict[str, Any]) -> str:
-    """A row as one line for the person watching."""
-    speed, share = f"{row['images_per_s']:,.0f} images/s", f"{row['share_of_limit']:.0%} of the limit"
-    text = f"{row['net']} {row['precision']}: {speed}, {share}"
-    if row["ratio"] is None:
-        return text
-    return f"{text}; {row['against']} {row['against_images_per_s']:,.0f}: ×{row['ratio']:.2f}"
-
-
 def describe(plan: Plan) -> dict[str, Any]:
-    """Machine, versions, date and data of a measurement. load_before: other work, the system's 1-minute average."""
-    device = pick_device(plan.device)
-    known = provenance(device, plan.threads, "", "")
-    versions = known["versions"] | ({plan.against: _version(plan.against)} if plan.against else {})
+    """Machine, versions, date and data of a measurement. load_before: the system's 1-minute average."""
+    known = provenance(pick_device(plan.device), plan.threads, "", "")
+    peer = {plan.against: _version(plan.against)} if plan.against else {}
     machine = {"device": known["device"], "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)}
-    if device.type == "cpu":
-        machine["kernels"] = chosen()
     about = {name: known[name] for name in ("bench", "git", "dirty", "created")}
-    return {"machine": machine, "versions": versions, "data": load(plan.data_root).source} | about
+    return {"machine": machine, "versions": known["versions"] | peer, "data": load(plan.data_root).source} | about
 
 
-def _grid(plan: Plan, net: str, precision: str, device: str) -> Grid:
-    stacked = plan.seeds if device == "cuda" else 1
+def _grid(plan: Plan, net: str, precision: str) -> Grid:
+    device = pick_device(plan.device).type
     images = plan.images or WARM_UP * plan.batch_size  # until it is known how many take `plan.seconds`
-    return Grid(plan.variants, net, precision, device, plan.seeds, stacked, plan.batch_size, images, plan.data_root)
+    group = plan.seeds if device == "cuda" else 1
+    return Grid(plan.variants, net, precision, device, plan.seeds, group, plan.batch_size, images, plan.data_root)
 
 
-def _row(plan: Plan, grid: Grid, ours: Workers, theirs: Workers | None) -> dict[str, Any]:
+def _row(plan: Plan, grid: Grid, sides: list[Side]) -> dict[str, Any]:
     warm = replace(grid, images=min(grid.images, WARM_UP * grid.batch_size))
-    sides = [side for side in (ours, theirs) if side is not None]
-    for side in sides:
-        side.train(warm)
+    for each in sides:
+        each.train(warm)
     if plan.images is None:
-        grid = replace(grid, images=_images_for(plan.seconds, warm, ours))
-    seconds: dict[Workers, list[float]] = {side: [] for side in sides}
-    rates: list[dict[str, float]] = []
+        steps = WARM_UP * plan.seconds / sides[0].train(warm)
+        grid = replace(grid, images=max(WARM_UP, round(steps)) * grid.batch_size)
+    seconds: list[list[float]] = [[] for _ in sides]
     for number in range(plan.rounds):
-        for side in sides if number % 2 == 0 else reversed(sides):
-            seconds[side].append(side.train(grid))
-        rates.append(ours.rates(grid))
+        for index in range(len(sides)) if number % 2 == 0 else reversed(range(len(sides))):
+            seconds[index].append(sides[index].train(grid))
     total = grid.images_of_cell * len(plan.variants) * plan.seeds
-    speeds = {side: [total / s for s in taken] for side, taken in seconds.items()}
-    best = {kind: max(r[kind] for r in rates) for kind in rates[0]}
-    compared = _against(plan, speeds[ours], speeds[theirs] if theirs else None)
-    return _asked(plan, grid, len(ours.processes)) | _shares(grid, median(speeds[ours]), best) | compared
+    speeds = [[round(total / s, 1) for s in taken] for taken in seconds]
+    return {
+        "variants": list(plan.variants), "net": grid.net, "device": grid.device, "precision": grid.precision,
+        "seeds": plan.seeds, "stacked": grid.group, "batch_size": plan.batch_size, "workers": sides[0].workers,
+        "threads": plan.threads, "images_per_cell": grid.images_of_cell, "rounds": plan.rounds,
+        "images_per_s": median(speeds[0]), "by_round": speeds[0], **_compared(plan, speeds),
+    }  # fmt: skip
+
+
+def _compared(plan: Plan, speeds: list[list[float]]) -> dict[str, Any]:
+    """The peer's median, and the median of the rounds' ratios."""
+    if plan.against is None:
+        return {"against": None, "against_images_per_s": None, "ratio": None}
+    ratio = median(ours / theirs for ours, theirs in zip(*speeds, strict=True))
+    found = {"against": plan.against, "against_images_per_s": median(speeds[1]), "against_by_round": speeds[1]}
+    return found | {"ratio": round(ratio, 3)}
 
 
 def _profiles(plan: Plan, grids: list[Grid]) -> list[dict[str, Any]]:
-    """Of the last variant, which of the usual two is the VAE, in this process while no other works."""
+    """Of the last variant, in this process while no other works."""
     from .profile import measure as profiled
 
     with limited_threads(plan.threads):
         return [profiled(replace(grid, device=str(pick_device(grid.device))), plan.variants[-1]) for grid in grids]
 
 
-def _asked(plan: Plan, grid: Grid, workers: int) -> dict[str, Any]:
-    return {
-        "variant": ", ".join(plan.variants),
-        "net": grid.net,
-        "device": grid.device,
-        "precision": grid.precision,
-        "seeds": plan.seeds,
-        "stacked": grid.group,
-        "batch_size": plan.batch_size,
-        "workers": workers,
-        "threads": plan.threads,
-        "images_per_cell": grid.images_of_cell,
-        "rounds": plan.rounds,
-    }
-
-
-def _images_for(seconds: float, grid: Grid, side: Workers) -> int:
-    """Images a cell sees in a round of about `seconds`, a whole number of batches."""
-    steps = WARM_UP * seconds / side.train(grid)
-    return max(WARM_UP, round(steps)) * grid.batch_size
-
-
-def _shares(grid: Grid, speed: float, best: dict[str, float]) -> dict[str, Any]:
-    """What the speed is of what the machine's best rates would allow, were there nothing but arithmetic."""
-    flops = [training_flops(builder(variant, grid.net)(), SHAPE, CLASSES) for variant in grid.variants]
-    mean = {kind: sum(f[kind] for f in flops) / len(flops) for kind in best}
-    limit = 1 / sum(mean[kind] / best[kind] for kind in best)
-    return {
-        "images_per_s": round(speed / grid.group, 1),
-        "seed_images_per_s": round(speed, 1),
-        "flop_per_image": round(sum(mean.values())),
-        "best_gflop_per_s": {kind: round(rate / 1e9, 1) for kind, rate in best.items()},
-        "limit_images_per_s": round(limit, 1),
-        "share_of_limit": round(speed / limit, 4),
-    }
-
-
-def _against(plan: Plan, ours: list[float], theirs: list[float] | None) -> dict[str, Any]:
-    """The peer's median and the median of the rounds' ratios, of images times seeds per second."""
-    if theirs is None:
-        return {"against": None, "against_images_per_s": None, "ratio": None, "by_round": _rounded(ours)}
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return {
-        "against": plan.against,
-        "against_images_per_s": round(median(theirs), 1),
-        "ratio": round(median(ratios), 3),
-        "by_round": _rounded(ours),
-        "against_by_round": _rounded(theirs),
-    }
-
-
-def _rounded(values: list[float]) -> list[float]:
-    return [round(value, 1) for value in values]
+def _line(row: dict[str, Any]) -> str:
+    text = f"{row['net']} {row['precision']}: {row['images_per_s']:,.0f} images/s"
+    if row["ratio"] is None:
+        return text
+    return f"{text}; {row['against']} {row['against_images_per_s']:,.0f}: ×{row['ratio']:.2f}"
 
 
 def _version(package: str) -> str | None:
@@ -192,3 +137,44 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+# -- as text
+
+
+def write(found: dict[str, Any], out: Path) -> list[Path]:
+    """Write speed.md, speed.csv and speed.json into `out`; returns their paths."""
+    numbers = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    texts = {"md": markdown(found), "csv": _csv(found), "json": numbers}
+    for suffix, text in texts.items():
+        write_bytes(out / f"speed.{suffix}", text.encode())
+    return [out / f"speed.{suffix}" for suffix in texts]
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The rows as a table, each profile as another, machine, versions and date below."""
+    table = [[format(row[name], style) if row[name] is not None else "" for name, style in COLUMNS.items()]
+             for row in found["rows"]]  # fmt: skip
+    lines = _table(list(COLUMNS), table)
+    for one in found.get("profiles", []):
+        title = f"{one['variant']} {one['net']} {one['precision']}, {one['step_ms']:.2f} ms a step ({one['how']})"
+        operations = [[o["name"], f"{o['calls']:.3g}", f"{o['ms']:.3f}"] for o in one["operations"]]
+        lines += ["", *_table([title, "calls", "ms"], [*operations, ["outside of these", "", f"{one['rest_ms']:.3f}"]])]
+    machine, commit = found["machine"], f"commit {found['git']}{' with changes' if found['dirty'] else ''}"
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    load_before = f"1-minute load before {machine['load_before']}"
+    notes = [f"{machine['device']}; {load_before}; images: {found['data']}; medians of the rounds.",
+             f"{found['created']}, bench {found['bench']}, {commit}; {versions}."]  # fmt: skip
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(map(str, cells))} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _csv(found: dict[str, Any]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found["rows"])
+    return out.getvalue()

@@ -28,7 +28,7 @@ def load(name: str) -> Any:
         raise UsageError(f"--against {name}: unknown peer{did_you_mean(name, names())}")
     peer = import_module(f"benchmarks.peers.{name}")
     if find_spec(peer.REQUIRES) is None:
-        raise UsageError(f"--against {name}: {peer.REQUIRES} is not installed; pip install 'bench[peers]' brings it")
+        raise UsageError(f"--against {name}: {peer.REQUIRES} is not installed; pip install '.[peers]' brings it")
     return peer
 
 
