@@ -317,14 +317,15 @@ def sample(cell: str, results: Path, data: str | None, figure: str | None, n: in
     if interpolate and figure not in (None, "interpolations"):
         raise UsageError(f"--interpolate and --figure {figure} ask for two different figures")
     moving = out is not None and out.suffix.lower() == ".gif"
-    wish = drawing.Wish("interpolations" if interpolate else figure or "samples", n, sampler, label, seed, moving)
+    name = "interpolations" if interpolate else figure or "samples"
+    request = drawing.FigureRequest(name, n, sampler, label, seed, moving)
     record = drawing.find(cell, results)
-    path = out or Path(drawing.default_name(record, wish))
+    path = out or Path(drawing.default_name(record, request))
     drawing.check_name(path, moving)
     drawing.check_trained(record, _remake(record, data))
-    picture = drawing.draw(record, wish, find_root(data))
+    picture = drawing.draw(record, request, find_root(data))
     drawing.write(picture, path)
-    told = {"cell": record.id, "suite": record.suite, "figure": wish.figure, "sampler": sampler, "label": label, "n": n,
+    told = {"cell": record.id, "suite": record.suite, "figure": name, "sampler": sampler, "label": label, "n": n,
             "seed": seed, "width": picture.shape[-2], "height": picture.shape[-3], "file": str(path)}  # fmt: skip
     click.echo(json.dumps(told, indent=1) if as_json else f"{path}")
 

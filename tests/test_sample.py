@@ -19,7 +19,7 @@ from bench.datasets import _loading as data_room
 from bench.errors import BenchError, DataError, ResultError, UsageError
 from bench.evaluation import draw as drawing
 from bench.evaluation.context import quantise
-from bench.evaluation.draw import Wish
+from bench.evaluation.draw import FigureRequest
 from bench.results.store import Store
 
 SUITE = """\
@@ -49,8 +49,8 @@ def cells(home):
     return {record.cell["label"]: record for record in Store(home / "results").records("small")}
 
 
-def draw(record, root="nowhere", **wish):
-    return drawing.draw(record, Wish(**wish), root)
+def draw(record, root="nowhere", **options):
+    return drawing.draw(record, FigureRequest(**options), root)
 
 
 def read(path):
@@ -109,7 +109,7 @@ def test_without_a_checkpoint_one_message_names_the_command_that_makes_it_and_th
     [
         (("--label", "3"), "variants with labels: conditional_ae, conditional_vae, semi_supervised_vae"),
         (("--figure", "manifold", "--interpolate"), "two different figures"),
-        (("--out", "x.gif"), "only interpolations move"),
+        (("--out", "x.gif"), "only interpolations can be"),
         (("--n", "0"), "--n"),
     ],
 )
@@ -279,20 +279,20 @@ def test_another_seed_draws_other_codes(cells):
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("options", "message"),
     [
         ({"figure": "manifld"}, "did you mean 'manifold'"),
         ({"sampler": "gmn"}, "did you mean 'gmm'"),
-        ({"figure": "identity", "n": 3}, "--n changes nothing about identity"),
-        ({"figure": "reconstructions", "sampler": "gmm"}, "--sampler changes nothing about reconstructions"),
-        ({"figure": "manifold", "seed": 1}, "--seed changes nothing about manifold"),
+        ({"figure": "identity", "n": 3}, "--n has no effect on identity"),
+        ({"figure": "reconstructions", "sampler": "gmm"}, "--sampler has no effect on reconstructions"),
+        ({"figure": "manifold", "seed": 1}, "--seed has no effect on manifold"),
         ({"figure": "manifold", "n": 101}, "at most 100 images a side"),
-        ({"moving": True}, "only interpolations move"),
+        ({"moving": True}, "only interpolations can be"),
     ],
 )
-def test_an_option_without_effect_and_a_wrong_name_are_told(wish, message):
+def test_an_option_without_effect_and_a_wrong_name_are_told(options, message):
     with pytest.raises(UsageError, match=message):
-        Wish(**wish)
+        FigureRequest(**options)
 
 
 def test_a_figure_that_a_model_does_not_have_is_told_with_the_reason(cells):
@@ -314,7 +314,7 @@ def test_a_file_name_must_fit_the_figure(tmp_path):
 
 
 def test_a_default_name_holds_no_way_out_of_the_folder(cells):
-    name = drawing.default_name(cells["vae"], Wish(label="../../x y", n=3))
+    name = drawing.default_name(cells["vae"], FigureRequest(label="../../x y", n=3))
     assert name == f"{cells['vae'].id}_samples_label_______x_y_n_3.png"
 
 

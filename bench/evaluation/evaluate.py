@@ -24,7 +24,7 @@ from bench.suite import Cell
 from bench.suite.columns import versions
 from bench.suite.names import members
 
-from . import image_files, image_grids
+from . import cell_figures, image_files
 from .context import Artefacts, Rulers
 from .embeddings import plane
 
@@ -142,7 +142,7 @@ def _points(artefacts: Artefacts, method: str) -> np.ndarray | None:
 def _pictures(artefacts: Artefacts, metrics: Collection[str], present: Collection[str]) -> dict[str, np.ndarray]:
     made = {}
     with torch.no_grad():
-        for name, draw in image_grids.of_cell(artefacts, metrics).items():
+        for name, draw in cell_figures.figures_of(artefacts, metrics).items():
             if name not in present:
                 with suppress(NotApplicable):
                     made[name] = draw()
@@ -156,4 +156,4 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     if evaluation.embeddings is not None:
         write_arrays(folder / "embeddings.npz", evaluation.embeddings)
     for name, picture in evaluation.pictures.items():
-        image_files.save(name, picture, folder, image_grids.budget(name))
+        image_files.save(name, picture, folder, cell_figures.byte_budget(name))
