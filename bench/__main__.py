@@ -214,7 +214,7 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
           columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
-    from bench.report.tables.model import table as make
+    from bench.report import table as make
 
     form = "json" if as_json else style
     click.echo(make(results, _suite_name(suite), form, list(metric), rows, columns, **how), nl=False)

@@ -7,6 +7,6 @@ report.table(Path("results"), "mnist_all", "latex", "mse")           → what `b
 
 from .single_file import build_single
 from .site import build
-from .tables.model import table
+from .tables import table
 
 __all__ = ["build", "build_single", "table"]

@@ -21,7 +21,7 @@ from .site import STATIC, build
 
 TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".webp": "image/webp", ".svg": "image/svg+xml",
          ".csv": "text/csv", ".yaml": "text/plain", ".tex": "text/plain", ".md": "text/plain",
-         ".bib": "text/plain"}  # fmt: skip
+         ".bib": "text/plain", ".txt": "text/plain", ".json": "application/json"}  # fmt: skip
 PLAIN = " /:;=,()!*@+?~^{}|[]"  #: characters that stand as they are in an attribute and in a data URI
 #: Attributes that name ids of the same page.
 REFERENCES = ("for", "aria-labelledby", "aria-describedby", "data-copies", "data-filters")

@@ -1,7 +1,7 @@
 """The site: a static folder that opens from a file and asks nothing of any network.
 
     index.html  metrics.html  variants/<variant>.html  static/
-    suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,bib,js}  tables/data.js
+    suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,json,txt,bib,js}
     suites/<suite>/<cell>/index.html  *.png  map_<space>.svg
 
 The same records give the same bytes: no build date, no order that depends on the file system. `.built.json`
@@ -31,14 +31,14 @@ from .pages import methods as methods_page
 from .pages import suite as suite_page
 from .pages import variant as variant_page
 from .pages.html import figure, linked, paragraphs
-from .tables import model
+from .tables.build import build as build_tables
 from .tables.model import Table
 
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
 LARGE = {"checkpoint.safetensors", "codes.npz"}  #: files of a cell that no page shows
 #: Styles and scripts, these in the order they are to be read in
-STATIC = ("report.css", "report.js", "single.js", "stats.js", "arrangement.js", "writers.js", "tables.js")
+STATIC = ("report.css", "report.js", "single.js", "tables.js")
 
 Files = dict[str, bytes]  #: path below the site -> content
 
@@ -56,7 +56,7 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
     if _complete(out, before, everything):
         return out / "index.html"
     loaded = [load(results, name) for name in names]
-    measured = [(suite, model.build(suite)) for suite in loaded]
+    measured = [(suite, build_tables(suite)) for suite in loaded]
     hues = colours(str(group.at["label"]) for suite in loaded for group in suite.groups)
     after: dict[str, dict[str, Any]] = {}
     env = environment()

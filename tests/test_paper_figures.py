@@ -20,7 +20,7 @@ from bench.report.figures import figures, styles_of, write_figures
 from bench.report.figures.legend import entries
 from bench.report.figures.mpl import figure, saved
 from bench.report.figures.style import printable
-from bench.report.tables.model import build
+from bench.report.tables.build import build
 from conftest import ROOT, run_bench
 from matplotlib.figure import Figure
 

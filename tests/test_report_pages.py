@@ -19,8 +19,8 @@ from bench.report.charts.charts import colours
 from bench.report.charts.svg import Axis, front, log_ticks, scale, shape_path
 from bench.report.data import load
 from bench.report.pages import bibtex, methods, variant
-from bench.report.tables.model import build
-from bench.report.tables.model import shown as number_shown
+from bench.report.tables.build import build
+from bench.report.tables.names import format_number
 from conftest import run_bench
 from PIL import Image
 
@@ -178,7 +178,7 @@ def test_a_variants_page_has_its_method_its_reference_and_its_results_of_every_s
     for suite in ("one", "two"):
         [table] = build(load(results, suite), "mse")
         value, column = next((v, c) for (row, c), v in table.cells.items() if v.at["variant"] == "vae")
-        assert number_shown(value.summary.mean, table.decimals[column]) in text
+        assert format_number(value.summary.mean, table.decimals[column]) in text
     tags = test_report.Page(site / "variants" / "vae.html").tags
     links = {a["href"] for tag, a in tags if tag == "a" and "href" in a}
     assert {"../suites/one/index.html", "../suites/two/index.html"} <= links

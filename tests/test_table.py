@@ -12,11 +12,10 @@ import pytest
 import synthetic
 from bench.report import table as print_table
 from bench.report.data import load
-from bench.report.tables import formats, parse
+from bench.report.tables import format_tables, parse
+from bench.report.tables.aggregate import standings
+from bench.report.tables.build import build
 from bench.report.tables.latex import escape_latex
-from bench.report.tables.model import build
-from bench.report.tables.ranks import standings
-from bench.report.tables.standings import FORMATS as WITH_RANKS
 
 from bench.errors import UsageError
 from bench.results.stats import aggregate
@@ -424,7 +423,7 @@ def test_a_table_has_the_same_id_in_every_format(tmp_path):
     [wanted] = re.findall(r"Table ([0-9a-f]{12}) ", print_table(tmp_path, "s", "text", "mse"))
     for form in ("markdown", "latex", "csv", "json"):
         [found] = parse.find(print_table(tmp_path, "s", form, "mse"))
-        assert (found.table_id, found.command) == (wanted, ("s", "--metric", "mse"))
+        assert found.stamp == (wanted, ("s", "--metric", "mse"))
 
 
 def test_the_id_is_that_of_the_records_and_the_arrangement(tmp_path):
@@ -535,7 +534,7 @@ def test_nothing_stands_where_every_column_misses_a_number_or_there_is_one(tmp_p
 def test_standings_stand_below_the_table_and_leave_it_as_it_is(tmp_path, form):
     loaded = ranked(tmp_path)
     made = [build(loaded, "mse", ranked=True)[0]]
-    table, below = formats.FORMATS[form](made), WITH_RANKS[form](made)
+    table, below = format_tables(made, form), format_tables(made, form, ranked=True)
     assert below.startswith(table)
     standing = below.removeprefix(table)
     assert "Average rank" in standing

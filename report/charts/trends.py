@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.report.data import Suite, words
-from bench.report.tables.model import ARROWS, Table
+from bench.report.tables.model import Table
+from bench.report.tables.names import ARROWS
 from bench.report.tables.values import QUIET, Key, Value
 
 from .model import Axis, Trend, TrendChart, Who

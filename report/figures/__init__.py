@@ -17,7 +17,7 @@ from bench.report.charts.charts import colours
 from bench.report.charts.curves import Run, curves
 from bench.report.charts.model import Drawing, Who
 from bench.report.data import Suite, history, load, number, words
-from bench.report.tables import model
+from bench.report.tables.build import build
 from bench.report.tables.footnotes import notes
 from bench.report.tables.latex import escape_latex
 from bench.report.tables.model import Table
@@ -92,7 +92,7 @@ def styles_of(suite: Suite) -> Styles:
 
 def figures(suite: Suite, hues: dict[str, int]) -> list[PaperFigure]:
     """All figures of a suite, in the order of its page, each with a file name of its own."""
-    families = model.build(suite)
+    families = build(suite)
     made = [*_points(suite, families, hues), *_trends(suite, families, hues), *_curves(suite, hues)]
     seen: dict[str, int] = {}
     found = []

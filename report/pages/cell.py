@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from bench.report.charts.charts import Line, line_chart, scatter
 from bench.report.data import Cell, Suite, coordinates, embeddings, flatten, history, mapping, number, words
-from bench.report.tables.model import ARROWS
+from bench.report.tables.names import ARROWS
 from jinja2 import Environment
 from markupsafe import Markup
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.report.data import Cell, Suite, coordinates, words
-from bench.report.tables.model import families
+from bench.report.tables.build import families
 from markupsafe import Markup
 
 from bench.results.claims import Check, Verdict, counts

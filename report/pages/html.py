@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.report.data import number, words
+from bench.report.tables.names import format_significant
 from markupsafe import Markup, escape
 
 #: An address; parentheses in it come in pairs, as those of older DOIs do.
@@ -40,17 +41,13 @@ def _paragraph(block: str) -> Markup:
 
 
 def figure(value: Any, digits: int = 5) -> str:
-    """A number with a few significant digits and a true minus sign; text stays text.
+    """A number with a few significant digits; anything else as text.
 
-    >>> figure(407050), figure(-105.30112), figure(0.000012), figure("cpu")
-    ('407 050', '−105.3', '1.2e−05', 'cpu')
+    >>> figure(407050), figure("cpu")
+    ('407 050', 'cpu')
     """
     found = number(value)
-    if found is None:
-        return words(value, 300)
-    if found == int(found) and abs(found) < 1e12:
-        return f"{int(found):,}".replace(",", " ").replace("-", "−")
-    return f"{found:.{digits}g}".replace("-", "−")
+    return words(value, 300) if found is None else format_significant(found, digits)
 
 
 def command(suite: str, cell: dict[str, Any], overrides: Sequence[str] = ()) -> str:

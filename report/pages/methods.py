@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any
 
 from bench.report.data import Suite, flatten, mapping, words
-from bench.report.tables.model import ARROWS, families
+from bench.report.tables.build import families
+from bench.report.tables.names import ARROWS
 from jinja2 import Environment
 
 from bench import registry

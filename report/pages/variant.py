@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.report.data import AXES, Group, Suite, flatten, mapping, words
-from bench.report.tables.model import ARROWS, Table, shown
-from bench.report.tables.values import GAPS, Value
+from bench.report.tables.model import Table
+from bench.report.tables.names import ARROWS, GAPS, format_number
+from bench.report.tables.values import Value
 from jinja2 import Environment
 
 from .bibtex import cited, entry
@@ -118,7 +119,7 @@ def _cell(value: Value, decimals: int) -> dict[str, Any]:
     reason = "; ".join(f"{GAPS.get(gap.state, gap.state)}: {gap.reason}" for gap in value.gaps)
     if summary is None:
         return {"mean": GAPS.get(value.state, value.state), "half": "", "n": 0, "best": False, "reason": reason}
-    half = "" if summary.half_width is None else shown(summary.half_width, decimals)
+    half = "" if summary.half_width is None else format_number(summary.half_width, decimals)
     partial = "" if value.complete else f"{summary.n}/{value.planned}"
-    return {"mean": shown(summary.mean, decimals), "half": half, "n": summary.n, "best": value.best, "reason": reason,
-            "partial": partial}  # fmt: skip
+    return {"mean": format_number(summary.mean, decimals), "half": half, "n": summary.n, "best": value.best,
+            "reason": reason, "partial": partial}  # fmt: skip

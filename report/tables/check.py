@@ -1,13 +1,14 @@
-"""Does a pasted table still say what the records say? Which numbers do not, and where.
+"""Does a pasted table agree with the records? If not, which numbers differ, and where.
 
-A pasted number agrees if it is the records' value rounded to as many digits as were pasted, so that a table with fewer
-decimals is no other table. Rows, columns and intervals that were left out are no difference; what was added is one,
-since the records cannot vouch for it.
+A pasted number agrees if it is the records' value rounded to the digits that were pasted, so fewer decimals are no
+difference. Rows, columns and intervals that were left out are no difference either. Anything that was added is one,
+since no record supports it.
 """
 
+import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -17,28 +18,24 @@ from bench.report.data import load
 
 from bench.errors import UsageError, did_you_mean
 
-from .formats import escape_markdown
-from .latex import escape_latex
-from .layout import Slot, parts, slots
-from .model import Place, Table, build_as_asked
-from .parse import Entries, Grid, Line, csv_tables, find, json_tables
-from .ranks import standings
-from .said import names
-from .standings import FIELDS as STANDING
-from .standings import FORMATS, HEADS, numbers
-from .values import GAPS, Value
+from . import PRINTED, format_tables
+from .aggregate import FIELDS as STANDING_FIELDS
+from .aggregate import HEADS, standings
+from .build import build_tables
+from .model import PrintedColumn, Table
+from .names import CellKey, row_texts
+from .parse import Line, Pasted, find
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
-CELL = re.compile(rf"({_NUMBER})(?: ?± ?({_NUMBER}))?(?: ?\((?:(\d+)/(\d+)|n = 1)\))?")
-FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING)
-ESCAPES: dict[str, Callable[[str], str]] = {"latex": escape_latex, "markdown": escape_markdown}
+FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING_FIELDS)
+#: Flags of `bench table` that a stamp may hold
 VALUES = {"metric": str, "rows": str, "columns": str, "dataset": str, "sort": str, "precision": int}
 SWITCHES = {"no-published": ("published", False), "ranks": ("ranked", True)}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that a pasted table says and the records do not."""
+    """One text of a pasted table that contradicts the records."""
 
     line: int | None
     row: str
@@ -50,14 +47,14 @@ class Difference:
 
 @dataclass
 class Agreement:
-    """What became of one pasted table."""
+    """The result for one pasted table."""
 
     table_id: str  #: as pasted, "" where it is gone
     table_id_now: str
     command: str
     line: int
     checked: int = 0  #: cells compared
-    left_out: int = 0  #: cells that the records have and the pasted table has not
+    left_out: int = 0  #: cells of the records that the pasted table does not have
     differences: list[Difference] = field(default_factory=list)
     remark: str = ""
 
@@ -66,60 +63,52 @@ class Agreement:
 
 
 def verify(results: Path, text: str, suite: str | None = None) -> list[Agreement]:
-    """Hold every table in a text against the records under `results`.
+    """Compare every table in a text with the records under `results`.
 
-    A table says itself which one it is, in its last note; `suite` names the suite of one whose note is gone. Raises
-    `UsageError` where there is no table, or where it cannot be told which one it is.
+    The stamp of a table says which one it is; `suite` is the suite of a table whose stamp is gone. Raises `UsageError`
+    where there is no table, and for a table that cannot be identified.
     """
     return [_verify(Path(results), pasted, suite) for pasted in find(text)]
 
 
-def _verify(results: Path, pasted: Grid | Entries, suite: str | None) -> Agreement:
-    if pasted.command:
-        return _compared(pasted, _asked(results, pasted.command))
+def _verify(results: Path, pasted: Pasted, suite: str | None) -> Agreement:
+    if pasted.stamp[1]:
+        return _compare(pasted, _rebuild(results, *pasted.stamp[1]))
     if suite is None:
         raise UsageError(
-            f"line {pasted.line}: the table does not say which one it is: its note 'Table <id> (bench table ...)' is "
-            "gone; name the suite, as in `bench verify SUITE --table FILE`"
+            f"line {pasted.line}: the last note of the table, 'Table <id> (bench table ...)', is gone; name the suite, "
+            "as in `bench verify SUITE --table FILE`"
         )
-    found = [_compared(pasted, table) for table in build_as_asked(load(results, suite))]
+    found = [_compare(pasted, table) for table in build_tables(load(results, suite))]
     return max(found, key=lambda a: a.checked - 2 * len(a.differences))
 
 
-def _asked(results: Path, command: tuple[str, ...]) -> Table:
-    """The table that a pasted command prints now."""
-    suite, *rest = command
-    how: dict[str, Any] = {}
-    words = iter(rest)
+def _rebuild(results: Path, suite: str, *flags: str) -> Table:
+    """The table that the pasted command prints now."""
+    options: dict[str, Any] = {}
+    words = iter(flags)
     for word in words:
         name = word.removeprefix("--")
         if name in SWITCHES:
-            how |= [SWITCHES[name]]
-        elif name in VALUES:
-            how[name] = _value(name, next(words, ""))
-        else:
+            options |= [SWITCHES[name]]
+            continue
+        if name not in VALUES:
             raise UsageError(f"the pasted command has {word!r}{did_you_mean(name, {*VALUES, *SWITCHES}, 'flags')}")
-    tables = build_as_asked(load(results, suite), how.pop("metric", ()), **how)
+        value = next(words, "")
+        if VALUES[name] is int and not value.isdecimal():
+            raise UsageError(f"the pasted command has --{name} {value!r}, which is no whole number")
+        options[name] = VALUES[name](value)
+    tables = build_tables(load(results, suite), options.pop("metric", ()), **options)
     if len(tables) != 1:
-        raise UsageError("the pasted command names no metric, so it is not of one table")
+        raise UsageError("the pasted command names no metric, so it does not print one table")
     return tables[0]
 
 
-def _value(name: str, text: str) -> str | int:
-    if VALUES[name] is int and not text.isdecimal():
-        raise UsageError(f"the pasted command has --{name} {text!r}, which is no whole number")
-    return VALUES[name](text)
-
-
-def _compared(pasted: Grid | Entries, table: Table) -> Agreement:
-    found = Agreement(pasted.table_id, table.table_id, table.command, pasted.line)
-    if isinstance(pasted, Grid) and pasted.heads[len(table.row_axes) :] == HEADS:
-        _compare_standings(pasted, table, found)
-    elif isinstance(pasted, Grid):
-        _compare_grid(pasted, table, found)
-    else:
-        _compare_entries(pasted, table, found)
-    if not found.differences and pasted.table_id and pasted.table_id != table.table_id:
+def _compare(pasted: Pasted, table: Table) -> Agreement:
+    found = Agreement(pasted.stamp[0], table.table_id, table.command, pasted.line)
+    compare = _compare_grid if pasted.form in PRINTED else _compare_values
+    compare(pasted, table, found)
+    if not found.differences and pasted.stamp[0] not in ("", table.table_id):
         found.remark = "another id: what stands around the numbers has changed (rows, dates, code), no number has"
     return found
 
@@ -127,200 +116,164 @@ def _compared(pasted: Grid | Entries, table: Table) -> Agreement:
 # -- tables as text
 
 
-def _compare_grid(pasted: Grid, table: Table, found: Agreement) -> None:
-    escape, left = ESCAPES[pasted.form], len(table.row_axes)
-    columns = _columns(pasted, table, escape)
-    rows = {key: row for row in table.rows for key in (tuple(names(row)), tuple(map(escape, names(row))))}
-    marked = any(reading(cell).best for line in pasted.rows for cell in line.cells[left:])
-    seen: set[Place] = set()
-    for name in (n for n, slot in zip(pasted.heads[left:], columns[left:], strict=True) if slot is None):
-        found.differences.append(Difference(pasted.line, "", name, "column", name, "no such column"))
-    for line in pasted.rows:
-        row = rows.get(tuple(line.cells[:left]))
-        if row is None:
-            said = " ".join(line.cells[:left])
-            found.differences.append(Difference(line.number, said, "", "row", said, "no such row"))
-            continue
-        seen.add(row)
-        for slot, cell in zip(columns[left:], line.cells[left:], strict=False):
-            if slot is not None:
-                found.checked += 1
-                found.differences += _cell(table, row, slot, line.number, cell, marked)
-    found.left_out = len(table.rows) * len(slots(table)) - len(seen) * len({c for c in columns if c})
-    if not marked and any(value.best for value in table.cells.values()):
-        found.remark = "no value is marked as best in the pasted table, so the marks were not compared"
-
-
-def _compare_standings(pasted: Grid, table: Table, found: Agreement) -> None:
-    """The small table of ranks and IQMs that stands below its own."""
-    escape, now = ESCAPES[pasted.form], standings(table)
-    rows = now.rows if now else {}
-    known = {key: row for row in rows for key in (tuple(names(row)), tuple(map(escape, names(row))))}
-    for line in pasted.rows:
-        row = known.get(tuple(line.cells[: len(table.row_axes)]))
-        if row is None:
-            said = " ".join(line.cells[: len(table.row_axes)])
-            found.differences.append(Difference(line.number, said, "", "row", said, "no such row"))
-            continue
-        found.checked += len(HEADS)
-        found.differences += _standing(line, " ".join(names(row)), numbers(rows[row]))
-    found.left_out = len(HEADS) * len(rows) - found.checked
-
-
-def _standing(line: Line, row: str, expected: dict[str, list[float]]) -> Iterator[Difference]:
-    for (head, exact), cell in zip(expected.items(), line.cells[-len(HEADS) :], strict=True):
-        read = [Decimal(text) for text in re.findall(_NUMBER, re.sub(r"\$-\$|−", "-", cell))]
-        if len(read) != len(exact) or not all(map(rounds_to, exact, read)):
-            yield Difference(line.number, row, head, "number", cell, " ".join(map(repr, exact)) or "none")
-
-
-def _columns(pasted: Grid, table: Table, escape: Callable[[str], str]) -> list[Slot | None]:
-    """The column of the records that each pasted one is, by its whole head, or by its last one if that is unique."""
-    every = slots(table)
-    lasts = [slot.last_head for slot in every]
-    known = {slot.last_head: slot for slot in every if lasts.count(slot.last_head) == 1}
-    known |= {slot.name: slot for slot in every}
-    known |= {escape(name): slot for name, slot in list(known.items())}
-    return [known.get(head) for head in pasted.heads]
-
-
 @dataclass(frozen=True)
 class Reading:
-    """A pasted cell: numbers, or a word."""
+    """The content of a cell: numbers, or a word."""
 
     word: str
-    numbers: tuple[Decimal, ...] = ()  #: mean, half-width
+    numbers: tuple[Decimal, ...] = ()  #: mean, half-width; or an IQM and its interval
     seeds: tuple[int, int] | None = None
     best: bool = False
 
 
 def reading(cell: str) -> Reading:
-    r"""What a cell says, in whichever format it is written.
+    r"""The content of a cell in any of the formats.
 
     >>> reading(r"\bfseries 0.0438 \pm 0.0010").numbers, reading("**−1.5** (2/3)<sup>a</sup>").seeds
     ((Decimal('0.0438'), Decimal('0.0010')), (2, 3))
     """
     best = bool(re.search(r"\\bfseries|\\textbf|\\mathbf|\*\*|__", cell))
-    text = re.sub(r"\\(?:textsuperscript|tnote)\{[^{}]*\}|<sup>.*?</sup>", "", cell)
-    text = re.sub(r"\$?\\pm\b\$?|\+-|\+/-", "±", text)
-    text = re.sub(r"\\(?:bfseries|textbf|mathbf|num)\b|[{}$]|\*\*|__", " ", text)
-    text = " ".join(text.replace("−", "-").replace("---", "–").replace("--", "–").split())
-    match = CELL.fullmatch(text)
-    if not match:
-        return Reading(text, best=best)
-    numbers = tuple(Decimal(part) for part in match.group(1, 2) if part)
-    seeds = (int(match[3]), int(match[4])) if match[3] else None
-    return Reading(text, numbers, seeds, best)
+    text = re.sub(r"\\(?:textsuperscript|tnote)(?:\{[^{}]*\}|\w+)|<sup>.*?</sup>", "", cell)
+    text = re.sub(r"\\(?:bfseries|textbf|mathbf|num)\b|\\(?=[\[\]])|[{}]|\*\*|__", " ", text.replace("$-$", "-"))
+    text = re.sub(r"\\pm\b|\+-|\+/-", "±", text.replace("$", "").replace("−", "-").replace("---", "–"))
+    text = " ".join(text.replace("--", "–").split())
+    seeds = re.search(r"\((\d+)/(\d+)\)", text)
+    numbers = re.findall(_NUMBER, re.sub(r"\((?:\d+/\d+|n = 1)\)", "", text))
+    return Reading(text, tuple(map(Decimal, numbers)), (int(seeds[1]), int(seeds[2])) if seeds else None, best)
 
 
-def _cell(table: Table, row: Place, slot: Slot, line: int, cell: str, marked: bool) -> Iterator[Difference]:
-    read, said = reading(cell), parts(table, row, slot)
-    place = (line, " ".join(names(row)), slot.name)
-    if slot.published:
-        if _figures(read.word) != _figures(said.text):
-            yield Difference(*place, "published", read.word, said.text)
+def _compare_grid(pasted: Pasted, table: Table, found: Agreement) -> None:
+    """Cell by cell against the table printed anew; heads and rows are matched by their printed texts."""
+    left = len(table.row_axes)
+    printed = find(format_tables([table], pasted.form, ranked=pasted.heads[left:] == HEADS))
+    ranks = standings(table) if pasted.heads[left:] == HEADS else None
+    fresh = printed[-1]
+    rows = {tuple(line.cells[:left]): index for index, line in enumerate(fresh.rows)}
+    heads = {h: i for i, h in enumerate(fresh.last_heads) if fresh.last_heads.count(h) == 1}
+    heads |= {h: i for i, h in enumerate(fresh.heads)}
+    columns = [heads.get(head) for head in pasted.heads]
+    marked = any(reading(cell).best for line in pasted.rows for cell in line.cells[left:])
+    for name in (n for n, column in zip(pasted.heads[left:], columns[left:], strict=True) if column is None):
+        found.differences.append(Difference(pasted.line, "", name, "column", name, "no such column"))
+    seen = set()
+    for line in pasted.rows:
+        index = rows.get(tuple(line.cells[:left]))
+        if index is None:
+            name = " ".join(line.cells[:left])
+            found.differences.append(Difference(line.number, name, "", "row", name, "no such row"))
+            continue
+        seen.add(index)
+        row = [*ranks.rows][index] if ranks else table.rows[index]
+        for column, cell in zip(columns[left:], line.cells[left:], strict=False):
+            if column is None:
+                continue
+            found.checked += 1
+            now = reading(fresh.rows[index].cells[column])
+            if ranks:
+                exact = ranks.rows[row].numbers[column - left]
+                place = (line.number, " ".join(row_texts(row)), HEADS[column - left])
+                found.differences += _differences(place, reading(cell), now, exact, False)
+            else:
+                found.differences += _cell(table, row, table.printed_columns[column - left], line, cell, now, marked)
+    found.left_out = len(rows) * (len(fresh.heads) - left) - len(seen) * len({*columns[left:]} - {None})
+    if not marked and not ranks and any(value.best for value in table.cells.values()):
+        found.remark = "no value is marked as best in the pasted table, so the marks were not compared"
+
+
+def _cell(
+    table: Table, row: CellKey, column: PrintedColumn, line: Line, cell: str, now: Reading, marked: bool
+) -> Iterator[Difference]:
+    place = (line.number, " ".join(row_texts(row)), column.name)
+    if column.published:
+        if [*reading(cell).numbers] != [*now.numbers]:
+            yield Difference(*place, "published", reading(cell).word, now.word)
         return
-    value = table.cells.get((row, slot.column))
+    value = table.cells.get((row, column.column))
     summary = value.summary if value else None
-    if value is None or summary is None:
-        expected = GAPS.get(value.state, value.state) if value else said.text
-        if read.word != expected:
-            yield Difference(*place, "word", read.word, expected)
+    exact = [number for number in (summary.mean, summary.half_width) if number is not None] if summary else []
+    yield from _differences(place, reading(cell), now, exact, marked)
+
+
+def _differences(
+    place: tuple[int, str, str], read: Reading, now: Reading, exact: list[float], marked: bool
+) -> Iterator[Difference]:
+    """The differences of one cell; `exact`: its numbers in full precision, [] for a word."""
+    if not exact:
+        if read.word != now.word:
+            yield Difference(*place, "word", read.word, now.word)
         return
     if not read.numbers:
-        yield Difference(*place, "number", read.word, said.text)
-        return
-    exact = [summary.mean, summary.half_width]
-    for what, pasted, number in zip(("number", "interval"), read.numbers, exact, strict=False):
-        if number is None or not rounds_to(number, pasted):
-            yield Difference(*place, what, str(pasted), "none" if number is None else repr(number))
-    if read.seeds != _seeds(value):
-        yield Difference(*place, "seeds", _counted(read.seeds), _counted(_seeds(value)))
-    if marked and read.best != value.best:
-        yield Difference(*place, "mark", *("best" if best else "not best" for best in (read.best, value.best)))
+        yield Difference(*place, "number", read.word, now.word)
+    for index, number in enumerate(read.numbers):
+        true = exact[index] if index < len(exact) else None
+        if true is None or not rounds_to(true, number):
+            what = "interval" if index else "number"
+            yield Difference(*place, what, str(number), "none" if true is None else repr(true))
+    if read.numbers and read.seeds != now.seeds:
+        yield Difference(*place, "seeds", _count(read.seeds), _count(now.seeds))
+    if read.numbers and marked and read.best != now.best:
+        yield Difference(*place, "mark", *("best" if best else "not best" for best in (read.best, now.best)))
 
 
 def rounds_to(number: float, pasted: Decimal) -> bool:
-    """True where `pasted` is `number` rounded to its digits.
+    """True where `pasted` is `number` rounded to the digits of `pasted`.
 
     >>> rounds_to(0.04382, Decimal("0.0438")), rounds_to(0.04386, Decimal("0.0438"))
     (True, False)
     """
     exponent = pasted.as_tuple().exponent
-    assert isinstance(exponent, int)  # the pattern of a number lets no NaN through
+    assert isinstance(exponent, int)  # the pattern of a number excludes NaN
     half = 0.5 * 10.0**exponent
     return abs(float(pasted) - number) <= half * (1 + 1e-9) + abs(number) * 1e-12
 
 
-def _seeds(value: Value) -> tuple[int, int] | None:
-    return None if value.complete else (len(value.seeds), value.planned)
-
-
-def _counted(seeds: tuple[int, int] | None) -> str:
+def _count(seeds: tuple[int, int] | None) -> str:
     return f"{seeds[0]}/{seeds[1]} seeds" if seeds else "all seeds"
-
-
-def _figures(text: str) -> list[str]:
-    return [part.replace("−", "-").replace(" ", "") for part in text.split(";")]
 
 
 # -- tables as data
 
 
-def _compare_entries(pasted: Entries, table: Table, found: Agreement) -> None:
-    read = csv_tables if pasted.form == "csv" else json_tables
-    [expected] = read(FORMATS[pasted.form]([table]))
-    assert isinstance(expected, Entries)  # it is our own output
+def _compare_values(pasted: Pasted, table: Table, found: Agreement) -> None:
+    [fresh] = find(format_tables([table], pasted.form, ranked="--ranks" in pasted.stamp[1]))
     for place, (line, fields) in pasted.values.items():
-        if place not in expected.values:
+        if place not in fresh.values:
             found.differences.append(Difference(line, place, "", "row", place, "no such row"))
             continue
         found.checked += 1
-        now = expected.values[place][1]
-        for name in (n for n in FIELDS if n in fields and n in now):
-            if not same(fields[name], now[name]):
-                found.differences.append(Difference(line, place, "", name, str(fields[name]), str(now[name])))
-    found.left_out = len(expected.values.keys() - pasted.values.keys())
+        now = fresh.values[place][1]
+        found.differences += [Difference(line, place, "", name, str(fields[name]), str(now[name])) for name in FIELDS
+                              if name in fields and name in now and not same(fields[name], now[name])]  # fmt: skip
+    found.left_out = len(fresh.values.keys() - pasted.values.keys())
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal, numbers to nine digits, also inside texts, lists and mappings.
+    """Equal texts, lists or mappings, with numbers equal to nine digits.
 
     >>> same("0:0.1 1:0.2", "0:0.10000000000000001 1:0.2"), same(1.0, 1.1), same(None, None)
     (True, False, True)
     """
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    a, b = re.split(r"[ :]", str(one)), re.split(r"[ :]", str(other))
-    return len(a) == len(b) and all(x == y or _close(x, y) for x, y in zip(a, b, strict=True))
+    a, b = (text if isinstance(text, str) else json.dumps(text, sort_keys=True) for text in (one, other))
+    pairs = zip(re.findall(_NUMBER, a), re.findall(_NUMBER, b), strict=False)
+    close = all(math.isclose(float(x), float(y), rel_tol=1e-9, abs_tol=1e-12) for x, y in pairs)
+    return close and re.sub(_NUMBER, "#", a) == re.sub(_NUMBER, "#", b)
 
 
-def _close(one: str, other: str) -> bool:
-    if not (re.fullmatch(_NUMBER, one) and re.fullmatch(_NUMBER, other)):
-        return False
-    return math.isclose(float(one), float(other), rel_tol=1e-9, abs_tol=1e-12)
-
-
-# -- in words
+# -- the report of the verb
 
 
 def as_text(agreements: list[Agreement]) -> str:
-    """A line a table, and one a difference."""
-    return "\n".join(line for agreement in agreements for line in _told(agreement))
+    """A line per table, and one per difference."""
+    return "\n".join(line for agreement in agreements for line in _lines(agreement))
 
 
-def _told(found: Agreement) -> Iterator[str]:
+def _lines(found: Agreement) -> Iterator[str]:
     name = f"table {found.table_id or '(no id)'}, line {found.line} ({found.command})"
     left = f", {found.left_out} left out" if found.left_out else ""
-    if found.differences:
-        yield f"{name}: {len(found.differences)} differences in {found.checked} cells compared{left}"
-    else:
-        yield f"{name}: agrees, {found.checked} cells compared{left}"
+    result = f"{len(found.differences)} differences in" if found.differences else "agrees,"
+    yield f"{name}: {result} {found.checked} cells compared{left}"
     if found.remark:
         yield f"  {found.remark}"
     for d in found.differences:
-        where = f"line {d.line}: " if d.line else ""
-        place = " · ".join(filter(None, [d.row, d.column]))
-        yield f"  {where}{place}: {d.what} {d.pasted}, the records say {d.records}"
+        line, place = f"line {d.line}: " if d.line else "", " · ".join(filter(None, [d.row, d.column]))
+        yield f"  {line}{place}: {d.what} {d.pasted}, the records say {d.records}"

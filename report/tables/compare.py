@@ -1,9 +1,9 @@
-"""Two result sets, row by row and metric by metric: better, worse, equal, or not comparable and why.
+"""Two result sets compared row by row and metric by metric: better, worse, equal, or not comparable with the reason.
 
-The difference is B − A of the means over seeds, paired where at least three seeds are shared, Welch elsewhere, with its
-95 % t-interval. "better" and "worse" need p < 0.05 after Holm's correction over the rows of a metric, since among many
-rows some would be worse by chance; "equal" is everything else that could be tested, and says whether the numbers are
-the same. Too few seeds to test, another protocol, other images or another definition of the cell are "not comparable".
+The difference is B − A of the means over seeds with its 95 % t-interval: paired where at least three seeds are shared,
+otherwise Welch's. "better" and "worse" need p < 0.05 after Holm's correction over the rows of a metric, since
+among many rows some would be worse by chance. "equal" is every other tested difference; the output says if the numbers
+are the same. Too few seeds to test, another protocol, other images or another definition of the cell: "not comparable".
 """
 
 import math
@@ -18,8 +18,8 @@ from bench.errors import UsageError, did_you_mean
 from bench.results.stats import Difference, difference, hedges_g, holm, superiority
 from bench.results.store import Store
 
-from .digits import shown
-from .model import families
+from .build import families
+from .names import ARROWS, format_number
 from .values import Value, gap_texts, measure
 
 BETTER, WORSE, EQUAL, CHANGED, INCOMPARABLE = "better", "worse", "equal", "changed", "not comparable"
@@ -72,7 +72,7 @@ def compare(a: Path, b: Path, metrics: Iterable[str] = (), results: Path = Path(
 
 
 def _alone(a: Path, b: Path, results: Path, pairs: list[Any]) -> Iterator[Comparison]:
-    """Suites that only one of two results folders has: what is lost must be seen."""
+    """Suites that only one of two results folders has, so that a lost one is seen."""
     compared = {name for pair in pairs for _, name in pair}
     for side, path in (("A", a), ("B", b)):
         for name in _sets(path, results):
@@ -90,18 +90,18 @@ def _sets(path: Path, results: Path) -> dict[str, tuple[Path, str]]:
     if not path.exists() and len(path.parts) == 1 and (results / path / "suite.json").is_file():
         return {path.name: (results, path.name)}
     known = did_you_mean(path.name, Store(results).suites(), "suites with results")
-    raise UsageError(f"{path} is neither a suite's results nor a folder of such{known}")
+    raise UsageError(f"{path} is neither a suite's results nor a results folder{known}")
 
 
 def _pairs(
-    a: dict[str, tuple[Path, str]], b: dict[str, tuple[Path, str]], said: str
+    a: dict[str, tuple[Path, str]], b: dict[str, tuple[Path, str]], paths: str
 ) -> list[tuple[tuple[Path, str], tuple[Path, str]]]:
-    """Suites of one name; two single suites whatever they are called."""
+    """Suites of the same name; two single suites whatever their names."""
     if len(a) == len(b) == 1:
         return [(next(iter(a.values())), next(iter(b.values())))]
     common = [name for name in a if name in b]
     if not common:
-        raise UsageError(f"{said} have no suite in common: {', '.join(a)} and {', '.join(b)}")
+        raise UsageError(f"{paths} have no suite in common: {', '.join(a)} and {', '.join(b)}")
     return [(a[name], b[name]) for name in common]
 
 
@@ -136,7 +136,7 @@ def _better(metric: str, *suites: Suite) -> str:
 
 
 def _matched(a: Iterable[Group], b: Iterable[Group]) -> Iterator[tuple[Group | None, Group | None]]:
-    """Rows of the same place in the tables; among several of one place, those of the same definition first."""
+    """Pairs of rows with the same coordinates; among several, rows of the same definition first."""
     rest = list(b)
     for one in a:
         here = [two for two in rest if _at(two) == _at(one)]
@@ -152,7 +152,7 @@ def _at(group: Group) -> tuple[Any, ...]:
 
 
 def _redefined(a: Group, b: Group) -> str:
-    """In what two rows' cells differ, other than in their seeds: "train.epochs 5 / 20"."""
+    """The differences between two rows' cells except their seeds: "train.epochs 5 / 20"."""
     one, two = ({name: text for name, text in flatten(group.cells[0].cell).items() if text != "{}"} for group in (a, b))
     names = [name for name in {**one, **two} if name not in HARMLESS and one.get(name) != two.get(name)]
     return ", ".join(f"{name} {one.get(name, 'none')} / {two.get(name, 'none')}" for name in names)
@@ -173,9 +173,9 @@ def _row(suite: str, metric: str, better: str, a: Group | None, b: Group | None)
 
 def _place(value: Value | None) -> list[str]:
     at = value.at if value else {}
-    said = {axis: at.get(axis) for axis in ("label", "net", "dataset", "likelihood")}
+    texts = [at.get(axis) for axis in ("label", "net", "dataset", "likelihood")]
     size = at.get("latent_size")
-    return [str(text) for text in said.values() if text] + ([f"latent {size}"] if size is not None else [])
+    return [str(text) for text in texts if text] + ([f"latent {size}"] if size is not None else [])
 
 
 def _means(a: Value | None, b: Value | None) -> tuple[float | None, float | None, int, int]:
@@ -203,7 +203,7 @@ def _obstacle(a: Value, b: Value) -> str:
 
 
 def _other_version(a: Value, b: Value) -> str:
-    """Cells of one definition and seed have one id, unless a component was given a new version in between."""
+    """A reason if cells of one definition and seed have two ids: a component has a new version or default."""
     ids = [{cell.seed: cell.id for cell in value.group.cells} for value in (a, b)]
     other = [seed for seed in ids[0].keys() & ids[1].keys() if ids[0][seed] != ids[1][seed]]
     return "the cells have other ids: a component's version or default differs" if other else ""
@@ -213,7 +213,7 @@ def _other_version(a: Value, b: Value) -> str:
 
 
 def _tested(found: Comparison, a: Value, b: Value) -> Comparison:
-    """Difference, interval and p; the mark is that of the uncorrected p until `_corrected`."""
+    """Difference, interval and p; `_corrected` sets the mark of a row with a p."""
     test = difference(b.seeds, a.seeds)
     ones, twos = list(a.seeds.values()), list(b.seeds.values())
     found = replace(
@@ -255,7 +255,7 @@ def _marked(row: Comparison, p: float) -> Comparison:
 
 
 def counts(found: Iterable[Comparison]) -> dict[str, int]:
-    """How many comparisons have each mark."""
+    """Mark -> number of comparisons."""
     marks = [c.mark for c in found]
     return {mark: marks.count(mark) for mark in SIGNS if mark in marks}
 
@@ -272,23 +272,22 @@ def as_json(found: list[Comparison]) -> dict[str, Any]:
 
 
 def as_text(found: list[Comparison]) -> str:
-    """A block a metric, a line a row."""
+    """A block per metric, a line per row."""
     lines = []
     for suite, metric in dict.fromkeys((c.suite, c.metric) for c in found):
         here = [c for c in found if (c.suite, c.metric) == (suite, metric)]
-        arrow = {"lower": " ↓", "higher": " ↑"}.get(here[0].better, "")
-        lines.append(f"{suite} · {metric}{arrow}" if metric else suite)
+        lines.append(f"{suite} · {metric} {ARROWS.get(here[0].better, '')}".rstrip() if metric else suite)
         width = max(len(c.row) for c in here)
-        lines += [f"  {SIGNS[c.mark]} {c.mark:<14} {c.row:<{width}}  {_told(c)}".rstrip() for c in here]
+        lines += [f"  {SIGNS[c.mark]} {c.mark:<14} {c.row:<{width}}  {_format_difference(c)}".rstrip() for c in here]
     total = ", ".join(f"{n} {mark}" for mark, n in counts(found).items())
     legend = (
         f"B − A with its 95 % t-interval; better and worse: p < {ALPHA:g} after Holm over the rows of a metric; "
-        "equal: the same numbers, or none told apart"
+        "equal: the same numbers, or no significant difference"
     )
     return "\n".join([*lines, total or "nothing to compare", legend])
 
 
-def _told(c: Comparison) -> str:
+def _format_difference(c: Comparison) -> str:
     if c.mark == INCOMPARABLE or c.a is None or c.b is None or c.difference is None:
         return c.reason
     if c.identical:
@@ -300,7 +299,7 @@ def _told(c: Comparison) -> str:
 
 
 def _plain(number: float) -> str:
-    return shown(number, max(0, min(6, 3 - math.floor(math.log10(abs(number)))))) if number else "0"
+    return format_number(number, max(0, min(6, 3 - math.floor(math.log10(abs(number)))))) if number else "0"
 
 
 def _signed(number: float) -> str:

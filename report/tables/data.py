@@ -1,60 +1,72 @@
-"""A table as data: JSON, rows of cells; and CSV, a line a value. Both hold every condition beside the number."""
+"""A table as data: JSON with rows of cells, and CSV with a line per value. Both hold every condition of a number."""
 
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.report.data import flatten, mapping
 
+from .aggregate import standings
 from .footnotes import classifier_accuracy, commits, dates, settings
-from .model import Place, Table
+from .model import Table
+from .names import CellKey
 from .values import Value, gap_texts
 
 AXES = ("dataset", "label", "variant", "options", "net", "likelihood", "latent_size", "member", "setting")
 NUMBERS = ("mean", "half_width", "std", "n", "planned", "best", "state", "reason", "n_images")
 
+RowFields = Callable[[Table, CellKey], dict[str, Any]]  #: further fields of a row
 
-More = Callable[[Table, Place], dict[str, Any]]  #: what else is known of a row
 
-
-def _nothing(table: Table, row: Place) -> dict[str, Any]:
+def _no_fields(table: Table, row: CellKey) -> dict[str, Any]:
     return {}
 
 
-def dumps(tables: list[Table], more: More = _nothing) -> str:
-    """The JSON form of several tables."""
-    return json.dumps({"tables": [as_json(table, more) for table in tables]}, indent=1, ensure_ascii=False) + "\n"
+def standing_fields(tables: Sequence[Table]) -> RowFields:
+    """The standings of the rows of these tables as fields."""
+    found = {id(table): standings(table) for table in tables}
+
+    def fields(table: Table, row: CellKey) -> dict[str, Any]:
+        standing = found[id(table)]
+        return standing.as_data(row) if standing else {}
+
+    return fields
 
 
-def as_json(table: Table, more: More = _nothing) -> dict[str, Any]:
-    """A table as plain values: rows of cells, each with its coordinates and conditions."""
+def json_text(tables: Sequence[Table], fields: RowFields = _no_fields) -> str:
+    """Several tables as JSON: rows of cells, each with its coordinates and conditions."""
+    content = {"tables": [_as_json(table, fields) for table in tables]}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _as_json(table: Table, fields: RowFields) -> dict[str, Any]:
     return {
         "id": table.id, "table_id": table.table_id, "command": table.command,
         "suite": table.suite, "digest": table.digest, "overrides": table.overrides,
         "metric": table.metric, "unit": table.unit, "better": table.better, "summary": table.summary,
         "row_axes": table.row_axes, "column_axes": table.column_axes, "note": table.note,
-        "rows": [_row(table, row) | more(table, row) for row in table.rows],
+        "rows": [_row(table, row) | fields(table, row) for row in table.rows],
     }  # fmt: skip
 
 
-def _row(table: Table, row: Place) -> dict[str, Any]:
+def _row(table: Table, row: CellKey) -> dict[str, Any]:
     cells = [_cell(table, row, column) for column in table.columns if (row, column) in table.cells]
     return {"at": dict(row), "cells": cells}
 
 
-def _cell(table: Table, row: Place, column: Place) -> dict[str, Any]:
+def _cell(table: Table, row: CellKey, column: CellKey) -> dict[str, Any]:
     names = ("published", "source", "protocol", "comparable", "because")
     beside = [{name: view[name] for name in names} for view in table.published.get((row, column), ())]
-    return {"at": dict(column), **value_json(table.cells[row, column]), "published": beside}
+    return {"at": dict(column), **_value(table.cells[row, column]), "published": beside}
 
 
-def value_json(value: Value) -> dict[str, Any]:
-    """A value, its seeds, and all that it was obtained under."""
+def _value(value: Value) -> dict[str, Any]:
+    """A value with its seeds and conditions."""
     summary = value.summary
     return {
-        "coordinates": coordinates(value),
+        "coordinates": _coordinates(value),
         "mean": summary.mean if summary else None,
         "half_width": summary.half_width if summary else None,
         "std": summary.std if summary else None,
@@ -67,19 +79,19 @@ def value_json(value: Value) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def coordinates(value: Value) -> dict[str, str | int | None]:
-    """Every axis, whether or not the table shows it, and the variant's options."""
+def _coordinates(value: Value) -> dict[str, str | int | None]:
+    """Every axis, also those that the table does not show, and the variant's options."""
     options = flatten(mapping(value.group.cells[0].cell.get("options")))
-    said = ", ".join(f"{name}={text}" for name, text in options.items() if name)
-    return {axis: value.at.get(axis) for axis in AXES} | {"options": said or None}
+    listed = ", ".join(f"{name}={text}" for name, text in options.items() if name)
+    return {axis: value.at.get(axis) for axis in AXES} | {"options": listed or None}
 
 
-def csv_text(tables: list[Table], more: More = _nothing) -> str:
-    """One line a value, tidy: suite, metric, coordinates, numbers, conditions; all tables together.
+def csv_text(tables: Sequence[Table], fields: RowFields = _no_fields) -> str:
+    """All tables as one tidy CSV, a line per value: suite, metric, coordinates, numbers, conditions.
 
-    What `more` says of a row stands in each of its lines.
+    The `fields` of a row stand in each of its lines.
     """
-    lines = [_line(table, *place) | more(table, place[0]) for table in tables for place in _places(table)]
+    lines = [_line(table, *place) | fields(table, place[0]) for table in tables for place in _places(table)]
     out = io.StringIO()
     columns = sorted(dict.fromkeys(name for line in lines for name in line), key=_order)
     writer = csv.DictWriter(out, columns, lineterminator="\n")
@@ -89,17 +101,17 @@ def csv_text(tables: list[Table], more: More = _nothing) -> str:
 
 
 def _order(column: str) -> int:
-    """The keys and training settings that only some tables have stand together, at the end."""
+    """Keys and training settings, which only some tables have, come last."""
     return 1 + column.startswith("key.") + 2 * column.startswith("train.")
 
 
-def _places(table: Table) -> list[tuple[Place, Place]]:
+def _places(table: Table) -> list[tuple[CellKey, CellKey]]:
     places = ((row, column) for row in table.rows for column in table.columns)
     return [place for place in places if place in table.cells]
 
 
-def _line(table: Table, row: Place, column: Place) -> dict[str, Any]:
-    found = value_json(table.cells[row, column])
+def _line(table: Table, row: CellKey, column: CellKey) -> dict[str, Any]:
+    found = _value(table.cells[row, column])
     return {
         "metric": table.metric, "unit": table.unit, "better": table.better, **found["coordinates"],
         **{name: found[name] for name in NUMBERS},

@@ -1,10 +1,9 @@
-"""What a table says of its numbers wherever it is pasted: all that its rows and columns do not show.
+"""The note below a table: every condition of its numbers that rows and columns do not show.
 
-A note is a list of short sentences: seeds, what bold means, the fixed coordinates, what the values were measured
-with, on how many images, how the models were trained, and which suite, code and day they are of.
+A note is a list of short sentences: seeds, the meaning of bold, fixed coordinates, the metric's key, the number of
+images, the training settings, and the suite, code and days of measurement.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -13,25 +12,22 @@ from bench.report.data import Coordinates, Suite, commit, day, flatten, mapping,
 
 from bench.suite.schema import Embed, Train
 
+from .names import AXIS_NAMES, coordinate_text, member_name
 from .values import QUIET, Value
 
-#: Coordinates as a note calls them; "member" depends on the family.
-CALLED = {"dataset": "data", "label": "variant", "net": "net", "likelihood": "likelihood", "latent_size": "latent size"}
-#: Parts of a metric's key as a note calls them.
+#: Part of a metric's key -> its name
 KEYS = {"iw_k": "importance samples (k)", "knn_k": "neighbours (k)", "inception": "Inception"}
-#: The axes that a condition may depend on, in the order tried.
+#: The axes that a condition may depend on, in the order tried
 DECIDING = ("dataset", "label", "net", "likelihood", "member", "latent_size", "setting")
-#: The coordinates that a note names where neither rows nor columns show them.
+#: The coordinates that a note names where neither rows nor columns show them
 FIXED = ("dataset", "label", "net", "likelihood", "latent_size", "member")
-#: Training settings that every note names; the others only where they are not at their default.
+#: Training settings that every note names; the others only where they differ from their default
 ALWAYS = ("epochs", "batch_size", "optimizer", "lr", "precision")
 DEFAULTS = flatten(Train().model_dump(mode="json"))
-#: The spaces that codes are looked at in, as a reader knows them.
-SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
-MOST = 3  #: commits listed
-BOLD = "Bold:"  #: how the sentence on marks begins
+MOST_COMMITS = 3  #: commits listed
+BOLD = "Bold:"  #: first word of the sentence on marks
 
-Facts = Sequence[tuple[Coordinates, str]]  #: a condition as it is at each configuration; "" where it has none
+Facts = Sequence[tuple[Coordinates, str]]  #: a condition at each configuration; "" where it does not apply
 
 
 def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tuple[str, ...]:
@@ -53,10 +49,10 @@ def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tupl
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def told(facts: Facts) -> str:
-    """One fact for all; or what it is for each coordinate of the axis that decides it; or all that occur.
+def format_condition(facts: Facts) -> str:
+    """One text if all facts agree; else a text per coordinate of the axis that decides it; else all that occur.
 
-    >>> told([({"dataset": "mnist"}, "10000"), ({"dataset": "digits"}, "359")])
+    >>> format_condition([({"dataset": "mnist"}, "10000"), ({"dataset": "digits"}, "359")])
     '10000 (mnist), 359 (digits)'
     """
     facts = [(at, text) for at, text in facts if text]
@@ -78,7 +74,7 @@ def _place(axis: str, coordinate: str | int | None) -> str:
 
 
 def _each(values: Iterable[Value], fact: Callable[[Value], str]) -> str:
-    return told([(value.at, fact(value)) for value in values])
+    return format_condition([(value.at, fact(value)) for value in values])
 
 
 # -- the sentences
@@ -87,17 +83,17 @@ def _each(values: Iterable[Value], fact: Callable[[Value], str]) -> str:
 def _seeds(values: list[Value]) -> str:
     counts = sorted({value.planned for value in values})
     seeds = sorted({seed for value in values for seed in value.seeds})
-    which = f"seed{'s' * (len(seeds) > 1)} {_run(seeds)}"
+    which = f"seed{'s' * (len(seeds) > 1)} {format_seeds(seeds)}"
     if all(len(value.seeds) == 1 for value in values):
-        return f"One training seed a configuration ({which}), hence no interval."
+        return f"One training seed per configuration ({which}), so there is no interval."
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"Mean ± half-width of the 95 % t-interval over training seeds (n = {span}; {which})."
 
 
-def _run(seeds: list[int]) -> str:
-    """Seeds in words.
+def format_seeds(seeds: list[int]) -> str:
+    """Seeds as a range where they are consecutive.
 
-    >>> _run([0, 1, 2]), _run([0, 7])
+    >>> format_seeds([0, 1, 2]), format_seeds([0, 7])
     ('0 to 2', '0, 7')
     """
     if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
@@ -109,14 +105,14 @@ def _bold(values: list[Value]) -> str:
     if not any(value.best for value in values):
         return ""
     return (
-        f"{BOLD} the best of a column and all that cannot be told from it (paired t-test over shared seeds, Welch "
-        "elsewhere, Holm-corrected, 5 %). Only complete rows with at least 3 seeds are marked so, and none is where "
-        "another has the better mean."
+        f"{BOLD} the best of a column and every row that the test cannot separate from it (paired t-test over shared "
+        "seeds, otherwise Welch's, Holm-corrected, 5 %). Only complete rows with at least 3 seeds can be bold, and no "
+        "row is bold where another row has the better mean."
     )
 
 
 def _aliases(values: list[Value]) -> list[str]:
-    """What stands behind a label that is not the name itself."""
+    """The variant or dataset behind each label of the user's own."""
     cells = [value.group.cells[0].cell for value in values]
     found = [_alias(cell, "label", "variant", "options") for cell in cells]
     found += [_alias(cell, "dataset_label", "dataset", "dataset_options") for cell in cells]
@@ -127,41 +123,32 @@ def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
     called, real = words(cell.get(label)), words(cell.get(name))
     if not called or not real or called == real or called.startswith(f"{real} ("):
         return ""
-    said = ", ".join(f"{k}={v}" for k, v in flatten(mapping(cell.get(options))).items() if k and v not in ("", "null"))
-    return f"{called} is {real}" + (f" ({said})" if said else "")
+    listed = ", ".join(
+        f"{k}={v}" for k, v in flatten(mapping(cell.get(options))).items() if k and v not in ("", "null")
+    )
+    return f"{called} is {real}" + (f" ({listed})" if listed else "")
 
 
 def _fixed(values: list[Value], shown: Collection[str]) -> str:
     """The coordinates that neither rows nor columns show."""
-    return _sentence([said for axis, said in fixed(values).items() if axis not in shown])
+    axes = [a for a in FIXED if a not in shown and any(value.at.get(a) is not None for value in values)]
+    return _sentence([f"{axis_name(axis, values)} {_each(values, partial(_coordinate, axis=axis))}" for axis in axes])
 
 
-def fixed(values: Sequence[Value]) -> dict[str, str]:
-    """Each coordinate that a note may name, with its words."""
-    return {
-        axis: f"{CALLED.get(axis) or member_word(values)} {_each(values, partial(_coordinate, axis=axis))}"
-        for axis in FIXED
-        if any(value.at.get(axis) is not None for value in values)
-    }
+def axis_name(axis: str, values: Iterable[Value]) -> str:
+    """The name of an axis; that of "member" follows from the members that occur."""
+    if axis == "member":
+        return member_name(str(value.at["member"]) for value in values if value.at.get("member"))
+    return AXIS_NAMES.get(axis, axis)
 
 
 def _coordinate(value: Value, axis: str) -> str:
     found = value.at.get(axis)
-    if found is None:
-        return "none"
-    return SPACES.get(str(found), str(found)) if axis == "member" else str(found)
-
-
-def member_word(values: Iterable[Value]) -> str:
-    """What the members of a family are: spaces of a map, corruptions, or samplers."""
-    members = {str(value.at["member"]) for value in values if value.at.get("member")}
-    if members and members <= SPACES.keys():
-        return "space"
-    return "corruption" if members and all(re.fullmatch(r"[a-z]+_\d+", m) for m in members) else "sampler"
+    return "none" if found is None else coordinate_text(axis, found)
 
 
 def _key(values: list[Value]) -> str:
-    """What must agree before a value may be compared with one of another table."""
+    """The conditions that must be equal before a value is compared with one of another table."""
     names = dict.fromkeys(name for value in values for name, _ in value.key if name not in QUIET)
     parts = []
     for name in names:
@@ -181,12 +168,12 @@ def _key_part(value: Value, name: str) -> str:
 
 
 def classifier_accuracy(value: Value) -> float | None:
-    """Test accuracy of the classifier in whose features a value was measured; None where there is none."""
+    """Test accuracy of the classifier whose features a value was measured in; None where there is none."""
     name = dict(value.key).get("classifier")
     for record in value.records if name else ():
-        ruler = mapping(mapping(record.provenance.get("rulers")).get("classifier"))
-        if words(ruler.get("name")) == name:
-            return number(ruler.get("accuracy"))
+        extractor = mapping(mapping(record.provenance.get("rulers")).get("classifier"))
+        if words(extractor.get("name")) == name:
+            return number(extractor.get("accuracy"))
     return None
 
 
@@ -196,7 +183,7 @@ def _images(values: list[Value]) -> str:
 
 
 def settings(value: Value) -> dict[str, str]:
-    """The training settings of a value's configuration, {} for one computed in closed form."""
+    """The training settings of a value's configuration, {} for a method in closed form."""
     if _closed(value):
         return {}
     train = mapping(value.group.cells[0].cell.get("train"))
@@ -213,14 +200,14 @@ def _training(values: list[Value]) -> str:
     for name in names:
         texts = [found.get(name, "") for _, found in trained]
         if name in ALWAYS or any(text not in ("", DEFAULTS.get(name)) for text in texts):
-            said = told([(at, text) for (at, _), text in zip(trained, texts, strict=True)])
-            parts.append(f"{name.replace('_', ' ')} {said}" if said else "")
-    said = f"Training: {', '.join(part for part in parts if part)}." if any(parts) else ""
-    return f"{said} {closed}".strip()
+            text = format_condition([(at, text) for (at, _), text in zip(trained, texts, strict=True)])
+            parts += [f"{name.replace('_', ' ')} {text}"] if text else []
+    trained_with = f"Training: {', '.join(parts)}." if parts else ""
+    return f"{trained_with} {closed}".strip()
 
 
 def _closed_form(values: list[Value]) -> str:
-    """Which rows were computed without training."""
+    """The rows that were computed without training."""
     labels = dict.fromkeys(str(value.at.get("label")) for value in values if _closed(value))
     return f"In closed form, not trained: {', '.join(labels)}." if labels else ""
 
@@ -230,14 +217,14 @@ def _closed(value: Value) -> bool:
 
 
 def _maps(values: list[Value]) -> str:
-    """The protocol of the maps, where values were measured on them."""
+    """The protocol of the t-SNE and UMAP maps, where values were measured on them."""
     on_maps = [value for value in values if value.at.get("member") in ("tsne", "umap")]
     names = [name for name in Embed.model_fields if name not in ("methods", "points")]
     protocols = [mapping(mapping(value.group.cells[0].cell.get("evaluate")).get("embed")) for value in on_maps]
     parts = []
     for name in names:
         facts = [(v.at, words(p[name])) for v, p in zip(on_maps, protocols, strict=True) if name in p]
-        parts += [f"{name} {told(facts)}"] if facts else []
+        parts += [f"{name} {format_condition(facts)}"] if facts else []
     return f"t-SNE and UMAP with {', '.join(parts)}." if parts else ""
 
 
@@ -252,18 +239,18 @@ def _origin(suite: Suite, values: list[Value]) -> str:
 
 
 def override_flags(overrides: Iterable[str]) -> str:
-    """The `--set` a suite was run with, as on the command line."""
+    """The `--set` flags that a suite was run with."""
     return " ".join(f"--set {override}" for override in overrides)
 
 
 def commits(values: Iterable[Value]) -> list[str]:
-    """Distinct commits the values were made with, at most three and how many more there are."""
+    """Distinct commits of the code behind the values, at most three, and the number of others."""
     found = sorted({commit(record) for value in values for record in value.records} - {""})
-    return found[:MOST] + ([f"and {len(found) - MOST} more"] if len(found) > MOST else [])
+    return found[:MOST_COMMITS] + ([f"and {len(found) - MOST_COMMITS} more"] if len(found) > MOST_COMMITS else [])
 
 
 def dates(values: Iterable[Value]) -> list[str]:
-    """The days the values were measured on."""
+    """The days on which the values were measured, sorted."""
     return sorted({day(record) for value in values for record in value.records} - {""})
 
 

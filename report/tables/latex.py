@@ -1,66 +1,52 @@
-r"""A table as LaTeX: booktabs and siunitx (2 or 3), ASCII only, nothing out of a record runs as a command.
+r"""A table as LaTeX: booktabs and siunitx (2 or 3), ASCII only; no text of a record can run as a command.
 
-Numbers stand in siunitx's S columns, aligned at the decimal point, with their interval behind a ±. Bold needs numbers
-in text mode there: siunitx 3 prints parts of an aligned uncertainty in mathematics, which cannot become bold.
-
-What a text may hold beyond ASCII is written with commands that plain LaTeX has: Greek and signs as mathematics,
-accented letters as accents. A character that LaTeX cannot be asked for so is named by its number, `(U+304B)`.
+Numbers stand in siunitx's S columns, aligned at the decimal point, with their interval behind a ±. Bold numbers are set
+in text mode: siunitx 3 typesets parts of an aligned uncertainty as mathematics, which cannot become bold.
 """
 
 import re
 import unicodedata
 
-from .layout import Slot, parts, slots, spans
-from .model import Table
-from .said import CellParts, names, table_notes
+from .aggregate import standings, standings_heading
+from .model import CellParts, PrintedColumn, Table
+from .names import row_texts
 
 SETUP = r"\sisetup{separate-uncertainty, detect-weight, mode=text, group-minimum-digits=9}"
-MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, whole, decimals, the half-width's two
+MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, integer, decimals; half-width likewise
 LONE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
-SPECIAL = {
+CHARACTERS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': "''", "`": r"\textasciigrave{}",
-}  # fmt: skip
-
-SIGNS = {
-    "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "÷": r"$\div$", "√": r"$\surd$", "∞": r"$\infty$",
-    "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "≠": r"$\neq$", "∼": r"$\sim$", "∝": r"$\propto$",
-    "∈": r"$\in$", "∑": r"$\sum$", "∏": r"$\prod$", "∫": r"$\int$", "∂": r"$\partial$", "∇": r"$\nabla$",
-    "‖": r"$\|$", "∥": r"$\|$", "←": r"$\leftarrow$", "→": r"$\rightarrow$", "↔": r"$\leftrightarrow$",
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "⇒": r"$\Rightarrow$", "ℓ": r"$\ell$", "′": r"$'$",
-    "–": "--", "—": "---", "‐": "-", "⁄": "/", "‑": "-", "…": r"\ldots{}", "°": r"\textdegree{}", "†": r"\dag{}",
-    "‡": r"\ddag{}", "§": r"\S{}", "¶": r"\P{}", "©": r"\copyright{}", "•": r"\textbullet{}", "“": "``", "”": "''",
-    "„": ",,", "‘": "`", "’": "'", "«": "$\\ll$", "»": "$\\gg$", "¿": "?`", "¡": "!`", "\u00a0": "~", "\u202f": r"\,",
-    "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ø": r"\o{}", "Ø": r"\O{}",
+    "|": r"\textbar{}", '"': "''", "`": r"\textasciigrave{}", "\u00a0": "~", "–": "--", "—": "---", "‐": "-", "‑": "-",
+    "“": "``", "”": "''", "‘": "`", "’": "'", "…": r"\ldots{}", "§": r"\S{}", "†": r"\dag{}", "‡": r"\ddag{}",
+    "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "œ": r"\oe{}", "Œ": r"\OE{}",
     "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}",
 }  # fmt: skip
-
-_GREEK = {
-    "αβγδεζηθικλμνξπ": "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi",
-    "ρςστυφχψωϑϕϵϱ": "rho varsigma sigma tau upsilon varphi chi psi omega vartheta phi epsilon varrho",
-    "ΓΔΘΛΞΠΣΥΦΨΩ": "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega",
-    "µ": "mu",
-}
-_LATIN_LIKE = dict(zip("οΑΒΕΖΗΙΚΜΝΟΡΤΧ", "oABEZHIKMNOPTX", strict=True))  # no commands of their own
-_ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u0304\u0307\u0306\u030a\u030b\u030c\u0327\u0328",
-                    "`'^~\"=.urHvck", strict=True))  # fmt: skip
-_SCRIPTS = {"<super>": "textsuperscript", "<sub>": "textsubscript"}
-
-CHARACTERS = {
-    **SPECIAL, **SIGNS, **_LATIN_LIKE,
-    **{c: rf"$\{name}$" for letters, said in _GREEK.items() for c, name in zip(letters, said.split(), strict=True)},
+MATHS = {
+    "−": "-", "±": r"\pm", "×": r"\times", "·": r"\cdot", "÷": r"\div", "√": r"\surd", "∞": r"\infty", "≤": r"\leq",
+    "≥": r"\geq", "≈": r"\approx", "≠": r"\neq", "∼": r"\sim", "‖": r"\|", "∥": r"\|", "∈": r"\in", "∂": r"\partial",
+    "∇": r"\nabla", "→": r"\rightarrow", "←": r"\leftarrow", "↑": r"\uparrow", "↓": r"\downarrow", "ℓ": r"\ell",
 }  # fmt: skip
+#: Combining accent -> the letter of its command
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u0304\u0307\u0306\u030a\u030b\u030c\u0327\u0328",
+                   "`'^~\"=.urHvck", strict=True))  # fmt: skip
+SCRIPTS = {"<super>": "textsuperscript", "<sub>": "textsubscript"}
+GREEK = re.compile("GREEK (SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)")
+#: Greek letters without a command: they look like these Latin ones
+LATIN_LIKE = dict(zip("οΑΒΕΖΗΙΚΜΝΟΡΤΧ", "oABEZHIKMNOPTX", strict=True))
 
 
 def escape_latex(text: str) -> str:
-    r"""Text that LaTeX prints as it is.
+    r"""Text that LaTeX prints unchanged.
+
+    Greek letters and signs become mathematics, accented letters accents. A character without a LaTeX command is
+    printed by its code point, `(U+304B)`.
 
     >>> print(escape_latex("50 % of a_b, σ² = 1, --set, naïve"))
     50 \% of a\_b, $\sigma$\textsuperscript{2} = 1, -{}-set, na\"{\i}ve
     """
-    apart = re.sub("-(?=-)", "-\0", text.replace("\0", ""))  # or two hyphens would be printed as one dash
+    apart = re.sub("-(?=-)", "-\0", text.replace("\0", ""))  # two adjacent hyphens would print as one dash
     return "".join("{}" if character == "\0" else _character(character) for character in apart)
 
 
@@ -69,99 +55,115 @@ def _character(character: str) -> str:
         return CHARACTERS[character]
     if " " <= character <= "\x7e":
         return character
+    if character in MATHS or character in LATIN_LIKE:
+        return f"${MATHS[character]}$" if character in MATHS else LATIN_LIKE[character]
     base, *rest = unicodedata.decomposition(character).split() or [""]
-    if base in _SCRIPTS and len(rest) == 1:
-        return rf"\{_SCRIPTS[base]}{{{_character(chr(int(rest[0], 16)))}}}"
-    if len(rest) == 1 and not base.startswith("<") and chr(int(rest[0], 16)) in _ACCENTS:
-        return _accented(chr(int(base, 16)), _ACCENTS[chr(int(rest[0], 16))])
+    other = chr(int(rest[0], 16)) if len(rest) == 1 else ""
+    if other and base in SCRIPTS:
+        return rf"\{SCRIPTS[base]}{{{_character(other)}}}"
+    if other in ACCENTS and not base.startswith("<"):
+        return _accented(chr(int(base, 16)), ACCENTS[other])
+    if greek := GREEK.fullmatch(unicodedata.name(character, "")):
+        name = greek[2].replace("LAMDA", "LAMBDA").lower()
+        return f"$\\{name.capitalize() if greek[1] == 'CAPITAL' else name}$"
     plainer = unicodedata.normalize("NFKC", character)  # such as a full-width letter
     return "".join(map(_character, plainer)) if plainer != character else f"(U+{ord(character):04X})"
 
 
 def _accented(letter: str, accent: str) -> str:
-    above = accent not in "ck"  # a dot under an accent is not printed
+    above = accent not in "ck"  # an accent above replaces the dot of i and j
     inner = rf"\{letter}" if letter in "ij" and above else _character(letter)
     return rf"\{accent}{{{inner}}}"
 
 
-def latex(tables: list[Table]) -> str:
-    r"""A `table` environment each."""
-    return "\n".join(_latex(table) for table in tables)
-
-
-def _latex(table: Table) -> str:
-    columns = slots(table)
-    cells = {(row, slot): parts(table, row, slot) for row in table.rows for slot in columns}
-    rows = [
-        _row([*map(escape_latex, names(row)), *(_cell(cells[row, slot]) for slot in columns)]) for row in table.rows
-    ]
-    caption = escape_latex(f"{table.heading}. {table.summary}".strip())
-    label = re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
-    notes = [rf"\par\smallskip{{\footnotesize {escape_latex(note)}}}" for note in table_notes(table)]
-    specs = "".join(_spec([cells[row, slot] for row in table.rows]) for slot in columns)
+def latex(table: Table) -> str:
+    """A `table` environment."""
+    columns = table.printed_columns
+    cells = {(row, column): table.parts(row, column) for row in table.rows for column in columns}
+    rows = [_line([*map(escape_latex, row_texts(row)), *(_cell(cells[row, column]) for column in columns)])
+            for row in table.rows]  # fmt: skip
+    specs = "".join(_spec([cells[row, column] for row in table.rows]) for column in columns)
     return "\n".join([
         "% needs \\usepackage{booktabs, siunitx}", r"\begin{table}", r"\centering", SETUP,
-        rf"\caption{{{caption}}}", rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{{'l' * len(table.row_axes)}{specs}}}", r"\toprule", *_head(table, columns), r"\midrule",
-        *rows, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", "",
+        *_environment(table, f"{table.heading}. {table.summary}".strip(), "", specs, _head(table, columns), rows,
+                      table.all_notes),
     ])  # fmt: skip
 
 
-def _row(cells: list[str]) -> str:
-    r"""A line of the table. One that begins with `[` or `*` would be read as an argument of the `\\` before it."""
+def latex_standings(table: Table) -> str:
+    """The standings below a table, "" where there are none."""
+    found = standings(table)
+    if not found:
+        return ""
+    head, *rows = [_line([*map(escape_latex, row)]) for row in found.grid(table)]
+    body = _environment(table, standings_heading(table), "-standings", "rl", [head], rows, [table.stamp])
+    return "\n".join(["", r"\begin{table}", r"\centering", *body])
+
+
+def _environment(
+    table: Table, caption: str, suffix: str, specs: str, head: list[str], rows: list[str], notes: list[str]
+) -> list[str]:
+    label = re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
+    return [
+        rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}{suffix}}}",
+        rf"\begin{{tabular}}{{{'l' * len(table.row_axes)}{specs}}}", r"\toprule", *head, r"\midrule", *rows,
+        r"\bottomrule", r"\end{tabular}",
+        *(rf"\par\smallskip{{\footnotesize {escape_latex(note)}}}" for note in notes), r"\end{table}", "",
+    ]  # fmt: skip
+
+
+def _line(cells: list[str]) -> str:
+    r"""A row. A first `[` or `*` is kept apart, since `\\` in the line before would read it as its argument."""
     line = " & ".join(cells) + r" \\"
     return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
-def _head(table: Table, columns: list[Slot]) -> list[str]:
-    """One line an axis; equal neighbours of all but the last share a spanning head with a rule."""
+def _head(table: Table, columns: list[PrintedColumn]) -> list[str]:
+    """One line per axis; equal neighbours of all axes but the last share a spanning head with a rule."""
     lines, left = [], len(table.row_axes)
     for level in range(len(table.column_axes) - 1):
-        found = spans(table, level)
-        cells = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in found]
-        lines.append(_row([*[""] * left, *cells]))
-        start, rules = left + 1, []
-        for _, n in found:
-            rules.append(rf"\cmidrule(lr){{{start}-{start + n - 1}}}")
-            start += n
+        spans = table.spans(level, columns)
+        lines.append(
+            _line([*[""] * left, *(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in spans)])
+        )
+        ends = [left + sum(n for _, n in spans[: index + 1]) for index in range(len(spans))]
+        rules = [rf"\cmidrule(lr){{{end - n + 1}-{end}}}" for end, (_, n) in zip(ends, spans, strict=True)]
         lines.append(" ".join(rules))
-    last = [f"{{{escape_latex(slot.last_head)}}}" for slot in columns]
-    return [*lines, _row([*(escape_latex(table.axis(axis)) for axis in table.row_axes), *last])]
+    last = [f"{{{escape_latex(column.last_head)}}}" for column in columns]
+    return [*lines, _line([*(escape_latex(table.axis(axis)) for axis in table.row_axes), *last])]
 
 
 def _spec(column: list[CellParts]) -> str:
     """The type of a column: S with room for its widest number, or centred where it has none."""
-    found = [match for said in column if (match := _aligned(_plain(said.text)))]
+    found = [match for parts in column if (match := _aligned(_ascii_minus(parts.text)))]
     if not found:
         return "c"
     sign = "-" if any(match[1] for match in found) else ""
-    whole, decimals = (max(len(match[i] or "") for match in found) for i in (2, 3))
+    integer, decimals = (max(len(match[i] or "") for match in found) for i in (2, 3))
     half = max((len(match[4]) + len(match[5] or "") for match in found if match[4]), default=0)
     room = f"({half})" if half else ""
-    return f"S[table-format={sign}{whole}{f'.{decimals}' if decimals else ''}{room}]"
+    return f"S[table-format={sign}{integer}{f'.{decimals}' if decimals else ''}{room}]"
 
 
-def _cell(said: CellParts) -> str:
-    r"""A number bare, for the S column to align; everything else in braces, with the numbers in it under `\num`."""
-    bold, text = r"\bfseries " if said.best else "", _plain(said.text)
-    if _aligned(text) and not said.partial and not said.marks:
+def _cell(parts: CellParts) -> str:
+    r"""A bare number for the S column to align; any other text in braces, with its numbers in `\num`."""
+    bold, text = r"\bfseries " if parts.best else "", _ascii_minus(parts.text)
+    if _aligned(text) and not parts.partial and not parts.marks:
         return bold + text.replace("±", r"\pm")
-    marks = rf"\textsuperscript{{{said.marks}}}" if said.marks else ""
-    return f"{{{bold}{'; '.join(map(_piece, text.split('; ')))}{escape_latex(said.partial)}{marks}}}"
+    marks = rf"\textsuperscript{{{parts.marks}}}" if parts.marks else ""
+    return f"{{{bold}{'; '.join(map(_piece, text.split('; ')))}{escape_latex(parts.partial)}{marks}}}"
 
 
 def _piece(text: str) -> str:
-    return rf"\num{{{text.replace('±', chr(92) + 'pm')}}}" if _aligned(text) or LONE.fullmatch(text) else _words(text)
-
-
-def _words(text: str) -> str:
+    if _aligned(text) or LONE.fullmatch(text):
+        return rf"\num{{{text.replace('±', chr(92) + 'pm')}}}"
     return escape_latex(text.replace("-", "−") if re.match(r"-?\d", text) else text)
 
 
 def _aligned(text: str) -> re.Match[str] | None:
-    """A mean, alone or with a half-width of as many decimals and not zero, or nothing.
+    """A mean, alone or with a half-width of as many decimals that is not zero.
 
-    siunitx gives others decimals that they do not have, and prints no uncertainty of zero.
+    siunitx pads numbers of unequal decimals with zeros and omits an uncertainty of zero.
     """
     match = MEAN.fullmatch(text)
     if match and match[4] is not None:
@@ -170,6 +172,5 @@ def _aligned(text: str) -> re.Match[str] | None:
     return match
 
 
-def _plain(text: str) -> str:
-    """Numbers as TeX reads them."""
+def _ascii_minus(text: str) -> str:
     return text.replace("−", "-")

@@ -1,7 +1,7 @@
-"""Published values beside obtained ones: what may be compared, and if it agrees.
+"""Published values beside measured ones: which pairs are comparable, and whether they agree.
 
-A reference is comparable if its suite says so, the suite was run as it is written, and no seed is missing. Whether
-the two then agree is said only where the reference declares a tolerance, absolute and in the metric's unit.
+A reference is comparable if its suite says so, the suite was run without decisive overrides, and no seed is missing.
+Agreement is stated only where the reference declares a tolerance (absolute, in the metric's unit).
 """
 
 import re
@@ -9,81 +9,74 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.report.data import Group, Suite, mapping, number, words
-from bench.report.pages.html import figure
 
-from .digits import decimals_of, shown
 from .footnotes import override_flags
-from .values import Value, gap_texts, measure
+from .names import format_number, format_significant
+from .values import Value, decimals_of, gap_texts, measure
 
-#: Parts of a suite file that change numbers.
+#: Parts of a suite file that change numbers
 DECISIVE = {"grid", "train", "evaluate"}
-#: How the note's sentence on comparable values begins, and that on others.
+#: First words of the note's sentence: comparable -> words
 HEADS = {True: "Published", False: "Published but not comparable"}
 
 
 def published(suite: Suite) -> list[dict[str, Any]]:
-    """Each published value with the configurations of this suite that it can be put beside."""
-    return [view for reference in suite.references for view in _published(suite, reference)]
+    """Every published value of a suite, beside each matching configuration."""
+    found = []
+    for reference in suite.references:
+        value = number(reference.get("value"))
+        groups = [group for group in suite.groups if _matches(reference, group)] if value is not None else []
+        measured: list[Value | None] = [measure(group, words(reference.get("metric"))) for group in groups]
+        found += [_compare(suite, reference, value, one) for one in measured or [None] if value is not None]
+    return found
 
 
-def shown_beside(suite: Suite, metric: str, value: Value) -> tuple[dict[str, Any], ...]:
-    """The published values of `metric` that stand beside one measured value, comparable or not."""
+def published_beside(suite: Suite, metric: str, value: Value) -> tuple[dict[str, Any], ...]:
+    """The published values of `metric` for the configuration of one measured value, comparable or not."""
     found = [(reference, number(reference.get("value"))) for reference in suite.references]
     return tuple(
-        _beside(suite, reference, metric, published, value)
-        for reference, published in found
-        if published is not None and words(reference.get("metric")) == metric and _matches(reference, value.group)
+        _compare(suite, reference, number, value)
+        for reference, number in found
+        if number is not None and words(reference.get("metric")) == metric and _matches(reference, value.group)
     )
 
 
-def sentences(beside: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    """What the note says of published values: where the comparable ones are from, and why the others are not."""
-    views = list(beside)
-    said = [(head, dict.fromkeys(told(v) for v in views if v["comparable"] is which)) for which, head in HEADS.items()]
-    return tuple(f"{head}: {'; '.join(parts)}." for head, parts in said if parts)
+def source_sentences(views: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """The note on published values: the sources of the comparable ones, and the reasons why the others are not."""
+    every = list(views)
+    parts = {comparable: dict.fromkeys(_source(v) for v in every if v["comparable"] is comparable)
+             for comparable in HEADS}  # fmt: skip
+    return tuple(f"{HEADS[comparable]}: {'; '.join(sources)}." for comparable, sources in parts.items() if sources)
 
 
-def told(view: dict[str, Any]) -> str:
-    """What `sentences` says of one published value."""
+def _source(view: dict[str, Any]) -> str:
     where = f"{view['row']}: {view['source']}" if view["source"] else view["row"]
     why = "" if view["comparable"] else f"; {view['because'] or 'not declared comparable'}"
     return f"{view['published']} ({where}{why})"
-
-
-def _published(suite: Suite, reference: dict[str, Any]) -> list[dict[str, Any]]:
-    metric, value = words(reference.get("metric")), number(reference.get("value"))
-    if value is None:
-        return []
-    groups = [group for group in suite.groups if _matches(reference, group)]
-    found: list[Value | None] = [measure(group, metric) for group in groups]
-    return [_beside(suite, reference, metric, value, measured) for measured in found or [None]]
 
 
 def _matches(reference: dict[str, Any], group: Group) -> bool:
     """True where every coordinate that the reference names is the group's."""
     cell = group.cells[0].cell
     names = ("variant", "label", "net", "likelihood", "latent_size", "dataset")
-    for name in (n for n in names if reference.get(n) is not None):
-        here = (cell.get(name), cell.get(f"{name}_label"))
-        if reference[name] not in here:
-            return False
-    return True
+    named = [name for name in names if reference.get(name) is not None]
+    return all(reference[name] in (cell.get(name), cell.get(f"{name}_label")) for name in named)
 
 
-def _beside(
-    suite: Suite, reference: dict[str, Any], metric: str, value: float, measured: Value | None
-) -> dict[str, Any]:
-    summary = measured.summary if measured else None
+def _compare(suite: Suite, reference: dict[str, Any], value: float, measured: Value | None) -> dict[str, Any]:
+    metric, summary = words(reference.get("metric")), measured.summary if measured else None
     decimals = decimals_of([measured]) if measured and summary else 2
-    half = f" ± {shown(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
+    half = f" ± {format_number(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
     obstacles = _obstacles(suite, measured)
     comparable = reference.get("comparable") is True and not obstacles
     difference = summary.mean - value if summary and comparable else None
+    plus = "+" if difference is not None and difference > 0 else ""
     return {
         "row": _row(reference, measured), "metric": metric, "unit": _unit(measured, metric),
-        "published": figure(value, 7), "obtained": f"{shown(summary.mean, decimals)}{half}" if summary else "",
+        "published": format_significant(value, 7),
+        "obtained": f"{format_number(summary.mean, decimals)}{half}" if summary else "",
         "n": f"n = {summary.n}" if summary else "", "gaps": "; ".join(gap_texts(measured)),
-        "difference": "" if difference is None else ("+" if difference > 0 else "") + figure(difference, 3),
+        "difference": "" if difference is None else plus + format_significant(difference, 3),
         **_verdict(difference, number(reference.get("tolerance"))),
         "source": words(reference.get("source"), 400), "protocol": words(reference.get("protocol"), 600),
         "comparable": comparable, "because": _because(reference, obstacles),
@@ -91,7 +84,7 @@ def _beside(
 
 
 def _row(reference: dict[str, Any], measured: Value | None) -> str:
-    """Which row of the tables a reference stands beside, in one line."""
+    """The configuration of a reference in one line."""
     names = ("label", "net", "dataset", "latent_size")
     at: dict[str, Any] = dict(measured.at) if measured else {name: reference.get(name) for name in names}
     at["label"] = at["label"] or reference.get("variant")
@@ -105,7 +98,7 @@ def _unit(measured: Value | None, metric: str) -> str:
 
 
 def _obstacles(suite: Suite, measured: Value | None) -> list[str]:
-    """Why what was obtained is not what the suite's file promises."""
+    """The differences between the measured value and the suite's file."""
     if measured is None:
         return ["this suite has no such cell"]
     decisive = tuple(o for o in suite.overrides if re.split(r"\W", o.strip(), maxsplit=1)[0] in DECISIVE)
@@ -116,14 +109,15 @@ def _obstacles(suite: Suite, measured: Value | None) -> list[str]:
 
 
 def _because(reference: dict[str, Any], obstacles: list[str]) -> str:
-    """What stands in the way; of a reference without that, what the suite says."""
+    """Why a reference is not comparable: the obstacles, and the suite's own reason unless it declares comparability."""
     declared = [] if reference.get("comparable") is True and obstacles else [words(reference.get("because"), 600)]
     return "; ".join(filter(None, [*declared, *obstacles]))
 
 
 def _verdict(difference: float | None, tolerance: float | None) -> dict[str, Any]:
-    """ "agrees" or "differs" where a tolerance is declared, with that tolerance; no word where none is."""
+    """ "agrees" or "differs", with the tolerance; empty without a tolerance or a difference."""
     if difference is None or tolerance is None:
         return {"verdict": "", "tolerance": ""}
     agrees = abs(difference) <= tolerance
-    return {"verdict": "agrees" if agrees else "differs", "tolerance": f"{'≤' if agrees else '>'} {figure(tolerance)}"}
+    limit = f"{'≤' if agrees else '>'} {format_significant(tolerance)}"
+    return {"verdict": "agrees" if agrees else "differs", "tolerance": limit}

@@ -1,5 +1,6 @@
-"""One configuration's numbers under one metric: a value per seed, and every gap with its reason."""
+"""The numbers of one configuration under one metric: a value per seed, and every gap with its reason."""
 
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,33 +11,38 @@ from bench.report.data import Cell, Coordinates, Group, fingerprint, mapping, nu
 from bench.results.stats import Summary, summarise
 from bench.results.store import Record
 
-#: How the absence of a number is called.
-GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "failed", "diverged": "diverged"}
+from .names import GAPS, magnitude
 
-Key = tuple[tuple[str, str], ...]  #: what must agree before two values may be compared
+Key = tuple[tuple[str, str], ...]  #: what must be equal before two values may be compared
 
-#: Parts of every key that are told only where they clash.
+#: Parts of a key that a table names only where they differ
 QUIET = ("version", "sampler_version", "data")
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Seeds without a number, and why."""
+    """Seeds without a number, and the reason."""
 
     state: str  #: missing | skipped | failed | diverged | n/a
     reason: str
     seeds: tuple[int, ...]
 
+    @property
+    def text(self) -> str:
+        """The footnote of this gap: "failed: out of memory"."""
+        reason = self.reason or "no reason recorded"
+        return reason if self.state == "missing" else f"{GAPS.get(self.state, self.state)}: {reason}"
+
 
 @dataclass(frozen=True)
 class Value:
-    """One configuration's numbers under one metric: a value per seed, and the gaps."""
+    """The numbers of one configuration under one metric: a value per seed, and the gaps."""
 
     group: Group
     seeds: dict[int, float]
     gaps: tuple[Gap, ...] = ()
     key: Key = ()
-    images: tuple[int, ...] = ()  #: over how many images (or points) a seed's value is; several if seeds differ
+    images: tuple[int, ...] = ()  #: number of images (or points) behind one seed's value; several if seeds differ
     at: Coordinates = field(default_factory=dict)  #: the group's coordinates, and the member of a metric family
     best: bool = False
 
@@ -46,7 +52,7 @@ class Value:
 
     @property
     def planned(self) -> int:
-        """Seeds that were to be trained (all but the skipped)."""
+        """Number of seeds to train: all but the skipped ones."""
         return len(self.group.planned)
 
     @property
@@ -55,37 +61,40 @@ class Value:
 
     @property
     def state(self) -> str:
-        """ "done", or what keeps it from having a number."""
+        """ "done", or the state of the first gap."""
         return "done" if self.seeds else (self.gaps[0].state if self.gaps else "n/a")
 
     @property
     def records(self) -> list[Record]:
-        """The records that the numbers are from, in the order of the seeds."""
+        """The records that hold the numbers, in the order of the seeds."""
         return [cell.record for cell in self.group.cells if cell.record and cell.seed in self.seeds]
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the cells that the numbers are from."""
+        """Ids of the cells that hold the numbers."""
         return [record.id for record in self.records]
 
 
 def gap_texts(value: Value | None) -> list[str]:
-    """What a footnote says of each gap: "failed: out of memory"."""
-    gaps = value.gaps if value else ()
-    return list(dict.fromkeys(_gap_text(gap) for gap in gaps))
+    """The footnotes of a value's gaps, each once."""
+    return list(dict.fromkeys(gap.text for gap in value.gaps)) if value else []
 
 
-def _gap_text(gap: Gap) -> str:
-    reason = gap.reason or "no reason recorded"
-    return reason if gap.state == "missing" else f"{GAPS.get(gap.state, gap.state)}: {reason}"
+def decimals_of(values: Iterable[Value]) -> int:
+    """Decimals to show, 0 to 6: two digits of the median half-width; without one, four of the largest mean."""
+    summaries = [value.summary for value in values if value.summary]
+    halves = [magnitude(s.half_width) for s in summaries if s.half_width]
+    means = [magnitude(s.mean) for s in summaries if s.mean]
+    wanted = 1 - statistics.median_low(halves) if halves else (3 - max(means) if means else 0)
+    return max(0, min(6, wanted))
 
 
 def measure(group: Group, name: str, member: str | None = None) -> Value:
     """The values of metric `name` over a group's seeds, with every gap and its reason.
 
-    member: the sampler or space that the metric is of, for its coordinates.
+    Seeds that were measured under different keys, such as on different images, have no value at all.
 
-    There are none at all where seeds were measured under different keys, such as on different images.
+    member: the sampler or space of the metric, for the coordinates.
     """
     seeds: dict[int, float] = {}
     keys: dict[Key, None] = {}
@@ -101,7 +110,8 @@ def measure(group: Group, name: str, member: str | None = None) -> Value:
         keys.setdefault(_key(entry, cell.record))
         images |= {n for n in [whole(entry.get("n"))] if n is not None}
     if len(keys) > 1:
-        gaps["n/a", f"seeds measured differently ({_key_clash(keys)})"] = sorted(seeds)
+        clash = " or ".join(key_text(key, keys) for key in keys)
+        gaps["n/a", f"seeds measured differently ({clash})"] = sorted(seeds)
         seeds = {}
     found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
     key = next(iter(keys)) if len(keys) == 1 else ()
@@ -109,7 +119,7 @@ def measure(group: Group, name: str, member: str | None = None) -> Value:
 
 
 def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
-    """A cell's value, or the state and reason of its absence."""
+    """A cell's value, or the state and reason of the gap."""
     if cell.record is None or cell.status != "done":
         return None, (cell.status, cell.reason)
     if name not in cell.record.metrics:
@@ -120,19 +130,15 @@ def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
 
 
 def _key(entry: dict[str, Any], record: Record) -> Key:
-    """What must agree before two values may be compared: the metric's own key, its versions, the images."""
+    """The metric's own key, the versions of metric and sampler, and the images."""
     parts = {words(k): words(v) for k, v in mapping(entry.get("key")).items()}
     parts |= {name: words(entry.get(name, 1)) for name in ("version", "sampler_version")}
     parts["data"] = fingerprint(record)
     return tuple(sorted(parts.items()))
 
 
-def _key_clash(keys: Iterable[Key]) -> str:
-    return " or ".join(key_text(key, keys) for key in keys)
-
-
 def key_text(key: Iterable[tuple[str, str]], among: Iterable[Key]) -> str:
-    """The parts of a key that differ among several, as words: "likelihood bernoulli"."""
+    """The parts of a key that differ among several keys, as words: "likelihood bernoulli"."""
     every = [dict(other) for other in among]
     differing = [(k, v or "unknown") for k, v in key if len({other.get(k) for other in every}) > 1]
     return ", ".join(f"{k} {v}" for k, v in differing)

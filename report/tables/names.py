@@ -1,0 +1,94 @@
+"""How axes, coordinates, directions and numbers are written: the same words in tables, figures and pages."""
+
+import math
+import re
+from collections.abc import Iterable
+
+CellKey = tuple[tuple[str, "str | int | None"], ...]  #: (axis, coordinate) pairs that identify a row or a column
+
+EMPTY = "–"  #: a cell without a value, a coordinate that does not apply
+#: The direction of a metric -> its arrow
+ARROWS = {"lower": "↓", "higher": "↑"}
+#: Axis -> its name; the "member" of a metric family has a name that depends on the family (`member_name`)
+AXIS_NAMES = {
+    "label": "variant", "variant": "method", "net": "net", "likelihood": "likelihood", "dataset": "data",
+    "latent_size": "latent size", "setting": "setting", "key": "measured with",
+}  # fmt: skip
+#: Spaces in which codes are measured -> their names
+SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
+#: State of a value without a number -> its name
+GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "failed", "diverged": "diverged"}
+
+
+def metric_heading(metric: str, better: str, unit: str) -> str:
+    """A metric with its direction and unit.
+
+    >>> metric_heading("mse", "lower", "squared error per pixel")
+    'mse ↓ (squared error per pixel)'
+    """
+    return f"{metric} {ARROWS.get(better, '')}".strip() + (f" ({unit})" if unit else "")
+
+
+def member_name(members: Iterable[str]) -> str:
+    """The name of the axis of a metric family's members: space, corruption or sampler."""
+    found = set(members)
+    if found and found <= SPACES.keys():
+        return "space"
+    return "corruption" if found and all(re.fullmatch(r"[a-z]+_\d+", member) for member in found) else "sampler"
+
+
+def coordinate_text(axis: str, coordinate: "str | int | None") -> str:
+    """A coordinate below the heading of its axis: "16"; "–" where it does not apply."""
+    if coordinate in (None, ""):
+        return EMPTY
+    return SPACES.get(str(coordinate), str(coordinate)) if axis == "member" else str(coordinate)
+
+
+def row_texts(row: CellKey) -> list[str]:
+    """The coordinates of a row, each for the column of its axis."""
+    return [coordinate_text(*part) for part in row]
+
+
+def head_text(axis: str, coordinate: "str | int | None") -> str:
+    """A coordinate without the heading of its axis: "latent 16"."""
+    text = coordinate_text(axis, coordinate)
+    return f"latent {text}" if axis == "latent_size" else text
+
+
+def column_text(column: CellKey) -> str:
+    """A column in one line: "mnist, latent 16"."""
+    return ", ".join(head_text(*part) for part in column)
+
+
+def format_number(number: float, decimals: int, fixed: bool = False) -> str:
+    """A number with fixed decimals and a minus sign (U+2212); very small and very large ones with an exponent.
+
+    fixed: very small numbers also have these decimals, because the reader asked for them.
+
+    >>> format_number(-105.31, 1), format_number(0.00000012, 6), format_number(0.0012, 2, fixed=True)
+    ('−105.3', '1.2e−07', '0.00')
+    """
+    text = f"{number:.{decimals}f}"
+    if abs(number) >= 1e7 or (number != 0 and float(text) == 0 and not fixed):
+        text = f"{number:.2g}"
+    return text.replace("-", "−")
+
+
+def format_significant(number: float, digits: int = 5) -> str:
+    """A number with a few significant digits and a minus sign (U+2212); integers in full.
+
+    >>> format_significant(407050), format_significant(-105.30112), format_significant(0.000012)
+    ('407 050', '−105.3', '1.2e−05')
+    """
+    if number == int(number) and abs(number) < 1e12:
+        return f"{int(number):,}".replace(",", " ").replace("-", "−")
+    return f"{number:.{digits}g}".replace("-", "−")
+
+
+def magnitude(number: float) -> int:
+    """The exponent of ten of a number other than zero.
+
+    >>> magnitude(0.0438), magnitude(-105.3)
+    (-2, 2)
+    """
+    return math.floor(math.log10(abs(number)))
