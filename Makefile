@@ -1,11 +1,11 @@
-# Three commands: `make demo` shows what this is, `make test` runs every test, `make check` is ruff and mypy.
+# `make demo` shows what this is, `make test` runs every test, `make check` is ruff and mypy, `make docs` the documentation.
 # Each makes what it is missing, so all of them work in a fresh clone.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check schema clean
+.PHONY: demo test check docs schema clean
 
 demo: $(READY)
 	$(BIN)/python -m bench run suites/digits.yaml --offline
@@ -21,6 +21,11 @@ check: $(READY)
 	@# mypy reads no package-dir: it is shown the package as it is installed
 	@rm -rf build/typing && mkdir -p build/typing/bench && ln -s $(CURDIR)/bench/* $(CURDIR)/report build/typing/bench/
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m mkdocs build
+	@echo "The documentation: file://$(CURDIR)/build/docs/index.html"
 
 schema: $(READY)
 	$(BIN)/python -m bench.suite.json_schema
