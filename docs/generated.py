@@ -1,4 +1,4 @@
-"""Pages that are generated from the code: a line `{{ metrics }}` or `{{ components }}` in a page becomes its content."""
+"""Pages generated from the code: a line such as `{{ metrics }}` in a page becomes its content."""
 
 import ast
 from typing import Any

@@ -430,22 +430,6 @@ def test_a_model_comes_back_in_two_lines(bench, suite, tmp_path):
     assert table["mse"][0] > 0
 
 
-def test_a_variant_is_one_file(tmp_path):
-    """The example in the README, in a copy of the package: one new file and no other edit."""
-    import re
-
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [(name, code)] = re.findall(r"`bench/models/variants/(\w+)\.py`.*?```python\n(.*?)```", text, flags=re.DOTALL)
-    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "bench/models/variants" / f"{name}.py").write_text(code)
-    (tmp_path / "small.yaml").write_text(SUITE.replace("[ae, vae, pca]", f"[vae, {name}]"))
-    done = run_bench("run", "small.yaml", "--workers", "1", cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    found = records(tmp_path).values()
-    assert {r["cell"]["variant"] for r in found} == {"vae", name}
-    assert all(r["metrics"]["mse"]["value"] > 0 for r in found)
-
-
 def test_results_can_be_read_where_nothing_was_run(tmp_path):
     import bench as package
 

@@ -5,7 +5,6 @@ Most tests use a small registry of their own, so that they do not depend on whic
 # ruff: noqa: E501  (suites and messages are quoted as they are)
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -825,12 +824,3 @@ def test_the_pytorch_example_is_the_published_configuration():
         1e-3,
     )
     assert [reference.value for reference in suite.references] == [-105.589, -105.614]
-
-
-def test_the_suite_in_the_readme_loads(tmp_path):
-    text = (Path(json_schema.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
-    (tmp_path / "readme.yaml").write_text(example, encoding="utf-8")
-    found = load(tmp_path / "readme.yaml")
-    assert found.claims
-    assert {cell.dataset.name for cell in found.cells} == {"mnist", "folder"}
