@@ -160,11 +160,11 @@ def test_an_ambiguous_beginning_lists_the_cells_it_could_mean(home, cells, tmp_p
 
 def test_a_folder_must_be_that_of_a_cell(home, cells, tmp_path):
     assert drawing.find(str(cells["ae"].folder), tmp_path).id == cells["ae"].id
-    with pytest.raises(UsageError, match=r"without a record\.json"):
+    with pytest.raises(UsageError, match=r"has no record\.json"):
         drawing.find(str(home / "results/small"), tmp_path)
     copy = tmp_path / "results/small/another"
     shutil.copytree(cells["ae"].folder, copy)
-    with pytest.raises(UsageError, match="has its id as its name"):
+    with pytest.raises(UsageError, match="must be named after its id"):
         drawing.find(str(copy), tmp_path)
 
 
@@ -263,7 +263,7 @@ def test_a_classifier_chooses_the_codes_of_its_label(cells, monkeypatch):
     for label, shade in (("3", 0), ("4", 255)):
         picture = draw(record, label=label, n=9)
         assert all((tile(picture, row, column) == shade).all() for row in range(3) for column in range(3))
-    with pytest.raises(UsageError, match="calls none of"):
+    with pytest.raises(UsageError, match="assigns none of"):
         draw(record, label="5")
 
 
