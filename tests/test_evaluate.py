@@ -10,12 +10,12 @@ from conftest import cell, cut
 from bench import registry
 from bench.datasets import Data, Split
 from bench.datasets._splits import to_float
-from bench.errors import NotApplicable
 from bench.evaluation import context as artefacts_room
 from bench.evaluation import feature_extractors
-from bench.evaluation.context import Artefacts, Rulers, quantise
+from bench.evaluation.context import EvaluationContext, quantise
 from bench.evaluation.embeddings import embed, plane
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.suite import Embed, Evaluate, Train
 from bench.suite.columns import expected_metrics
 from bench.suite.names import CORRUPTIONS, members
@@ -25,10 +25,6 @@ from bench.training.trainer import fit
 METRICS = registry.names("metrics")
 CPU = torch.device("cpu")
 PLAIN = Evaluate(samplers=["prior"], n_samples=100, embed={"methods": [], "points": 60})  #: no maps: they take longest
-
-
-def no_ruler():
-    raise NotApplicable("no ruler in this test")
 
 
 def trained(c, data, epochs=3):
@@ -42,7 +38,7 @@ def trained(c, data, epochs=3):
 @pytest.fixture(scope="module")
 def feature_nets(tmp_path_factory, few_digits):
     folder = tmp_path_factory.mktemp("rulers")
-    return Rulers(lambda: feature_extractors.classifier(few_digits, folder, CPU), no_ruler)
+    return FeatureExtractors(lambda: feature_extractors.classifier(few_digits, folder, CPU))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +82,7 @@ def test_the_bound_is_taken_over_all_classes_also_where_images_lie_class_by_clas
     split = Split(few_digits.test.images[order], few_digits.test.labels[order])
     data = Data("digits", few_digits.train, split, few_digits.classes, few_digits.source)
     c = cell(evaluate=Evaluate(iw_samples=1, iw_images=40))
-    artefacts = Artefacts(trained(c, few_digits, 20), data, c, feature_nets, CPU)
+    artefacts = EvaluationContext(trained(c, few_digits, 20), data, c, feature_nets, CPU)
     everything = -(artefacts.get("nll") + artefacts.get("kl")).mean().item()
     assert artefacts.get("log_weights").mean().item() == pytest.approx(everything, abs=3)
 
@@ -103,7 +99,7 @@ def test_evaluation_knows_no_train_image_that_the_model_did_not_see(few_digits, 
 def test_one_draw_is_an_unbiased_elbo(few_digits, feature_nets):
     """L_1 in expectation is −(nll + KL): many draws of k = 1 average to the analytic-KL ELBO."""
     c = cell(evaluate=Evaluate(iw_samples=500, iw_images=100))
-    artefacts = Artefacts(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+    artefacts = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
     single = artefacts.get("log_weights").mean().item()
     elbo = -(artefacts.get("nll") + artefacts.get("kl")).mean().item()
     assert single == pytest.approx(elbo, abs=0.5)
@@ -166,7 +162,7 @@ def test_a_collapsed_code_is_told_and_not_measured(few_digits, feature_nets):
 
 def test_unlabelled_data_have_everything_but_what_needs_labels(few_digits):
     bare = Data("bare", Split(few_digits.train.images, None), Split(few_digits.test.images, None), (), "")
-    found = evaluate(trained(cell(), bare), bare, cell(), METRICS, Rulers(no_ruler, no_ruler))
+    found = evaluate(trained(cell(), bare), bare, cell(), METRICS, FeatureExtractors())
     assert found.metrics["knn_accuracy"]["reason"] == "the dataset has no labels"
     assert found.metrics["mse"]["value"] > 0
     assert (found.embeddings["labels"] == -1).all()
@@ -180,7 +176,7 @@ def test_a_family_by_corruption_has_a_column_for_each_whatever_the_protocol():
 
 def test_every_model_is_shown_the_same_damaged_images_and_the_clean_pixels_are_kept(few_digits, feature_nets):
     models = [(c := cell(v, net), trained(c, few_digits)) for v, net in (("vae", "mlp"), ("mean_image", None))]
-    made = [Artefacts(model, few_digits, c, feature_nets, CPU) for c, model in models]
+    made = [EvaluationContext(model, few_digits, c, feature_nets, CPU) for c, model in models]
     for name in CORRUPTIONS:
         first, second = (a.get("corrupted_images", name) for a in made)
         assert torch.equal(first, second)
@@ -212,7 +208,7 @@ def test_a_copy_restores_nothing_and_the_mean_image_something(few_digits, featur
 def test_a_linear_model_is_measured_as_the_matrix_it_is(few_digits, feature_nets):
     c = cell("linear_ae", None, latent_size=64, evaluate=PLAIN)
     model = trained(c, few_digits, epochs=1)
-    made = Artefacts(model, few_digits, c, feature_nets, CPU)
+    made = EvaluationContext(model, few_digits, c, feature_nets, CPU)
     flat = made.get("images").flatten(1)
     assert torch.allclose(flat @ made.get("linear_map").T, made.get("reconstructions").flatten(1), atol=1e-5)
     pixels = few_digits.train.images.flatten(1).numpy()
@@ -225,7 +221,7 @@ def test_a_linear_model_is_measured_as_the_matrix_it_is(few_digits, feature_nets
 def test_the_jacobian_of_a_model_is_that_of_its_codes(few_digits, feature_nets):
     c = cell("conditional_vae", latent_size=3)
     model = trained(c, few_digits)
-    norms = Artefacts(model, few_digits, c, feature_nets, CPU).get("jacobian_norms")
+    norms = EvaluationContext(model, few_digits, c, feature_nets, CPU).get("jacobian_norms")
     x, y = to_float(few_digits.test.images[:5]), few_digits.test.labels[:5]
     rows = [torch.func.jacrev(lambda i, j=j: model.encode(i[None], y[j : j + 1])[0])(x[j]) for j in range(5)]
     assert len(norms) == 100
@@ -235,7 +231,7 @@ def test_the_jacobian_of_a_model_is_that_of_its_codes(few_digits, feature_nets):
 def test_train_errors_are_of_images_that_were_trained_on(few_digits, feature_nets, monkeypatch):
     monkeypatch.setattr(artefacts_room, "TRAIN_IMAGES", 20)
     c = cell("ae", train=Train(epochs=2, batch_size=32, train_images=50))
-    made = Artefacts(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+    made = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
     seen = {image.numpy().tobytes() for image in made.get("trained_on").images}
     used = {image.numpy().tobytes() for image in made.get("train_split").images}
     assert (len(seen), len(used)) == (50, 20)
@@ -258,7 +254,7 @@ def test_a_memorised_train_set_leaves_a_gap_and_a_mean_image_does_not(few_digits
 
 def test_half_way_between_two_codes_of_a_linear_model_is_the_mean_of_two_reconstructions(few_digits, feature_nets):
     c = cell("pca", None, latent_size=8, evaluate=PLAIN)
-    made = Artefacts(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+    made = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
     first, second = artefacts_room._fixed_pairs(100)
     assert (first != second).all()
     assert sorted(first) == sorted(second) == list(range(100))
@@ -273,7 +269,7 @@ def test_half_way_between_two_codes_of_a_linear_model_is_the_mean_of_two_reconst
 def test_generated_images_agree_with_the_label_that_the_model_reads_off_the_code(few_digits, feature_nets):
     c = cell("semi_supervised_vae", evaluate=PLAIN)
     model = trained(c, few_digits)
-    made = Artefacts(model, few_digits, c, feature_nets, CPU)
+    made = EvaluationContext(model, few_digits, c, feature_nets, CPU)
     read = model.classify(made.get("drawn_codes", "prior")).argmax(1)
     seen = made.get("sample_logits", "prior").argmax(1)
     found = evaluate(model, few_digits, c, ("label_agreement",), feature_nets).metrics["label_agreement_prior"]
@@ -295,7 +291,7 @@ def test_a_model_that_shows_what_it_is_asked_for_agrees_and_one_that_shows_anoth
     c = cell("conditional_ae", evaluate=PLAIN)
     model = trained(c, few_digits, epochs=1)
     model.__class__ = Copies
-    made = Artefacts(model, few_digits, c, feature_nets, CPU)
+    made = EvaluationContext(model, few_digits, c, feature_nets, CPU)
     agreement = registry.load("metrics", "label_agreement")
     value = agreement(made.get("sample_logits", "prior"), made.get("sample_labels", "prior"))
     assert value > 0.8 if shift == 0 else value < 0.2
@@ -321,7 +317,7 @@ def test_neighbours_and_balls_are_found_once_for_all_who_ask(few_digits, feature
 
     for name in calls:
         monkeypatch.setattr(artefacts_room, name, counting(name))
-    fresh = Rulers(lambda: feature_nets.get("classifier"), no_ruler)
+    fresh = FeatureExtractors(lambda: feature_nets.get("classifier"))
     names = ("knn_accuracy", "class_recall_min", "class_recall_max", "precision", "recall")
     for seed in (0, 1):
         c = cell("pca", None, seed=seed, evaluate=PLAIN)
@@ -336,7 +332,7 @@ def test_too_few_images_for_a_ball_or_a_vote_are_told(few_digits, feature_nets):
     assert found["precision_prior"]["value"] in (0, 1)
     assert found["recall_prior"]["reason"] == "needs at least 4 generated images, there are 3"
     bare = Data("few", few_digits.train, cut(few_digits.test, 3), few_digits.classes, "")
-    own = Rulers(lambda: feature_nets.get("classifier"), no_ruler)
+    own = FeatureExtractors(lambda: feature_nets.get("classifier"))
     c = cell("mean_image", None, evaluate=PLAIN)
     found = evaluate(trained(c, bare), bare, c, ("precision", "recall"), own).metrics
     assert found["precision_prior"]["reason"] == "needs at least 4 test images, there are 3"
@@ -348,11 +344,11 @@ def test_too_few_images_for_a_ball_or_a_vote_are_told(few_digits, feature_nets):
 
 
 def test_what_is_as_large_as_the_test_set_is_not_kept_for_each_corruption(few_digits, feature_nets):
-    made = Artefacts(trained(cell(), few_digits), few_digits, cell(), feature_nets, CPU)
+    made = EvaluationContext(trained(cell(), few_digits), few_digits, cell(), feature_nets, CPU)
     again = [made.get("corrupted_reconstructions", "square_40") for _ in range(2)]
     assert again[0] is not again[1]
     assert torch.equal(*again)
-    assert not {name for name, _ in made._made} & set(Artefacts.NOT_KEPT)
+    assert not {name for name, _ in made._made} & set(EvaluationContext.NOT_KEPT)
 
 
 def test_quantised_images_are_rounded_to_the_nearest_level():
@@ -386,7 +382,7 @@ def test_the_classifiers_logits_are_those_its_accuracy_was_taken_from(few_digits
 
 @pytest.mark.parametrize("name", ["fcd", "sample_entropy", "label_agreement", "recall", "fcd_interpolation"])
 def test_a_classifier_is_made_ready_for_every_metric_that_is_read_off_it(feature_nets, name):
-    fresh = Rulers(lambda: feature_nets.get("classifier"), no_ruler)
+    fresh = FeatureExtractors(lambda: feature_nets.get("classifier"))
     fresh.prepare(("mse", name))
     assert set(fresh.used) == {"classifier"}
 

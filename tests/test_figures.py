@@ -14,8 +14,9 @@ from bench.datasets import Data, Split
 from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
 from bench.evaluation import cell_figures, code_grids, heatmaps, image_files, image_grids
-from bench.evaluation.context import Artefacts, Rulers, quantise
+from bench.evaluation.context import EvaluationContext, quantise
 from bench.evaluation.evaluate import evaluate, write
+from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.models.corruptions import lost_pixels
 from bench.models.seeding import initialising
 from bench.suite import Choice, Evaluate
@@ -33,10 +34,6 @@ def no_gradients():
         yield
 
 
-def no_ruler():
-    raise NotApplicable("no ruler in this test")
-
-
 def untrained(c, data):
     with initialising(c.seed):
         model = checkpoint.build(data.shape, c.variant, c.net, c.likelihood, c.latent_size, len(data.classes))
@@ -45,7 +42,7 @@ def untrained(c, data):
 
 def scene(variant, data, net="mlp", model=None, **changes):
     c = cell(variant, net, **{"evaluate": PLAIN, **changes})
-    return Artefacts(model or untrained(c, data), data, c, Rulers(no_ruler, no_ruler), CPU)
+    return EvaluationContext(model or untrained(c, data), data, c, FeatureExtractors(), CPU)
 
 
 def tile(picture, row, column, size=8, left=0):
@@ -295,7 +292,7 @@ def test_a_cell_has_the_figures_of_its_kind_and_those_that_are_there_are_not_mad
     c = cell("vae", evaluate=PLAIN)
     names = {"reconstructions", "samples_prior", "manifold", "interpolations", "interpolations_moving"}
     corrupted = {"restored_dropout_25", "restored_dropout_50", "restored_square_40"}
-    rulers, model = Rulers(no_ruler, no_ruler), untrained(c, few_digits)
+    rulers, model = FeatureExtractors(), untrained(c, few_digits)
     assert set(evaluate(model, few_digits, c, ("mse",), rulers).pictures) == names
     assert set(evaluate(model, few_digits, c, ("corrupted_mse",), rulers).pictures) == names | corrupted
     rest = evaluate(model, few_digits, c, ("mse",), rulers, present=names - {"manifold"}).pictures
@@ -317,7 +314,7 @@ def test_samples_are_those_that_the_metrics_see(few_digits):
 def test_drawing_leaves_no_trace_in_what_is_drawn_later(few_digits):
     c, state = cell("denoising_ae", evaluate=PLAIN), torch.get_rng_state()
     model = untrained(c, few_digits)
-    first, second = (evaluate(model, few_digits, c, ("mse",), Rulers(no_ruler, no_ruler)).pictures for _ in range(2))
+    first, second = (evaluate(model, few_digits, c, ("mse",), FeatureExtractors()).pictures for _ in range(2))
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert torch.equal(state, torch.get_rng_state())
@@ -434,7 +431,7 @@ def test_all_pictures_of_a_cell_leave_room_for_its_record_also_where_images_are_
 def test_an_evaluation_writes_the_same_bytes_twice(few_digits, tmp_path):
     c = cell("semi_supervised_vae", evaluate=PLAIN)
     for folder in ("a", "b"):
-        found = evaluate(untrained(c, few_digits), few_digits, c, ("mse",), Rulers(no_ruler, no_ruler))
+        found = evaluate(untrained(c, few_digits), few_digits, c, ("mse",), FeatureExtractors())
         write(found, tmp_path / folder)
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / f).iterdir() if p.suffix != ".npz"} for f in ("a", "b"))
     assert one == two

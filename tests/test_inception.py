@@ -19,7 +19,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Featu
 from bench import registry
 from bench.errors import DataError, NotApplicable
 from bench.evaluation import inception
-from bench.evaluation.feature_extractors import Ruler
+from bench.evaluation.feature_extractors import FeatureExtractor
 from bench.evaluation.inception import FILE, URL, Inception, fetch_weights, locate_weights, weights_digest
 
 
@@ -275,8 +275,8 @@ class Counting:
 
 def test_features_of_a_test_set_are_made_once_and_read_by_the_next_process(tmp_path, images):
     first, second = Counting(), Counting()
-    made = Ruler("net-1", first, kept=tmp_path / "features").test_features(images)
-    read = Ruler("net-1", second, kept=tmp_path / "features").test_features(images)
+    made = FeatureExtractor("net-1", first, kept=tmp_path / "features").test_features(images)
+    read = FeatureExtractor("net-1", second, kept=tmp_path / "features").test_features(images)
     assert (first.calls, second.calls) == (1, 0)
     assert torch.equal(made, read)
     assert read.dtype == torch.float64
@@ -285,12 +285,12 @@ def test_features_of_a_test_set_are_made_once_and_read_by_the_next_process(tmp_p
 def test_features_of_other_images_or_another_net_are_not_mistaken_for_them(tmp_path, images):
     net = Counting()
     for ruler, x in (("a", images), ("a", images[:2]), ("a", images.flip(0)), ("b", images)):
-        Ruler(ruler, net, kept=tmp_path).test_features(x)
+        FeatureExtractor(ruler, net, kept=tmp_path).test_features(x)
     assert net.calls == 4
 
 
 def test_where_nothing_can_be_kept_features_are_made_all_the_same(tmp_path, images):
     blocked = put(tmp_path / "file")
     net = Counting()
-    assert len(Ruler("a", net, kept=blocked / "features").test_features(images)) == 4
+    assert len(FeatureExtractor("a", net, kept=blocked / "features").test_features(images)) == 4
     assert net.calls == 1

@@ -25,7 +25,7 @@ import bench.evaluation.metrics
 from bench import registry
 from bench.errors import NotApplicable
 from bench.evaluation import jacobian, neighbors
-from bench.evaluation.context import Artefacts
+from bench.evaluation.context import EvaluationContext
 from bench.models.corruptions import lost_pixels
 from bench.suite.names import CORRUPTIONS
 
@@ -101,13 +101,13 @@ def test_a_metric_asks_only_for_artefacts_that_exist(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_metric_is_a_family_exactly_when_it_asks_for_something_that_differs_between_members(name):
-    differ_by = {Artefacts.PER[need] for need in m(name).needs if need in Artefacts.PER}
+    differ_by = {EvaluationContext.PER[need] for need in m(name).needs if need in EvaluationContext.PER}
     assert differ_by == ({m(name).per} if m(name).per else set())
 
 
 @pytest.mark.parametrize("name", sorted(ARTEFACTS))
 def test_every_artefact_of_the_table_can_be_made(name):
-    assert hasattr(Artefacts, f"make_{name}")
+    assert hasattr(EvaluationContext, f"make_{name}")
 
 
 @pytest.mark.parametrize("name", NAMES)

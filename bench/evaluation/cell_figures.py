@@ -25,7 +25,7 @@ from bench import registry
 from bench.suite.names import CORRUPTIONS
 
 from .code_grids import interpolations, interpolations_moving, manifold
-from .context import Artefacts
+from .context import EvaluationContext
 from .heatmaps import identity
 from .image_grids import by_label, reconstructions, restored, restored_training, samples
 
@@ -38,7 +38,7 @@ BYTES = {
 Figure = Callable[[], np.ndarray]
 
 
-def figures_of(context: Artefacts, metrics: Collection[str]) -> dict[str, Figure]:
+def figures_of(context: EvaluationContext, metrics: Collection[str]) -> dict[str, Figure]:
     """File name → the function that draws it, for all figures of a cell.
 
     Each corruption of the protocol is shown where one of `metrics` is measured under it. A function raises

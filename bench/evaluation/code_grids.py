@@ -12,14 +12,14 @@ from bench.errors import NotApplicable
 from bench.models.seeding import numpy_rng
 
 from . import image_files
-from .context import Artefacts
+from .context import EvaluationContext
 from .image_grids import by_rank, decoded, images_that_fit, timed
 
 STEPS = 9  #: decoded images from one end of an interpolation to the other
 MIDDLE = (0.025, 0.975)  #: quantiles of the test codes between which the manifold of a deterministic code lies
 
 
-def manifold(context: Artefacts, side: int | None = None, label: int = 0) -> np.ndarray:
+def manifold(context: EvaluationContext, side: int | None = None, label: int = 0) -> np.ndarray:
     """side² codes of a 2-d space, decoded: the first coordinate grows to the right, the second upwards.
 
     With a prior, the coordinates are its quantiles at the middles of `side` equal parts of probability (Kingma &
@@ -36,7 +36,7 @@ def manifold(context: Artefacts, side: int | None = None, label: int = 0) -> np.
     return image_files.grid(decoded(context, codes, labels), side)
 
 
-def _axes(context: Artefacts, side: int) -> tuple[Tensor, Tensor]:
+def _axes(context: EvaluationContext, side: int) -> tuple[Tensor, Tensor]:
     """`side` ascending values of each of the two coordinates."""
     if context.model.has_posterior:
         middles = (torch.arange(side, dtype=torch.float64) + 0.5) / side
@@ -49,14 +49,14 @@ def _axes(context: Artefacts, side: int) -> tuple[Tensor, Tensor]:
     return right, up
 
 
-def need_code(context: Artefacts) -> None:
+def need_code(context: EvaluationContext) -> None:
     """Raise `NotApplicable` for a model without a code."""
     if not context.model.has_code:
         raise NotApplicable(f"{context.cell.variant.name} has no code")
 
 
 def interpolations(
-    context: Artefacts, n: int | None = None, label: int | None = None, seed: int | None = None
+    context: EvaluationContext, n: int | None = None, label: int | None = None, seed: int | None = None
 ) -> np.ndarray:
     """A row a pair of test images: the first, STEPS images decoded between both codes, the second.
 
@@ -71,7 +71,7 @@ def interpolations(
 
 
 def interpolations_moving(
-    context: Artefacts, n: int | None = None, label: int | None = None, seed: int | None = None
+    context: EvaluationContext, n: int | None = None, label: int | None = None, seed: int | None = None
 ) -> np.ndarray:
     """The decoded images of `interpolations` as 2 · (STEPS − 1) frames, forwards and backwards, pairs side by side."""
     paths = _paths(context, *pairs(context, n, label, seed))
@@ -80,7 +80,7 @@ def interpolations_moving(
 
 
 def pairs(
-    context: Artefacts, n: int | None = None, label: int | None = None, seed: int | None = None
+    context: EvaluationContext, n: int | None = None, label: int | None = None, seed: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the test images that n interpolations begin and end with.
 
@@ -108,7 +108,7 @@ def _in_turn(groups: list[np.ndarray]) -> list[np.ndarray]:
     return [group[i : i + 2] for i in range(0, longest, 2) for group in groups if len(group) >= i + 2]
 
 
-def _paths(context: Artefacts, first: np.ndarray, second: np.ndarray) -> Tensor:
+def _paths(context: EvaluationContext, first: np.ndarray, second: np.ndarray) -> Tensor:
     """uint8 (n, STEPS, C, H, W): decoded at equal steps between the codes of test images."""
     test, model = context.data.test, context.model
     ends = []

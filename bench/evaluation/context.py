@@ -6,9 +6,7 @@ stand in the record instead of a number.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import partial
 from itertools import repeat
 from typing import Any, ClassVar
@@ -27,7 +25,7 @@ from bench.models.seeding import derive, generator, numpy_rng
 from bench.suite import Cell
 
 from .embeddings import embed, library_of, require_spread
-from .feature_extractors import Ruler
+from .feature_extractors import FeatureExtractor, FeatureExtractors
 from .jacobian import squared_norms
 from .neighbors import covered_by_each_other, nearest_label, need, neighbour_radii
 
@@ -38,44 +36,11 @@ JACOBIAN_IMAGES = 1_000  #: test images at which the encoder is differentiated
 BALL_K = 3  #: neighbours that set a ball's radius, the choice of Kynkäänniemi et al. 2019
 
 
-@dataclass
-class Rulers:
-    """Where a dataset's feature nets come from, each made when first asked for."""
-
-    classifier: Callable[[], Ruler]
-    inception: Callable[[], Ruler]
-    used: dict[str, Ruler] = field(default_factory=dict)
-    cache: dict[str, Tensor] = field(default_factory=dict)  #: what is the same for every cell, by ruler name
-
-    def get(self, name: str) -> Ruler:
-        """`classifier` or `inception`; raises `NotApplicable` where it cannot be had."""
-        if name not in self.used:
-            self.used[name] = self.classifier() if name == "classifier" else self.inception()
-        return self.used[name]
-
-    def prepare(self, metrics: tuple[str, ...]) -> None:
-        """Make (or train, once a dataset) the nets these metrics need, so that no cell's seconds pay for it."""
-        for kind in ("classifier", "inception"):
-            if any(kind in registry.load("metrics", name).key for name in metrics):
-                with suppress(NotApplicable):
-                    self.get(kind)
-
-    def describe(self) -> dict[str, dict[str, Any]]:
-        """Name (with hash) and accuracy of the nets that have been used, for the record."""
-        return {kind: {"name": r.name, "accuracy": r.accuracy} for kind, r in self.used.items()}
-
-    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
-        """What is the same for every cell of the dataset: made for the first of them, and kept."""
-        if name not in self.cache:
-            self.cache[name] = make()
-        return self.cache[name]
-
-
-class Artefacts:
+class EvaluationContext:
     """Everything a metric may ask for, made on demand. One method an artefact; see `metrics/__init__.py`."""
 
-    def __init__(self, model: Any, data: Data, cell: Cell, rulers: Rulers, device: torch.device) -> None:
-        self.model, self.data, self.cell, self.rulers, self.device = model, data, cell, rulers, device
+    def __init__(self, model: Any, data: Data, cell: Cell, extractors: FeatureExtractors, device: torch.device) -> None:
+        self.model, self.data, self.cell, self.extractors, self.device = model, data, cell, extractors, device
         self.seconds: dict[str, float] = {}
         self._made: dict[tuple[str, str | None], Any] = {}
         self._inner = 0.0  # seconds spent in artefacts that the current one asked for
@@ -317,25 +282,25 @@ class Artefacts:
     # -- features under a ruler
 
     def make_classifier_test(self) -> Tensor:
-        return self._test_features(self.rulers.get("classifier"))
+        return self._test_features(self.extractors.get("classifier"))
 
     def make_classifier_samples(self, sampler: str | None) -> Tensor:
-        return self.rulers.get("classifier").features(self.get("samples", sampler))
+        return self.extractors.get("classifier").features(self.get("samples", sampler))
 
     def make_classifier_interpolations(self) -> Tensor:
-        return self.rulers.get("classifier").features(self.get("interpolations"))
+        return self.extractors.get("classifier").features(self.get("interpolations"))
 
     def make_sample_logits(self, sampler: str | None) -> Tensor:
-        return self.rulers.get("classifier").logits(self.get("classifier_samples", sampler))
+        return self.extractors.get("classifier").logits(self.get("classifier_samples", sampler))
 
     def make_inception_test(self) -> Tensor:
-        return self._test_features(self.rulers.get("inception"))
+        return self._test_features(self.extractors.get("inception"))
 
     def make_inception_samples(self, sampler: str | None) -> Tensor:
-        return self.rulers.get("inception").features(self.get("samples", sampler))
+        return self.extractors.get("inception").features(self.get("samples", sampler))
 
-    def _test_features(self, ruler: Ruler) -> Tensor:
-        return self.rulers.once(ruler.name, lambda: ruler.test_features(self.data.test.images))
+    def _test_features(self, ruler: FeatureExtractor) -> Tensor:
+        return self.extractors.cached(ruler.name, lambda: ruler.test_features(self.data.test.images))
 
     def make_samples_covered(self, sampler: str | None) -> Tensor:
         need(BALL_K + 1, self.get("classifier_test"), "test images")
@@ -348,8 +313,8 @@ class Artefacts:
     def make_coverage(self, sampler: str | None) -> tuple[Tensor, Tensor]:
         """`samples_covered` and `test_covered`: one matrix of distances serves both."""
         test, samples = self.get("classifier_test"), self.get("classifier_samples", sampler)
-        name = f"{self.rulers.get('classifier').name} radii"
-        return covered_by_each_other(samples, test, _radii(samples), self.rulers.once(name, lambda: _radii(test)))
+        name = f"{self.extractors.get('classifier').name} radii"
+        return covered_by_each_other(samples, test, _radii(samples), self.extractors.cached(name, lambda: _radii(test)))
 
     # -- maps
 
@@ -391,10 +356,10 @@ class Artefacts:
         return str(self.cell.dataset.options.get("binarise", "none"))
 
     def make_classifier(self) -> str:
-        return self.rulers.get("classifier").name
+        return self.extractors.get("classifier").name
 
     def make_inception(self) -> str:
-        return self.rulers.get("inception").name
+        return self.extractors.get("inception").name
 
 
 def batches(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -24,8 +24,8 @@ from bench.suite.names import CORRUPTIONS
 from bench.training.saved import load_model
 
 from . import cell_figures, code_grids, heatmaps, image_files, image_grids
-from .context import Artefacts, Rulers
-from .feature_extractors import Ruler
+from .context import EvaluationContext
+from .feature_extractors import FeatureExtractors
 
 #: figure → the options that change it
 FIGURES: dict[str, tuple[str, ...]] = {
@@ -110,7 +110,7 @@ def draw(record: Record, request: FigureRequest, data_root: Path) -> np.ndarray:
     cell, model = _cell(record, request), _model(record)
     label = None if request.label is None else _label(record, model, request)
     data = _data(record, cell, data_root) if _needs_data(model, cell, request) else _no_data(record, model)
-    context = Artefacts(model, data, cell, Rulers(_no_ruler, _no_ruler), torch.device("cpu"))
+    context = EvaluationContext(model, data, cell, FeatureExtractors(), torch.device("cpu"))
     try:
         with torch.no_grad(), matmul_precision(cell.train.precision):
             return _figure(context, request, label)
@@ -142,7 +142,7 @@ def default_name(record: Record, request: FigureRequest) -> str:
     return plain[:120] + (".gif" if request.moving else ".png")
 
 
-def _figure(context: Artefacts, request: FigureRequest, label: int | None) -> np.ndarray:
+def _figure(context: EvaluationContext, request: FigureRequest, label: int | None) -> np.ndarray:
     name, n = request.figure, request.n
     if name == "samples":
         return _samples(context, request, label)
@@ -162,7 +162,7 @@ def _figure(context: Artefacts, request: FigureRequest, label: int | None) -> np
     return image_grids.restored(context, name.removeprefix("restored_"), n)
 
 
-def _samples(context: Artefacts, request: FigureRequest, label: int | None) -> np.ndarray:
+def _samples(context: EvaluationContext, request: FigureRequest, label: int | None) -> np.ndarray:
     """A conditional model decodes with `label`, or with all labels in turn; other models filter by their classifier."""
     sampler, n = _sampler(context.model, context.cell, request), request.n or SHOWN
     codes = context.get("drawn_codes", sampler)
@@ -265,7 +265,3 @@ def _no_data(record: Record, model: Any) -> Data:
     """A dataset without images, for figures that need none."""
     none = Split(torch.zeros((0, *model.net.size.shape), dtype=torch.uint8), None)
     return Data(str(record.cell["dataset"]), none, none, (), "")
-
-
-def _no_ruler() -> Ruler:
-    raise NotApplicable("figures use no feature extractor")

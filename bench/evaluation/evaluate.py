@@ -25,8 +25,9 @@ from bench.suite.columns import versions
 from bench.suite.names import members
 
 from . import cell_figures, image_files
-from .context import Artefacts, Rulers
+from .context import EvaluationContext
 from .embeddings import plane
+from .feature_extractors import FeatureExtractors
 
 
 @dataclass
@@ -45,7 +46,7 @@ def evaluate(
     data: Data,
     cell: Cell,
     metrics: tuple[str, ...],
-    rulers: Rulers,
+    extractors: FeatureExtractors,
     device: torch.device | str = "cpu",
     present: Collection[str] = (),
     shown: Collection[str] | None = None,
@@ -59,7 +60,7 @@ def evaluate(
     """
     device, shown = torch.device(device), metrics if shown is None else shown
     with matmul_precision(cell.train.precision):
-        return _evaluate(model, data, cell, metrics, rulers, device, present, shown)
+        return _evaluate(model, data, cell, metrics, extractors, device, present, shown)
 
 
 def _evaluate(
@@ -67,14 +68,14 @@ def _evaluate(
     data: Data,
     cell: Cell,
     metrics: tuple[str, ...],
-    rulers: Rulers,
+    extractors: FeatureExtractors,
     device: torch.device,
     present: Collection[str],
     shown: Collection[str],
 ) -> Evaluation:
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
     data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
-    artefacts = Artefacts(model, data, cell, rulers, device)
+    artefacts = EvaluationContext(model, data, cell, extractors, device)
     values: dict[str, dict[str, Any]] = {}
     for name in metrics:
         declared = registry.load("metrics", name)
@@ -90,7 +91,7 @@ def _evaluate(
     )
 
 
-def _entry(declared: Any, artefacts: Artefacts, member: str | None) -> dict[str, Any]:
+def _entry(declared: Any, artefacts: EvaluationContext, member: str | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"value": None, "unit": declared.unit, "better": declared.better}
     entry |= versions(declared.name, declared.per, member)
     if member:
@@ -109,14 +110,14 @@ def _entry(declared: Any, artefacts: Artefacts, member: str | None) -> dict[str,
     return entry | ({"value": value} if math.isfinite(value) else {"reason": f"not finite ({value})"})
 
 
-def _array(artefacts: Artefacts, name: str) -> np.ndarray | None:
+def _array(artefacts: EvaluationContext, name: str) -> np.ndarray | None:
     try:
         return artefacts.get(name).cpu().numpy()
     except NotApplicable:
         return None
 
 
-def _maps(artefacts: Artefacts) -> dict[str, np.ndarray] | None:
+def _maps(artefacts: EvaluationContext) -> dict[str, np.ndarray] | None:
     """`labels`, `latent` (P, 2) and each embedding (P, 2), for the report's scatter plots."""
     try:
         maps = {"latent": plane(artefacts.get("points_source").cpu().numpy())}
@@ -132,14 +133,16 @@ def _maps(artefacts: Artefacts) -> dict[str, np.ndarray] | None:
     return {name: a.astype(np.int16 if name == "labels" else np.float32) for name, a in maps.items()}
 
 
-def _points(artefacts: Artefacts, method: str) -> np.ndarray | None:
+def _points(artefacts: EvaluationContext, method: str) -> np.ndarray | None:
     try:
         return artefacts.get("points", method).cpu().numpy()
     except NotApplicable:
         return None
 
 
-def _pictures(artefacts: Artefacts, metrics: Collection[str], present: Collection[str]) -> dict[str, np.ndarray]:
+def _pictures(
+    artefacts: EvaluationContext, metrics: Collection[str], present: Collection[str]
+) -> dict[str, np.ndarray]:
     made = {}
     with torch.no_grad():
         for name, draw in cell_figures.figures_of(artefacts, metrics).items():

@@ -13,9 +13,9 @@ import fcntl
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from bench import registry
 from bench.datasets import Data
 from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
@@ -69,7 +70,7 @@ class Classifier(nn.Module):
 
 
 @dataclass(frozen=True)
-class Ruler:
+class FeatureExtractor:
     """A feature net ready to measure. `name` goes into the key of every value measured with it.
 
     kept: a folder where features of whole test sets stay, for nets that are slow.
@@ -105,6 +106,46 @@ class Ruler:
         return self.net.logits(features)
 
 
+def _unavailable() -> FeatureExtractor:
+    raise NotApplicable("no feature extractor is at hand")
+
+
+@dataclass
+class FeatureExtractors:
+    """The feature extractors of one dataset, each made when a metric first asks for it.
+
+    classifier, inception: functions that make them; they raise `NotApplicable` where there is none.
+    """
+
+    classifier: Callable[[], FeatureExtractor] = _unavailable
+    inception: Callable[[], FeatureExtractor] = _unavailable
+    used: dict[str, FeatureExtractor] = field(default_factory=dict)
+    cache: dict[str, Tensor] = field(default_factory=dict)  #: tensors that are the same for every cell of the dataset
+
+    def get(self, kind: str) -> FeatureExtractor:
+        """The extractor of a kind, "classifier" or "inception". Raises `NotApplicable` where there is none."""
+        if kind not in self.used:
+            self.used[kind] = self.classifier() if kind == "classifier" else self.inception()
+        return self.used[kind]
+
+    def prepare(self, metrics: tuple[str, ...]) -> None:
+        """Make the extractors that these metrics need, so that their training is in no cell's seconds."""
+        for kind in ("classifier", "inception"):
+            if any(kind in registry.load("metrics", name).key for name in metrics):
+                with suppress(NotApplicable):
+                    self.get(kind)
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Name (with hash) and accuracy of the extractors used so far, by kind, for the record."""
+        return {kind: {"name": r.name, "accuracy": r.accuracy} for kind, r in self.used.items()}
+
+    def cached(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """A tensor that is the same for every cell of the dataset: made for the first cell, then kept."""
+        if name not in self.cache:
+            self.cache[name] = make()
+        return self.cache[name]
+
+
 class ClassifierNet:
     """Adapter: features of a `Classifier` in batches, from uint8 images, and the classes from the features."""
 
@@ -123,7 +164,7 @@ class ClassifierNet:
         return self.model.head(features.float()).double()
 
 
-def classifier(data: Data, folder: Path, device: torch.device) -> Ruler:
+def classifier(data: Data, folder: Path, device: torch.device) -> FeatureExtractor:
     """The dataset's classifier: read from `folder`, or trained now and kept there.
 
     Raises `NotApplicable` for a dataset without labels.
@@ -139,16 +180,16 @@ def classifier(data: Data, folder: Path, device: torch.device) -> Ruler:
     with safe_open(path, "pt") as file:
         accuracy = float(json.loads(file.metadata()["bench"])["accuracy"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return Ruler(f"{data.name}-{digest}", ClassifierNet(model, device), accuracy)
+    return FeatureExtractor(f"{data.name}-{digest}", ClassifierNet(model, device), accuracy)
 
 
-def inception_ruler(data_root: Path, device: torch.device) -> Ruler:
+def inception_extractor(data_root: Path, device: torch.device) -> FeatureExtractor:
     """Inception-v3. Raises `NotApplicable` naming what is missing when its weights are not in place."""
     weights = inception.locate_weights(data_root)
     if weights is None:
         raise NotApplicable(inception.MISSING)
     net = inception.Inception(weights, device)
-    return Ruler(f"inception-v3-tf2015-{net.digest}", net, kept=data_root / "inception" / "features")
+    return FeatureExtractor(f"inception-v3-tf2015-{net.digest}", net, kept=data_root / "inception" / "features")
 
 
 def _train_classifier(data: Data, path: Path, device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .context import Artefacts
+from .context import EvaluationContext
 
 WIDEST = 400  #: pixels of a heatmap
 LEVELS = 33  #: colours of a heatmap; odd, so that 0 has its own
@@ -12,7 +12,7 @@ DIVERGING = ((8, 48, 107), (66, 146, 198), (247, 247, 247), (239, 101, 72), (103
 SEQUENTIAL = ((0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191))
 
 
-def identity(context: Artefacts, clipped: bool = False) -> np.ndarray:
+def identity(context: EvaluationContext, clipped: bool = False) -> np.ndarray:
     """W₂ W₁ (P, P) in colours, scaled to its largest magnitude; above 400 pixels a pixel shows the mean of a block.
 
     A block on the diagonal holds one diagonal entry a row: the mean of an f × f block of the identity is 1/f, and as

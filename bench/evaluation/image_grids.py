@@ -18,7 +18,7 @@ from bench.errors import NotApplicable
 from bench.models.seeding import generator
 
 from . import image_files
-from .context import BATCH, Artefacts, quantise
+from .context import BATCH, EvaluationContext, quantise
 
 CLASSES = 10  #: rows of samples by label
 
@@ -26,13 +26,13 @@ CLASSES = 10  #: rows of samples by label
 # -- of test images
 
 
-def reconstructions(context: Artefacts, n: int | None = None) -> np.ndarray:
+def reconstructions(context: EvaluationContext, n: int | None = None) -> np.ndarray:
     """Two rows: n test images, and their reconstructions."""
     x, y = _test_images(context, n)
     return image_files.rows(x, quantise(_reconstruct(context, to_float(x), y)))
 
 
-def restored(context: Artefacts, corruption: str, n: int | None = None) -> np.ndarray:
+def restored(context: EvaluationContext, corruption: str, n: int | None = None) -> np.ndarray:
     """Three rows: n test images, the same under a corruption of the protocol, and their reconstructions."""
     index = shown(context.data, n)
     x, y = _test_images(context, n)
@@ -40,7 +40,7 @@ def restored(context: Artefacts, corruption: str, n: int | None = None) -> np.nd
     return image_files.rows(x, corrupted, quantise(_reconstruct(context, to_float(corrupted), y)))
 
 
-def restored_training(context: Artefacts, n: int | None = None) -> np.ndarray:
+def restored_training(context: EvaluationContext, n: int | None = None) -> np.ndarray:
     """Three rows: n test images, the same as the encoder receives them in training, and their reconstructions.
 
     Raises `NotApplicable` for a method that is trained on uncorrupted images.
@@ -59,13 +59,13 @@ def shown(data: Data, n: int | None = None) -> list[int]:
     return by_rank(data, np.arange(len(data.test)))[0][:n].tolist()
 
 
-def _test_images(context: Artefacts, n: int | None) -> tuple[Tensor, Tensor | None]:
+def _test_images(context: EvaluationContext, n: int | None) -> tuple[Tensor, Tensor | None]:
     """uint8 (n, C, H, W) and labels (n,), or None where there are none."""
     index, test = shown(context.data, n), context.data.test
     return test.images[index], None if test.labels is None else test.labels[index]
 
 
-def _reconstruct(context: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
+def _reconstruct(context: EvaluationContext, x: Tensor, y: Tensor | None) -> Tensor:
     """Reconstructions (N, C, H, W) of images x in [0, 1], in batches."""
     pairs = zip(x.split(BATCH), [None] * len(x) if y is None else y.split(BATCH), strict=False)
     with timed(context):
@@ -73,7 +73,7 @@ def _reconstruct(context: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
 
 
 @contextmanager
-def timed(context: Artefacts) -> Iterator[None]:
+def timed(context: EvaluationContext) -> Iterator[None]:
     """Add the time of the model's computations to `figures` in the record's seconds."""
     start = time.perf_counter()
     try:
@@ -82,7 +82,7 @@ def timed(context: Artefacts) -> Iterator[None]:
         context.seconds["figures"] = context.seconds.get("figures", 0.0) + time.perf_counter() - start
 
 
-def _training_inputs(context: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
+def _training_inputs(context: EvaluationContext, x: Tensor, y: Tensor | None) -> Tensor:
     """The images that a training step encodes for x (B, C, H, W), where the method corrupts them first."""
     model, inputs = context.model, list[Tensor]()
     encode = model.net.encode
@@ -108,7 +108,7 @@ def _training_inputs(context: Artefacts, x: Tensor, y: Tensor | None) -> Tensor:
 # -- generated images
 
 
-def samples(context: Artefacts, sampler: str, n: int | None = None) -> np.ndarray:
+def samples(context: EvaluationContext, sampler: str, n: int | None = None) -> np.ndarray:
     """A grid of n images decoded from codes that a sampler drew; a conditional model's labels are drawn as well."""
     n = _columns(context) ** 2 if n is None else n
     codes, labels = context.get("drawn_codes", sampler)[:n], context.get("drawn_labels", sampler)
@@ -121,7 +121,7 @@ def squarish(images: Tensor) -> np.ndarray:
     return image_files.grid(_pad_with_grey(images, -(-len(images) // columns) * columns), columns)
 
 
-def by_label(context: Artefacts, sampler: str, n: int | None = None) -> np.ndarray:
+def by_label(context: EvaluationContext, sampler: str, n: int | None = None) -> np.ndarray:
     """A row of n images for each of the first classes.
 
     A conditional model decodes the same codes in every row, each row with another label. A model with a classifier on
@@ -139,7 +139,7 @@ def by_label(context: Artefacts, sampler: str, n: int | None = None) -> np.ndarr
     )
 
 
-def decoded(context: Artefacts, codes: Tensor, labels: Tensor | None) -> Tensor:
+def decoded(context: EvaluationContext, codes: Tensor, labels: Tensor | None) -> Tensor:
     """uint8 (N, C, H, W) of codes (N, D) and, for a conditional model, labels (N,)."""
     if not len(codes):
         return torch.zeros((0, *context.model.net.size.shape), dtype=torch.uint8)
@@ -170,7 +170,7 @@ def by_rank(data: Data, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order[turn], labels[turn]
 
 
-def _columns(context: Artefacts) -> int:
+def _columns(context: EvaluationContext) -> int:
     return images_that_fit(context.model.net.size.shape, 8, 6, 4)
 
 

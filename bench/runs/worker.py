@@ -26,7 +26,7 @@ from bench.datasets import Data
 from bench.datasets import _loading as data_room
 from bench.errors import BenchError, DataError, ResultError, UsageError
 from bench.evaluation import evaluate, feature_extractors, inception
-from bench.evaluation.context import Rulers
+from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.registry import describe
 from bench.results.store import Record, Store, write_bytes, write_history
 from bench.suite import Cell, Choice
@@ -362,17 +362,17 @@ def _line(kind: str, name: str) -> dict[str, str]:
     return {"name": name, "summary": component.summary, "reference": reference}
 
 
-_kept_feature_nets: dict[tuple[str, Settings, str], Rulers] = {}
+_kept_feature_nets: dict[tuple[str, Settings, str], FeatureExtractors] = {}
 
 
-def _feature_nets(job: _Job) -> Rulers:
+def _feature_nets(job: _Job) -> FeatureExtractors:
     """The feature nets of a dataset; a worker keeps them from cell to cell."""
     data, settings, device = job.data, job.settings, job.device
     key = (data.fingerprint(), settings, str(device))
     if key not in _kept_feature_nets:
-        _kept_feature_nets[key] = Rulers(
+        _kept_feature_nets[key] = FeatureExtractors(
             lambda: feature_extractors.classifier(data, settings.results / "rulers", device),
-            lambda: feature_extractors.inception_ruler(settings.data_root, device),
+            lambda: feature_extractors.inception_extractor(settings.data_root, device),
         )
     return _kept_feature_nets[key]
 
