@@ -12,7 +12,7 @@ from bench.report.tables.names import ARROWS, GAPS, format_number
 from bench.report.tables.values import Value
 from jinja2 import Environment
 
-from .bibtex import cited, entry
+from .bibtex import entry, reference_line
 
 Suites = Sequence[tuple[Suite, list[Table]]]  #: each with a table a metric family
 
@@ -57,8 +57,8 @@ def _about(name: str, suites: Suites) -> dict[str, Any]:
             labels.setdefault(str(group.at["label"]), said)
             for record in (cell.record for cell in group.cells if cell.record):
                 about = about or mapping(record.about.get("variant"))
-    reference = cited("variants", name, about)
-    return {"about": about, "labels": labels, "reference": reference, "bibtex": entry(reference)}
+    reference, bibtex = reference_line("variants", name, about), entry("variants", name, about)
+    return {"about": about, "labels": labels, "reference": reference, "bibtex": bibtex}
 
 
 def _results(name: str, suites: Suites) -> list[dict[str, Any]]:

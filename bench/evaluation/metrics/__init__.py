@@ -56,6 +56,7 @@ class Metric:
     per: None for one value a cell; "sampler", "space" or "corruption" for one value of each, named `<metric>_<member>`.
     counts: the argument whose length is the `n` recorded beside the value.
     key: artefacts recorded beside the value that must agree before two values may be compared.
+    cite: key of the entry in bench/references.bib.
     version: raised when the definition changes; older values are then computed anew.
     """
 
@@ -67,6 +68,7 @@ class Metric:
     per: str | None = None
     key: tuple[str, ...] = ()
     reference: str = ""
+    cite: str = ""
     version: int = 1
 
     @property
@@ -86,6 +88,7 @@ def metric(
     per: str | None = None,
     key: tuple[str, ...] = (),
     reference: str = "",
+    cite: str = "",
     version: int = 1,
 ) -> Callable[[Callable[..., float]], Metric]:
     """Declare a metric. All keywords must be literals: the registry reads them without importing torch."""
@@ -94,6 +97,6 @@ def metric(
 
     def declare(function: Callable[..., float]) -> Metric:
         name = function.__module__.rsplit(".", 1)[-1]
-        return Metric(name, function, unit, better, counts, per, key, reference, version)
+        return Metric(name, function, unit, better, counts, per, key, reference, cite, version)
 
     return declare

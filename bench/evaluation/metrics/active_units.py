@@ -21,6 +21,7 @@ THRESHOLD = 0.01
     better="none",
     counts="posterior_mean",
     reference="Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, https://arxiv.org/abs/1509.00519",
+    cite="burda2016importance",
 )
 def active_units(posterior_mean: Tensor) -> float:
     variances = posterior_mean.cpu().double().var(0, correction=0)  # (D,)

@@ -19,6 +19,7 @@ from .class_recall_min import class_recalls
     counts="labels",
     key=("knn_k",),
     reference="Cover & Hart, Nearest neighbor pattern classification, 1967, https://doi.org/10.1109/TIT.1967.1053964",
+    cite="cover1967nearest",
 )
 def class_recall_max(knn_predictions: Tensor, labels: Tensor) -> float:
     return class_recalls(knn_predictions, labels).max().item()

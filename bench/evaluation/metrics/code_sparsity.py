@@ -19,6 +19,7 @@ THRESHOLD = 1e-2
     better="none",
     counts="codes",
     reference="Ng, Sparse Autoencoder, 2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf",
+    cite="ng2011sparse",
 )
 def code_sparsity(codes: Tensor) -> float:
     return (codes.abs() < THRESHOLD).double().mean().item()

@@ -21,6 +21,7 @@ from .code_sparsity import THRESHOLD
     better="none",
     counts="codes",
     reference="Ng, Sparse Autoencoder, 2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf",
+    cite="ng2011sparse",
 )
 def code_sparsity_scaled(codes: Tensor) -> float:
     size = codes.square().mean(0).sqrt()  # (D,)

@@ -21,6 +21,7 @@ from . import metric
     per="corruption",
     reference="Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, 2008, "
     "https://doi.org/10.1145/1390156.1390294",
+    cite="vincent2008extracting",
 )
 def corrupted_mse(images: Tensor, corrupted_reconstructions: Tensor, corrupted_pixels: Tensor) -> float:
     return masked_mse(images, corrupted_reconstructions, corrupted_pixels)

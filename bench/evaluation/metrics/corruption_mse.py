@@ -19,6 +19,7 @@ from .corrupted_mse import masked_mse
     per="corruption",
     reference="Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, 2008, "
     "https://doi.org/10.1145/1390156.1390294",
+    cite="vincent2008extracting",
 )
 def corruption_mse(images: Tensor, corrupted_images: Tensor, corrupted_pixels: Tensor) -> float:
     return masked_mse(images, corrupted_images, corrupted_pixels)

@@ -23,6 +23,7 @@ from . import metric
     counts="nll",
     key=("likelihood", "binarisation"),
     reference="Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114",
+    cite="kingma2014auto",
 )
 def elbo(nll: Tensor, kl: Tensor) -> float:
     return -(nll + kl).cpu().double().mean().item()

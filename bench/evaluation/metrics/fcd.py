@@ -26,6 +26,7 @@ from . import metric
     key=("classifier",),
     reference="Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash "
     "Equilibrium, 2017, https://arxiv.org/abs/1706.08500",
+    cite="heusel2017gans",
 )
 def fcd(classifier_test: Tensor, classifier_samples: Tensor) -> float:
     return frechet_distance(classifier_test, classifier_samples)

@@ -23,6 +23,7 @@ from . import metric
     counts="classifier_interpolations",
     key=("classifier",),
     reference="Ghosh et al., From Variational to Deterministic Autoencoders, 2020, https://arxiv.org/abs/1903.12436",
+    cite="ghosh2020from",
 )
 def fcd_interpolation(classifier_test: Tensor, classifier_interpolations: Tensor) -> float:
     return frechet_distance(classifier_test, classifier_interpolations)

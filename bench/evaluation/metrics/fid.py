@@ -27,6 +27,7 @@ from . import metric
     key=("inception",),
     reference="Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash "
     "Equilibrium, 2017, https://arxiv.org/abs/1706.08500",
+    cite="heusel2017gans",
 )
 def fid(inception_test: Tensor, inception_samples: Tensor) -> float:
     need(2, inception_test, "test images")

@@ -21,6 +21,7 @@ from . import metric
     counts="linear_map",
     reference="Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples "
     "Without Local Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2",
+    cite="baldi1989neural",
 )
 def identity_diagonal(linear_map: Tensor, varying_pixels: Tensor) -> float:
     block = varying_block(linear_map, varying_pixels)

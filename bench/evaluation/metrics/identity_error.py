@@ -21,6 +21,7 @@ from . import metric
     counts="linear_map",
     reference="Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples "
     "Without Local Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2",
+    cite="baldi1989neural",
 )
 def identity_error(linear_map: Tensor) -> float:
     squares = minus_identity(linear_map).square()

@@ -22,6 +22,7 @@ from .identity_error import minus_identity
     counts="linear_map",
     reference="Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples "
     "Without Local Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2",
+    cite="baldi1989neural",
 )
 def identity_error_span(linear_map: Tensor, varying_pixels: Tensor) -> float:
     if not bool(varying_pixels.any()):

@@ -22,6 +22,7 @@ from . import metric
     counts="log_weights",
     key=("likelihood", "binarisation", "iw_k"),
     reference="Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, https://arxiv.org/abs/1509.00519",
+    cite="burda2016importance",
 )
 def iw_bound(log_weights: Tensor) -> float:
     log_weights = log_weights.cpu().double()

@@ -21,6 +21,7 @@ from . import metric
     counts="jacobian_norms",
     reference="Rifai et al., Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, ICML 2011, "
     "https://icml.cc/2011/papers/455_icmlpaper.pdf",
+    cite="rifai2011contractive",
 )
 def jacobian_norm(jacobian_norms: Tensor) -> float:
     return jacobian_norms.cpu().double().mean().item()

@@ -38,6 +38,7 @@ PINNED = {
     per="sampler",
     key=("inception",),
     reference="Bińkowski et al., Demystifying MMD GANs, 2018, https://arxiv.org/abs/1801.01401",
+    cite="binkowski2018demystifying",
 )
 def kid(inception_test: Tensor, inception_samples: Tensor) -> float:
     need(2, inception_test, "test images")

@@ -21,6 +21,7 @@ from .kmeans_nmi import clusters
     better="higher",
     counts="codes",
     reference="Hubert & Arabie, Comparing partitions, 1985, https://doi.org/10.1007/BF01908075",
+    cite="hubert1985comparing",
 )
 def kmeans_ari(codes: Tensor, labels: Tensor) -> float:
     return float(adjusted_rand_score(labels.cpu().numpy(), clusters(codes, labels)))

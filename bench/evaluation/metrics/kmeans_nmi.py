@@ -37,6 +37,7 @@ def clusters(codes: Tensor, labels: Tensor) -> np.ndarray:
     counts="codes",
     reference="Vinh, Epps & Bailey, Information Theoretic Measures for Clusterings Comparison: Variants, "
     "Properties, Normalization and Correction for Chance, JMLR 2010, https://jmlr.org/papers/v11/vinh10a.html",
+    cite="vinh2010information",
 )
 def kmeans_nmi(codes: Tensor, labels: Tensor) -> float:
     return float(normalized_mutual_info_score(labels.cpu().numpy(), clusters(codes, labels)))

@@ -21,6 +21,7 @@ from . import metric
     counts="labels",
     key=("knn_k",),
     reference="Cover & Hart, Nearest neighbor pattern classification, 1967, https://doi.org/10.1109/TIT.1967.1053964",
+    cite="cover1967nearest",
 )
 def knn_accuracy(knn_predictions: Tensor, labels: Tensor) -> float:
     return (knn_predictions.to(labels.device) == labels).double().mean().item()

@@ -23,6 +23,7 @@ from . import metric
     key=("classifier",),
     reference="Ravuri & Vinyals, Classification Accuracy Score for Conditional Generative Models, 2019, "
     "https://arxiv.org/abs/1905.10887",
+    cite="ravuri2019classification",
 )
 def label_agreement(sample_logits: Tensor, sample_labels: Tensor) -> float:
     seen = sample_logits.argmax(1).to(sample_labels.device)

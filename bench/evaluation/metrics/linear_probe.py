@@ -31,6 +31,7 @@ LIMIT = 10_000  #: train codes used, so that the fit takes seconds on every data
     counts="codes",
     reference="Alain & Bengio, Understanding intermediate layers using linear classifier probes, 2016, "
     "https://arxiv.org/abs/1610.01644",
+    cite="alain2016understanding",
 )
 def linear_probe(train_codes: Tensor, train_labels: Tensor, codes: Tensor, labels: Tensor) -> float:
     m = len(train_codes)

@@ -23,6 +23,7 @@ from . import metric
     key=("classifier",),
     reference="Kynkäänniemi et al., Improved Precision and Recall Metric for Assessing Generative Models, "
     "2019, https://arxiv.org/abs/1904.06991",
+    cite="kynkaanniemi2019improved",
 )
 def precision(samples_covered: Tensor) -> float:
     return samples_covered.cpu().double().mean().item()

@@ -23,6 +23,7 @@ FLOOR = 1e-10  #: of an image's mean squared error; caps it at 100 dB
     counts="images",
     reference="Huynh-Thu & Ghanbari, Scope of validity of PSNR in image/video quality assessment, 2008, "
     "https://doi.org/10.1049/el:20080522",
+    cite="huynhthu2008scope",
 )
 def psnr(images: Tensor, reconstructions: Tensor) -> float:
     floored = per_image_mse(images, reconstructions).clamp(min=FLOOR)

@@ -22,6 +22,7 @@ from . import metric
     per="sampler",
     key=("classifier",),
     reference="Salimans et al., Improved Techniques for Training GANs, 2016, https://arxiv.org/abs/1606.03498",
+    cite="salimans2016improved",
 )
 def sample_confidence(sample_logits: Tensor) -> float:
     return sample_logits.cpu().double().softmax(1).amax(1).mean().item()

@@ -22,6 +22,7 @@ from . import metric
     per="sampler",
     key=("classifier",),
     reference="Salimans et al., Improved Techniques for Training GANs, 2016, https://arxiv.org/abs/1606.03498",
+    cite="salimans2016improved",
 )
 def sample_entropy(sample_logits: Tensor) -> float:
     log_p = sample_logits.cpu().double().log_softmax(1)

@@ -28,6 +28,7 @@ from . import metric
     key=("map",),
     reference="Rousseeuw, Silhouettes: a graphical aid to the interpretation and validation of cluster "
     "analysis, 1987, https://doi.org/10.1016/0377-0427(87)90125-7",
+    cite="rousseeuw1987silhouettes",
 )
 def silhouette(points: Tensor, point_labels: Tensor) -> float:
     classes = len(point_labels.unique())

@@ -56,6 +56,7 @@ def per_image_ssim(x: Tensor, y: Tensor) -> Tensor:
     counts="images",
     reference="Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to "
     "structural similarity, 2004, https://doi.org/10.1109/TIP.2003.819861",
+    cite="wang2004image",
 )
 def ssim(images: Tensor, reconstructions: Tensor) -> float:
     pairs = zip(images.split(256), reconstructions.split(256), strict=True)

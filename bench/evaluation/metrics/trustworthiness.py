@@ -28,6 +28,7 @@ K = 5  #: neighbours looked at
     key=("map",),
     reference="Venna & Kaski, Neighborhood Preservation in Nonlinear Projection Methods: An Experimental Study, "
     "ICANN 2001, https://doi.org/10.1007/3-540-44668-0_68",
+    cite="venna2001neighborhood",
 )
 def trustworthiness(points_source: Tensor, points: Tensor) -> float:
     need(2 * K + 1, points, "points")

@@ -42,6 +42,7 @@ class Variant(nn.Module):
     """
 
     reference: ClassVar[str] = ""  #: authors, title, year, URL
+    cite: ClassVar[str] = ""  #: key of the entry in bench/references.bib
     version: ClassVar[int] = 1  #: raised when the definition changes; part of every cell's id
     uses_net: ClassVar[bool] = True  #: False: no net is built, and the suite's `nets` axis does not multiply it
     heads: ClassVar[int] = 1  #: how many vectors of length D the encoder puts out (2: mean and log-variance)

@@ -23,6 +23,7 @@ class AE(Variant):
         "Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006, "
         "https://doi.org/10.1126/science.1127647"
     )
+    cite = "hinton2006reducing"
 
     def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         z = self.encode(x)  # (B, D)

@@ -21,6 +21,7 @@ class BetaVAE(VAE):
         "Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017, "
         "https://openreview.net/forum?id=Sy2fzU9gl"
     )
+    cite = "higgins2017beta"
     scalars = ("beta",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, beta: float = 4.0) -> None:

@@ -23,6 +23,7 @@ class CompletionAE(AE):
     reference = (
         "Pathak et al., Context Encoders: Feature Learning by Inpainting, CVPR 2016, https://arxiv.org/abs/1604.07379"
     )
+    cite = "pathak2016context"
 
     def __init__(self, net: Net, likelihood: Likelihood, *, side: float = 0.4) -> None:
         super().__init__(net, likelihood)

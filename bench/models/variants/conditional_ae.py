@@ -24,6 +24,7 @@ class ConditionalAE(LabelsGiven, Variant):
         "Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, "
         "NeurIPS 2015, https://papers.nips.cc/paper/5775"
     )
+    cite = "sohn2015learning"
     conditional = True
     needs_labels = True
 

@@ -27,6 +27,7 @@ class ConditionalVAE(LabelsGiven, VAE):
         "Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, "
         "NeurIPS 2015, https://papers.nips.cc/paper/5775"
     )
+    cite = "sohn2015learning"
     conditional = True
     needs_labels = True
 

@@ -28,6 +28,7 @@ class ContractiveAE(AE):
         "Rifai et al., Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, ICML 2011, "
         "https://icml.cc/2011/papers/455_icmlpaper.pdf"
     )
+    cite = "rifai2011contractive"
     scalars = ("weight",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, weight: float = 0.1, exact_up_to: int = 2) -> None:

@@ -24,6 +24,7 @@ class DenoisingAE(AE):
         "Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, ICML 2008, "
         "https://doi.org/10.1145/1390156.1390294"
     )
+    cite = "vincent2008extracting"
     scalars = ("dropout", "noise")
 
     def __init__(self, net: Net, likelihood: Likelihood, *, dropout: float = 0.5, noise: float = 0.0) -> None:

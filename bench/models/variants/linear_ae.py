@@ -28,6 +28,7 @@ class LinearAE(Variant):
         "Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples Without Local "
         "Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2"
     )
+    cite = "baldi1989neural"
     uses_net = False
     default_likelihood = "gaussian"
 

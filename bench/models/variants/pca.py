@@ -34,6 +34,7 @@ class PCA(Variant):
         "Tipping & Bishop, Probabilistic Principal Component Analysis, JRSS-B 1999, "
         "https://doi.org/10.1111/1467-9868.00196"
     )
+    cite = "tipping1999probabilistic"
     uses_net = False
     closed_form = True
     latent_at_most_pixels = True

@@ -27,6 +27,7 @@ class SemiSupervisedVAE(VAE):
         "Kingma et al., Semi-supervised Learning with Deep Generative Models, NeurIPS 2014, "
         "https://arxiv.org/abs/1406.5298"
     )
+    cite = "kingma2014semi"
     needs_labels = True
     scalars = ("weight",)
 

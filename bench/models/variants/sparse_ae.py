@@ -22,6 +22,7 @@ from .ae import AE
 
 class SparseAE(AE):
     reference = "Ng, Sparse Autoencoder, 2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf"
+    cite = "ng2011sparse"
     scalars = ("weight",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, weight: float = 1.0) -> None:

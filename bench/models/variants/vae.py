@@ -18,6 +18,7 @@ from . import Posterior, Variant
 
 class VAE(Variant):
     reference = "Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114"
+    cite = "kingma2014auto"
     heads = 2
     has_posterior = True
 
