@@ -382,7 +382,7 @@ def list_(kind: str | None, as_json: bool) -> None:
 def data(words: tuple[str, ...], data: str | None, options: tuple[str, ...], as_json: bool) -> None:
     """Download a dataset through torchvision (fetch), verify it (check), say where files must be put by hand."""
     from bench.datasets._loading import fetch_or_check
-    from bench.suite.document import parse_assignments
+    from bench.suite.overrides import parse_assignments
 
     if not 1 <= len(words) <= 2 or (len(words) == 2 and words[0] not in ("fetch", "check")):
         raise UsageError("usage: bench data [fetch|check] NAME, such as `bench data check mnist`")

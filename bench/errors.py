@@ -3,30 +3,35 @@
     BenchError                   anything bench raises on purpose; has .exit_code
     ├── SuiteError               a suite file is wrong: every fault at once, with line and column (exit 2)
     ├── UsageError               a wrong name or value on the command line (exit 2)
-    ├── DataError                a dataset or a weights file is missing or not what it was (exit 2)
+    │   └── ComponentError       the file of a variant, net, sampler, dataset or metric cannot be read (exit 2)
+    ├── DataError                a dataset or a weights file is missing, or differs from the recorded one (exit 2)
     ├── ResultError              a results folder holds what bench cannot read (exit 2)
     └── RunFailed                a cell could not be computed; recorded, the run goes on (exit 1)
 
-    NotApplicable                not a mistake: a metric has no value for this model; its words are the reason shown
+    NotApplicable                not a mistake: a metric has no value for this model; its text is the reason shown
 
-Whoever calls bench from Python catches `BenchError`; the command line prints it without a traceback.
+Code that calls bench catches `BenchError`; the command line prints it without a traceback.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class BenchError(Exception):
-    """Root of all errors raised on purpose."""
+    """Root of all errors raised on purpose. Its text is safe to print: see `printable`."""
 
     exit_code = 2
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(printable(str(part)) for part in parts))
 
 
 class SuiteError(BenchError):
     """A suite file that cannot be used. `faults` holds one message for each thing that is wrong."""
 
     def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
+        self.faults = [printable(fault) for fault in faults]
         super().__init__("\n".join(faults))
 
 
@@ -34,8 +39,12 @@ class UsageError(BenchError):
     """A name, path or value given by the user that does not exist or does not fit."""
 
 
+class ComponentError(UsageError):
+    """The file of a component has a syntax error, lacks its class or function, or cannot be imported."""
+
+
 class DataError(BenchError):
-    """A dataset (or a weights file) is missing, damaged, or other than the one recorded."""
+    """A dataset (or a weights file) is missing, damaged, or differs from the recorded one."""
 
 
 class ResultError(BenchError):
@@ -49,10 +58,25 @@ class RunFailed(BenchError):  # noqa: N818  (a failed cell is a result)
 
 
 class NotApplicable(Exception):  # noqa: N818  (it is no error: "a deterministic code has no ELBO")
-    """Raised by a metric or an artefact that does not exist for this model; the text is shown in its place."""
+    """Raised by a metric or figure that does not exist for this model; the text is shown in its place."""
 
 
-MOST_NAMES = 40  #: a longer list (timm has a thousand models) helps nobody
+MOST_NAMES = 40  #: a longer list is shortened to the nearest names (timm has a thousand models)
+LONGEST_NAME = 80  #: a longer name is not compared: the comparison is quadratic in its length
+#: C0 and C1 controls, bidirectional formatting, line separators, surrogates
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of characters that a terminal obeys or cannot encode.
+
+    Escaped are control characters except newline and tab, line separators, surrogates, and the characters that
+    reverse the direction of writing.
+
+    >>> printable("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str:
@@ -66,6 +90,8 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
     '; known: ae, vae'
     """
     names = sorted(known)
+    if len(str(name)) > LONGEST_NAME:
+        name = ""
     near = _abbreviated(str(name), names) or get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" did you mean '{near[0]}'?" if near else ""
     shown = names if len(names) <= MOST_NAMES else get_close_matches(str(name), names, n=5, cutoff=0)
@@ -75,7 +101,7 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
 
 def _abbreviated(name: str, names: list[str]) -> list[str]:
     """The shortest name that begins alike and has the letters of `name` in their order, if there is one."""
-    if len(name) < 3 or len(names) > MOST_NAMES:  # among a thousand names some one always fits
+    if len(name) < 3 or len(names) > MOST_NAMES:  # among a thousand names, one always fits
         return []
     longer = [n for n in names if n[:1] == name[:1] and _in_order(name, n)]
     return sorted(longer, key=len)[:1]

@@ -10,12 +10,13 @@ and takes milliseconds. A component file declares, as literals, what its contrac
 - likelihoods are shared maths and live together in `bench/models/likelihoods.py`: `LearnedGaussian` is
   `learned_gaussian`.
 
-The first line of the docstring is the one-line description, `reference` the paper. A test holds these static
-readings against the imported classes.
+The first line of the docstring is the one-line description, `reference` the paper. A test compares these static
+readings with the imported classes. A file that cannot be read raises `ComponentError` where it is asked for.
 """
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.errors import UsageError, did_you_mean
+from bench.errors import BenchError, ComponentError, UsageError, did_you_mean
 
 ROOT = Path(__file__).parent
 
@@ -47,7 +48,7 @@ KINDS = {
     "likelihoods": "Likelihood",
 }
 
-REQUIRED = object()  #: the default of an option that has none
+REQUIRED = object()  #: in place of the default of an option that has none
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Component:
-    """What is known of a component without importing it."""
+    """What a component's file declares, read without importing it."""
 
     kind: str
     name: str
@@ -96,25 +97,75 @@ def check(kind: str, name: str) -> None:
 
 @cache
 def describe(kind: str, name: str) -> Component:
-    """Read a component's file without importing it. Raises `UsageError` for an unknown name."""
+    """Read a component's file without importing it.
+
+    Raises `UsageError` for an unknown name, `ComponentError` for a file that cannot be read.
+    """
     check(kind, name)
-    return _read(kind, name)
+    try:
+        return _read(kind, name)
+    except RecursionError:
+        raise ComponentError(f"{_path(kind, name)}: its class derives from itself, or is nested too deeply") from None
+
+
+def readable(kind: str) -> Iterator[Component]:
+    """All components of a kind without those whose files cannot be read."""
+    for name in names(kind):
+        try:
+            yield describe(kind, name)
+        except ComponentError:
+            continue
 
 
 @cache
 def _read(kind: str, name: str) -> Component:
-    """`describe` without the check: also for a `_base.py` that the components of a folder share."""
+    """`describe` without the check of the name, which excludes a `_base.py` that components derive from."""
     if kind == "likelihoods":
         return _likelihoods()[name]
-    tree = ast.parse((ROOT / PLACES[kind] / f"{name}.py").read_text(encoding="utf-8"))
-    return _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
+    tree = _parse(_path(kind, name))
+    try:
+        return _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
+    except (ValueError, TypeError) as error:  # of `ast.literal_eval`
+        message = f"{_path(kind, name)}: constants and defaults of options must be literals ({error})"
+        raise ComponentError(message) from error
+
+
+def _path(kind: str, name: str) -> Path:
+    place = ROOT / PLACES[kind]
+    return place if kind == "likelihoods" else place / f"{name}.py"
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise ComponentError(f"{path}:{error.lineno}:{error.offset}: {error.msg}") from error
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: not UTF-8, or a NUL
+        raise ComponentError(f"{path}: cannot be read ({error})") from error
+
+
+def package_of(kind: str) -> str:
+    """The module that holds the contract of a kind.
+
+    >>> package_of("nets"), package_of("likelihoods")
+    ('bench.models.nets', 'bench.models.likelihoods')
+    """
+    return f"bench.{PLACES[kind].removesuffix('.py').replace('/', '.')}"
 
 
 def load(kind: str, name: str) -> Any:
-    """Import a component: its class, or its function for metrics."""
+    """Import a component: its class, or its function for metrics.
+
+    Raises `UsageError` for an unknown name, `ComponentError` for a file that cannot be read or imported.
+    """
     component = describe(kind, name)
-    package = f"bench.{PLACES[kind].removesuffix('.py').replace('/', '.')}"
-    module: ModuleType = import_module(package if kind == "likelihoods" else f"{package}.{name}")
+    package = package_of(kind)
+    try:
+        module: ModuleType = import_module(package if kind == "likelihoods" else f"{package}.{name}")
+    except BenchError:
+        raise
+    except Exception as error:  # whatever the file's own code raises
+        raise ComponentError(f"{_path(kind, name)}: cannot be imported ({type(error).__name__}: {error})") from error
     return getattr(module, component.symbol)
 
 
@@ -132,7 +183,7 @@ def _describe_class(kind: str, name: str, tree: ast.Module) -> Component:
         if options is None:
             options = dict(parent.options) if parent else _init_options(_contract(kind)) or {}
         return Component(kind, name, node.name, _doc(tree, node), constants, options)
-    raise AssertionError(f"bench/{PLACES[kind]}/{name}.py has no class deriving from {KINDS[kind]}")
+    raise ComponentError(f"{_path(kind, name)}: has no class that derives from {KINDS[kind]}")
 
 
 def _describe_function(kind: str, name: str, tree: ast.Module) -> Component:
@@ -143,13 +194,13 @@ def _describe_function(kind: str, name: str, tree: ast.Module) -> Component:
             if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == KINDS[kind]:
                 constants = {k.arg: ast.literal_eval(k.value) for k in mark.keywords if k.arg}
                 return Component(kind, name, node.name, _doc(tree, node), constants)
-    raise AssertionError(f"bench/{PLACES[kind]}/{name}.py has no function under @{KINDS[kind]}")
+    raise ComponentError(f"{_path(kind, name)}: has no function under @{KINDS[kind]}(...)")
 
 
 @cache
 def _likelihoods() -> dict[str, Component]:
     """Name -> component, for every class of `bench/models/likelihoods.py` that derives from `Likelihood`."""
-    tree = ast.parse((ROOT / PLACES["likelihoods"]).read_text(encoding="utf-8"))
+    tree = _parse(ROOT / PLACES["likelihoods"])
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     shared = next(_literals(node) for node in classes if node.name == KINDS["likelihoods"])
     found = {}
@@ -164,7 +215,7 @@ def _likelihoods() -> dict[str, Component]:
 @cache
 def _contract(kind: str) -> ast.ClassDef:
     """The contract's base class in the folder's `__init__.py`: its constants and options are the defaults."""
-    tree = ast.parse((ROOT / PLACES[kind] / "__init__.py").read_text(encoding="utf-8"))
+    tree = _parse(ROOT / PLACES[kind] / "__init__.py")
     return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == KINDS[kind])
 
 

@@ -14,7 +14,8 @@ from test_report import Page
 from bench import report
 from bench.errors import SuiteError
 from bench.results.claims import Point, as_text, judge
-from bench.suite import json_schema, load
+from bench.suite import load
+from bench.suite.json_schema import json_schema
 
 LOW = [0.010, 0.011, 0.012, 0.010, 0.013, 0.011]
 HIGH = [0.020, 0.022, 0.021, 0.023, 0.020, 0.024]
@@ -428,7 +429,7 @@ def test_every_form_is_valid_in_the_file_and_in_the_schema(tmp_path, expect):
 MISTAKES = """\
 {variant: vae, les_than: 1}                            | .les_than | unknown key 'les_than'; did you mean 'less_than'?
 {variant: vae, less_than: 1, near: 2, tolerance: 1}    | .near | 'less_than' and 'near' are two forms
-{variant: vae}                                         | | says nothing to be tested: one of less_than,
+{variant: vae}                                         | | has no form to be tested: one of less_than,
 {variant: vaee, less_than: 1}                          | | no cell has variant vaee; did you mean 'vae'?
 {of: {variant: vaee}, less_than: 1}                    | .of | no cell has variant vaee
 {variant: vae, less_than: {latent_size: 3}}            | .less_than | no cell has latent_size 3

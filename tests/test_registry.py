@@ -42,7 +42,7 @@ def test_options_read_statically_are_the_keyword_only_parameters(kind, name):
         default = actual[option.name].default
         assert option.default == (REQUIRED if default is inspect.Parameter.empty else default)
         # an inherited option is annotated in the words of the contract's file
-        where = vars(import_module(f"bench.{kind}")) | vars(sys.modules[cls.__module__])
+        where = vars(import_module(registry.package_of(kind))) | vars(sys.modules[cls.__module__])
         annotation = eval(option.annotation, where)  # noqa: S307  (our own source)
         assert annotation == actual[option.name].annotation
 

@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 
 from bench import registry
 from bench.errors import SuiteError, UsageError
-from bench.suite import Cell, Choice, Evaluate, Train, json_schema, load
+from bench.suite import Cell, Choice, Evaluate, Train, load
 from bench.suite import cells as suite_cells
+from bench.suite.json_schema import FILE, json_schema
 
 ROOT = Path(__file__).parents[1]
 SUITES = sorted(p.stem for p in (ROOT / "suites").glob("*.yaml"))
@@ -386,7 +387,7 @@ def test_what_is_no_scalar_of_the_variant_separates_groups(read):
     assert len({c.group_key for c in others}) == 4
 
 
-@pytest.mark.parametrize("kind", ["variants/__init__", "datasets/__init__", "nets/__init__"])
+@pytest.mark.parametrize("kind", ["models/variants/__init__", "datasets/__init__", "models/nets/__init__"])
 def test_raising_a_component_s_version_changes_the_id(read, components, kind):
     before = read(grid()).cells[0].id
     file = components / f"{kind}.py"
@@ -625,7 +626,7 @@ def test_a_mistake_is_told_with_its_line_and_what_was_meant(read, mistake):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "x.yaml: there is no such file"),
+        (None, "x.yaml: there is no such file; suites: digits, mnist_all, "),
         (b"\xff\xfe\x00binary", "x.yaml: is not a text file in UTF-8 (see byte 0)"),
         (b"title: a\x00b", "x.yaml: line 1 holds the character 0x00, which is not text"),
         (b"", "x.yaml: a suite is a mapping (title: ..., grid: ...); this file holds nothing"),
@@ -639,7 +640,7 @@ def test_a_mistake_is_told_with_its_line_and_what_was_meant(read, mistake):
         (
             b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
             + b"".join(b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 10)) for c in b"bcdefg"),
-            "x.yaml: has more than 100000 values, aliases followed",
+            "x.yaml: has more than 10000 values, aliases followed",
         ),
     ],
     ids=["missing", "binary", "control character", "empty", "list", "scalar", "deep", "large", "aliases"],
@@ -649,7 +650,8 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(components, content, 
         Path("x.yaml").write_bytes(content)
     with pytest.raises(SuiteError) as error:
         load("x.yaml")
-    assert str(error.value) == told
+    assert str(error.value).startswith(told)
+    assert "\n" not in str(error.value)
 
 
 def test_a_folder_is_no_suite_file(components):
@@ -700,7 +702,7 @@ CLAIM = "{id: a, says: s, source: t, metric: mse, expect: {variant: ae, less_tha
         (grid(nets="[{name: mlp, hidden: 400}]"), "grid.nets[0].hidden: expected a list such as [a, b], got 400"),
         (grid(nets="[{name: mlp, hidden: [400, x]}]"), "grid.nets[0].hidden[1]: expected a whole number, got 'x'"),
         (grid(nets="[timm]"), "grid.nets[0]: timm needs the option 'model'"),
-        (grid(nets="[timm/]"), "grid.nets[0]: which model?"),
+        (grid(nets="[timm/]"), "grid.nets[0]: the name of a model is missing after the slash"),
         (grid(datasets="[folder]"), "grid.datasets[0]: folder needs the option 'path'"),
         (grid(variants="[{name: pca, net: mlp}]"), "grid.variants[0].net: pca uses no net, so this has no effect"),
         (grid(variants="[pca]", nets="[mlp]"), "grid.nets: no variant of this block takes a net from here"),
@@ -727,7 +729,7 @@ CLAIM = "{id: a, says: s, source: t, metric: mse, expect: {variant: ae, less_tha
             grid(variants="[ae, {name: ae, label: mine}]"),
             "grid.variants[1]: the same cells are already there as 'tiny · ae', here as 'tiny · mine'",
         ),
-        (grid(seeds="100", latent_sizes=str(list(range(1, 1003)))), "grid: has more than 100000 cells"),
+        (grid(seeds="100", latent_sizes=str(list(range(1, 203)))), "grid: has more than 20000 cells"),
         (GOOD + "metrics: [fcd_gmm]\n", "metrics[0]: 'fcd_gmm' needs gmm in evaluate.samplers"),
         (GOOD + "evaluate: {embed: {perplexity: 3000}}\n", "evaluate.embed: perplexity must be below points (2000), got 3000"),
         (GOOD + "train:\n", "train: expected a mapping such as {key: value}, got nothing"),
@@ -739,13 +741,13 @@ CLAIM = "{id: a, says: s, source: t, metric: mse, expect: {variant: ae, less_tha
         ),
         (
             GOOD + (REFERENCE % "variant: ae, dataset: tiny").replace("elbo", "fcd"),
-            "references[0].metric: 'fcd' is several values; say which: fcd_prior",
+            "references[0].metric: 'fcd' is several values; choose one of them: fcd_prior",
         ),
         (GOOD + "metrics: [mse]\n" + REFERENCE % "variant: ae, dataset: tiny", "references[0].metric: this suite has no value 'elbo'"),
         (GOOD + f"claims: [{CLAIM}, {CLAIM}]\n", "claims[1].id: another claim has the id 'a'"),
         (GOOD + f"claims: [{CLAIM.replace('says', 'sais')}]\n", "claims[0]: the key 'says' is missing"),
         (GOOD + f"claims: [{CLAIM.replace('id: a', 'id: a b')}]\n", "claims[0].id: may hold letters, digits and _ . - only"),
-        (GOOD.replace("A test", "!!python/object:os.system x"), "title: the tag tag:yaml.org,2002:python/object:os.system means nothing"),
+        (GOOD.replace("A test", "!!python/object:os.system x"), "title: the tag tag:yaml.org,2002:python/object:os.system has no meaning in a suite"),
     ],
 )  # fmt: skip
 def test_what_would_have_no_effect_or_no_meaning_is_refused(read, text, told):
@@ -793,10 +795,10 @@ def test_the_schema_is_a_schema_and_knows_names_and_options():
 
 def test_the_shipped_schema_is_what_the_code_says():
     """A component that is new is missing from the file until it is written again, and that is allowed."""
-    shipped, code = json.loads(json_schema.FILE.read_text(encoding="utf-8")), json_schema()
+    shipped, code = json.loads(FILE.read_text(encoding="utf-8")), json_schema()
     kinds = [kind[:-1] for kind in registry.KINDS]
     listed = {kind: (shipped["$defs"].pop(kind), code["$defs"].pop(kind)) for kind in kinds}
-    assert shipped == code, "write it anew with: python -m bench.suite.json_schema"
+    assert shipped == code, "write it again with: python -m bench.suite.json_schema"
     for old, new in listed.values():
         assert set(old.get("enum", [])) <= set(new.get("enum", []))
         names, entries = new.get("anyOf", [{"enum": []}])[0]["enum"], new.get("anyOf", [])[1:]

@@ -10,8 +10,8 @@ from conftest import run_bench
 
 from bench.errors import UsageError
 from bench.results.store import Record, Store
-from bench.results.verify import rebuilt, verify
-from bench.suite import load
+from bench.results.verify import verify
+from bench.suite import Cell, load
 
 
 def written(root, seeds=2, **cell):
@@ -57,7 +57,7 @@ def test_what_a_run_writes_is_sound(tmp_path):
 )
 def test_a_cell_read_back_has_its_id(changes):
     cell = conftest.cell(**changes)
-    assert rebuilt(json.loads(json.dumps(cell.as_record()))).id == cell.id
+    assert Cell.from_record(json.loads(json.dumps(cell.as_record()))).id == cell.id
 
 
 def test_the_committed_results_are_sound():

@@ -20,8 +20,7 @@ from bench.errors import BenchError
 from .fingerprints import with_sets
 from .store import Record, Store, csv_text, row
 from bench.suite import load
-from bench.suite.cells import Cell, Choice
-from bench.suite.schema import Evaluate, Train
+from bench.suite.cells import Cell
 
 #: What is checked, in the order told
 CHECKS = {
@@ -134,32 +133,13 @@ def _differing(found: dict[str, dict[str, str]], expected: dict[str, dict[str, s
 def _id_faults(entries: Iterable[tuple[str, str, dict[str, Any]]]) -> Iterator[Fault]:
     for where, cell_id, cell in entries:
         try:
-            derived = rebuilt(cell).id
+            derived = Cell.from_record(cell).id
         except (BenchError, ValidationError, KeyError, TypeError, ValueError) as error:
             yield Fault("ids", where, f"is no cell of this version: {_brief(error)}")
             continue
         if derived != cell_id:
             said = "the cell was edited, or a component's version or a default was changed since"
             yield Fault("ids", where, f"its cell has the id {derived}: {said}")
-
-
-def rebuilt(cell: dict[str, Any]) -> Cell:
-    """The cell that `Cell.as_record` wrote down. Raises what a wrong shape or an unknown component raises."""
-    net = None if cell["net"] is None else Choice(cell["net"], cell["net_options"])
-    return Cell(
-        suite="",
-        dataset=Choice(cell["dataset"], cell["dataset_options"]),
-        dataset_label=cell["dataset_label"],
-        variant=Choice(cell["variant"], cell["options"]),
-        label=cell["label"],
-        net=net,
-        likelihood=Choice(cell["likelihood"], cell["likelihood_options"]),
-        latent_size=cell["latent_size"],
-        seed=cell["seed"],
-        train=Train.model_validate(cell["train"]),
-        evaluate=Evaluate.model_validate(cell["evaluate"]),
-        skip=None,
-    )
 
 
 def _brief(error: Exception) -> str:

@@ -1,24 +1,27 @@
-"""A suite: one YAML file, validated, as the cells to be trained and the questions to be asked of them.
+"""A suite: one YAML file, validated, as the cells to be trained and the claims to be tested on them.
 
     suite = load("suites/digits.yaml", overrides=["train.epochs=1"], only=["variant=vae"])
     suite.cells[0].id, suite.metrics, suite.references
 
-Imports no torch: component files are read, not run. All faults of a file are told at once, with their lines.
+Imports no torch: component files are parsed, not run. All errors of a file are reported at once, with their lines:
+validation collects `Issues`, and `load` turns them into one `SuiteError`.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from bench.errors import UsageError, did_you_mean
+from bench.errors import SuiteError, UsageError, did_you_mean
 
-from .cells import EVALUATION_PROTOCOL, KEYS, TRAINING_PROTOCOL, Cell, Choice, digest, explain_miss
+from .cells import EVALUATION_PROTOCOL, KEYS, TRAINING_PROTOCOL, Cell, CellIndex, Choice, digest
 from .claims import check_claims
 from .document import Document, read
+from .files import explain_bad_name, locate
 from .grid import expand
-from .json_schema import json_schema
-from .names import check_samplers, check_value, columns, metric_families
+from .issues import Issues, quote
+from .names import check_samplers, check_value, column_names, metric_families
+from .overrides import override
 from .schema import Claim, Embed, Evaluate, File, Reference, Train, attempt, check
 
 __all__ = [
@@ -32,7 +35,6 @@ __all__ = [
     "Reference",
     "Suite",
     "Train",
-    "json_schema",
     "load",
 ]
 
@@ -53,70 +55,67 @@ class Suite:
     references: tuple[Reference, ...]
     claims: tuple[Claim, ...]
     evaluate: Evaluate
-    train: Train
+    train: Train  #: the common budget; each cell has its own, which a block of the grid may have changed
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The values a record of this suite can hold: `mse`, `fcd_prior`, `silhouette_latent`, ..."""
-        return columns(self.metrics, self.evaluate)
+        return column_names(self.metrics, self.evaluate)
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = (), limit: int | None = None) -> Suite:
-    """Read and validate a suite file.
+    """Read and validate a suite file; a bare name such as `digits` is looked up by `locate`.
 
     overrides: `--set`, such as "train.epochs=1" or "grid.seeds=3"; the value is YAML.
-    only: such as "variant=vae" or "seed=0,1": all keys have to hold, the values of one key are alternatives.
+    only: such as "variant=vae" or "seed=0,1": all keys have to match, the values of one key are alternatives.
     limit: only the first so many cells of what is left.
 
-    Raises `SuiteError` with every fault of the file, `UsageError` for what is wrong with the other arguments.
+    Raises `SuiteError` with every error of the file, `UsageError` for errors in the other arguments.
     """
-    document = read(_located(Path(path)))
+    issues = Issues()
+    document = read(locate(Path(path)), issues)
     for assignment in overrides:
-        document.override(assignment)
-    suite = replace(_validate(Path(document.name), document), overrides=tuple(overrides))
-    return _select(suite, only, limit)
+        override(document, assignment)
+    suite = _validate(document, issues)
+    if suite is None or issues:
+        raise SuiteError(document.messages(issues))
+    return _select(replace(suite, overrides=tuple(overrides)), only, limit)
 
 
-def _located(path: Path) -> Path:
-    """The file itself; a bare name such as `digits` means `suites/digits.yaml` where that exists."""
-    named = Path("suites") / f"{path}.yaml"
-    return named if path.parent == Path() and not path.exists() and named.is_file() else path
-
-
-def _validate(path: Path, document: Document) -> Suite:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", path.stem):
-        document.fault((), "the file's name may hold letters, digits and _ . - only, a letter or digit first")
-    file = check(File, document.data, (), document)
-    train = attempt(Train, document.data.get("train", {}))
-    evaluate = attempt(Evaluate, document.data.get("evaluate", {}))
-    metrics = _metrics(document, evaluate)
-    cells = expand(path.stem, train, evaluate, document)
-    if file is not None and cells:
-        _check_references(file, cells, columns(metrics, file.evaluate), document)
-        check_claims(file.claims, cells, columns(metrics, file.evaluate), document)
-    document.raise_if_faulty()
-    assert file is not None  # or a fault would have been raised
+def _validate(document: Document, issues: Issues) -> Suite | None:
+    """The suite; None, or with issues noted, where the file is wrong."""
+    path, data = Path(document.name), document.data
+    bad_name = explain_bad_name(path.stem)
+    if bad_name:
+        issues.add(f"the file's name {bad_name}")
+    file = check(File, data, issues)
+    train = attempt(Train, data.get("train", {}))
+    evaluate = attempt(Evaluate, data.get("evaluate", {}))
+    check_samplers(data["evaluate"].get("samplers") if isinstance(data.get("evaluate"), dict) else None,
+                   issues.at("evaluate", "samplers"))  # fmt: skip
+    metrics = metric_families(data.get("metrics"), evaluate, issues.at("metrics"))
+    cells = expand(path.stem, data.get("grid"), train, evaluate, issues)
+    if file is None or not cells:
+        return None
+    index, known = CellIndex(cells), column_names(metrics, file.evaluate)
+    _check_references(file, index, known, issues)
+    changed = any(place[:1] in (("grid",), ("metrics",), ("evaluate",)) for place in document.overridden)
+    check_claims(file.claims, index, known, changed, issues)
     return _suite(path, document.text, file, metrics, tuple(cells))
 
 
-def _metrics(document: Document, evaluate: Evaluate | None) -> tuple[str, ...]:
-    """Resolve the names in `metrics`, and check those in `evaluate.samplers`, sound or not as a whole."""
-    raw = document.data.get("evaluate")
-    check_samplers(raw.get("samplers") if isinstance(raw, dict) else None, document)
-    return metric_families(document.data.get("metrics"), evaluate, document)
-
-
-def _check_references(file: File, cells: list[Cell], known: tuple[str, ...], document: Document) -> None:
-    """References must speak of cells and values that this suite has."""
+def _check_references(file: File, index: CellIndex, known: tuple[str, ...], issues: Issues) -> None:
+    """A reference must name cells and values that this suite has."""
     for i, reference in enumerate(file.references):
-        check_value(reference.metric, known, ("references", i, "metric"), document)
-        miss = explain_miss(reference.where, cells)
-        if miss or not any(cell.matches(reference.where) for cell in cells):
-            document.fault(("references", i), miss or "no cell has all of these")
+        here = issues.at("references", i)
+        check_value(reference.metric, known, here.at("metric"))
+        miss = index.explain_miss(reference.where)
+        if miss or not index.positions(reference.where):
+            here.add(miss or "no cell has all of these")
 
 
 def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: tuple[Cell, ...]) -> Suite:
-    asked = file.model_dump(mode="json", include={"title", "description", "evaluate", "references", "claims"})
+    content = file.model_dump(mode="json", include={"title", "description", "evaluate", "references", "claims"})
     rows = [[cell.id, cell.dataset_label, cell.label, cell.skip] for cell in cells]
     return Suite(
         path=path,
@@ -125,7 +124,7 @@ def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: t
         description=file.description,
         text=text,
         overrides=(),
-        digest=digest({**asked, "metrics": metrics, "cells": rows}),
+        digest=digest({**content, "metrics": metrics, "cells": rows}),
         cells=cells,
         metrics=metrics,
         references=file.references,
@@ -136,28 +135,32 @@ def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: t
 
 
 def _select(suite: Suite, only: Sequence[str], limit: int | None) -> Suite:
-    """Narrow a suite to what `--only` and `--limit` ask for. Raises `UsageError` if that is nothing."""
-    where: dict[str, list[object]] = {}
-    for wanted in only:
-        key, values = _parse_only(wanted, suite.cells)
-        where.setdefault(key, []).extend(values)
-    miss = explain_miss(where, suite.cells)
-    if miss:
-        raise UsageError(f"--only {' '.join(only)}: {miss}")
-    cells = tuple(cell for cell in suite.cells if cell.matches(where))
-    if not cells:
-        raise UsageError(f"--only {' '.join(only)}: no cell of {suite.name} has all of these")
+    """The suite with the cells that `--only` and `--limit` select. Raises `UsageError` if there are none."""
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: must be at least 1")
+    cells = suite.cells
+    if only:
+        index, where = CellIndex(cells), dict[str, Any]()
+        for wanted in only:
+            key, values = _parse_only(wanted, cells)
+            where.setdefault(key, []).extend(values)
+        cells = tuple(index.select(where))
+        miss = index.explain_miss(where)
+        if miss or not cells:
+            raise UsageError(f"--only {quote(' '.join(only))}: {miss or f'no cell of {suite.name} has all of these'}")
     return replace(suite, cells=cells[:limit])
 
 
 def _parse_only(wanted: str, cells: Sequence[Cell]) -> tuple[str, list[object]]:
     key, sign, text = wanted.partition("=")
     if not sign or not text:
-        raise UsageError(f"--only {wanted}: write it as key=value, such as variant=vae or seed=0,1")
+        raise UsageError(f"--only {quote(wanted)}: write it as key=value, such as variant=vae or seed=0,1")
     if key not in KEYS:
-        raise UsageError(f"--only {wanted}: unknown key '{key}'{did_you_mean(key, KEYS)}")
+        raise UsageError(f"--only {quote(wanted)}: unknown key '{quote(key)}'{did_you_mean(key, KEYS)}")
     whole = any(text in cell.values(key) for cell in cells)  # a label may hold a comma
     parts = [text] if whole else [part.strip() for part in text.split(",")]
-    return key, [int(p) if key in ("latent_size", "seed") and p.isdecimal() else p for p in parts]
+    return key, [_number(part) if key in ("latent_size", "seed") else part for part in parts]
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdecimal() and len(text) < 20 else text

@@ -1,8 +1,8 @@
 """A cell: one point of a suite's grid, seed included, under a hash of everything that can change its numbers.
 
-What may be added to a suite without invalidating what is there (a seed, metric, sampler, dataset, label) is
-not in the hash; what changes a number (an option, a budget, a component's `version`, the protocol) is. Values at
-their defaults are left out, so that an option can be added without making every earlier cell a new one.
+What can be added to a suite without invalidating earlier results (a seed, metric, sampler, dataset, label) is not in
+the hash. What changes a number (an option, a budget, a component's `version`, the protocol) is. Values at their
+defaults are left out, so that a new option with a default keeps all earlier ids.
 """
 
 import hashlib
@@ -13,22 +13,22 @@ from functools import cached_property
 from typing import Any
 
 from bench import registry
-from bench.errors import did_you_mean
 
+from .issues import Problem, quote
 from .schema import Evaluate, Train
 
-#: Raised when the trainer changes what a cell's weights come out as; all cells are then new ones.
+#: Raised when a change of the trainer changes the weights of a cell; every cell then gets a new id.
 TRAINING_PROTOCOL = 1
 #: Raised when the evaluation changes what all metrics are computed from (a metric has its own version).
 EVALUATION_PROTOCOL = 1
 
-#: What cells can be chosen by: `--only`, `exclude`, `where`
+#: The keys by which `--only`, `exclude` and `where` select cells
 KEYS = ("dataset", "variant", "net", "label", "latent_size", "seed")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A component with all its options resolved to values; what was not given is the component's default."""
+    """A component with a value for each of its options: the given one, or the component's default."""
 
     name: str
     options: dict[str, Any]
@@ -44,11 +44,10 @@ class Choice:
         >>> Choice("timm", {"model": "resnet18", "channels": 32}).title("nets")
         'timm/resnet18'
         """
-        known = registry.describe(kind, self.name).options
-        options = {k: v for k, v in self.options.items() if k not in known or v != known[k].default}
+        options = _changed_options(registry.describe(kind, self.name), self.options)
         name = f"timm/{options.pop('model')}" if (kind, self.name) == ("nets", "timm") else self.name
-        told = ", ".join(f"{key}={_told(value)}" for key, value in options.items())
-        return f"{name} ({told})" if told else name
+        shown = ", ".join(f"{key}={format_value(value)}" for key, value in options.items())
+        return f"{name} ({shown})" if shown else name
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """12 hex digits; two cells with one id have the same numbers."""
-        # Which samplers and maps are asked for adds numbers, but changes none
+        # The choice of samplers and maps adds numbers and changes none
         protocol = self.evaluate.model_dump(mode="json", exclude={"samplers", "embed"}, exclude_defaults=True)
         maps = self.evaluate.embed.model_dump(mode="json", exclude={"methods"}, exclude_defaults=True)
         evaluation = {"protocol": EVALUATION_PROTOCOL, **protocol, "embed": maps}
@@ -79,12 +78,12 @@ class Cell:
 
     @cached_property
     def train_id(self) -> str:
-        """The same without anything of the evaluation: cells with one `train_id` share a checkpoint."""
+        """The id without the evaluation: cells with one `train_id` share a checkpoint."""
         return digest({**self._training, "seed": self.seed})
 
     @cached_property
     def group_key(self) -> str:
-        """The same without the seed and the variant's `scalars`: cells with one `group_key` can be trained stacked."""
+        """The id without the evaluation, the seed and the variant's `scalars`: such cells can be trained stacked."""
         variant = self._training["variant"]
         scalars = registry.describe("variants", self.variant.name).constants.get("scalars", ())
         options = {name: value for name, value in variant["options"].items() if name not in scalars}
@@ -134,8 +133,30 @@ class Cell:
         }
         return json.loads(canonical(record))
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], suite: str = "") -> "Cell":
+        """The cell that `as_record` wrote down; its id is computed anew.
+
+        Raises `KeyError`, `TypeError`, `ValueError` or `UsageError` for a wrong shape or an unknown component.
+        """
+        net = None if record["net"] is None else Choice(record["net"], record["net_options"])
+        return cls(
+            suite=suite,
+            dataset=Choice(record["dataset"], record["dataset_options"]),
+            dataset_label=record["dataset_label"],
+            variant=Choice(record["variant"], record["options"]),
+            label=record["label"],
+            net=net,
+            likelihood=Choice(record["likelihood"], record["likelihood_options"]),
+            latent_size=record["latent_size"],
+            seed=record["seed"],
+            train=Train.model_validate(record["train"]),
+            evaluate=Evaluate.model_validate(record["evaluate"]),
+            skip=None,
+        )
+
     def values(self, key: str) -> tuple[Any, ...]:
-        """What a selection may call this cell by: a component by its name or its label."""
+        """The values by which a selection can name this cell: of a component, its name or its label."""
         if key == "dataset":
             return (self.dataset.name, self.dataset_label)
         if key == "net":
@@ -145,25 +166,55 @@ class Cell:
     def matches(self, where: Mapping[str, Any]) -> bool:
         """True if every key of `where` has this cell's value, or a list that holds it.
 
-        `where` has passed `explain_miss`, so that its keys are known.
+        The keys must be among `KEYS`; `CellIndex.explain_miss` checks that.
         """
         return all(
-            any(_same(wanted, value) for wanted in as_list(asked) for value in self.values(key))
+            any(_typed(wanted) == _typed(value) for wanted in as_list(asked) for value in self.values(key))
             for key, asked in where.items()
         )
 
 
-def explain_miss(where: Mapping[str, Any], cells: Iterable[Cell]) -> str | None:
-    """Why a selection names something that no cell has; None if each of its keys and values is known."""
-    cells = list(cells)
-    for key, asked in where.items():
-        if key not in KEYS:
-            return f"unknown key '{key}'{did_you_mean(key, KEYS)}"
-        known = dict.fromkeys(value for cell in cells for value in cell.values(key))
-        for wanted in as_list(asked):
-            if not any(_same(wanted, value) for value in known):
-                return f"no cell has {key} {_told(wanted)}{did_you_mean(wanted, [_told(v) for v in known])}"
-    return None
+class CellIndex:
+    """The cells of a grid by the values of their keys, so that many selections stay quick."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        self.cells = tuple(cells)
+        self._positions: dict[str, dict[tuple[type, Any], list[int]]] = {key: {} for key in KEYS}
+        for i, cell in enumerate(self.cells):
+            for key, known in self._positions.items():
+                for value in dict.fromkeys(cell.values(key)):
+                    known.setdefault((type(value), value), []).append(i)
+
+    def select(self, where: Mapping[str, Any]) -> list[Cell]:
+        """The cells that match a selection, in their order; [] for an unknown key or value."""
+        return [self.cells[i] for i in sorted(self.positions(where))]
+
+    def positions(self, where: Mapping[str, Any]) -> set[int]:
+        """The positions in `cells` of those that match a selection; all of them for an empty selection."""
+        found: set[int] | None = None
+        for key, asked in where.items():
+            known = self._positions.get(key, {})
+            here = {i for wanted in as_list(asked) for i in known.get(_typed(wanted), ())}
+            found = here if found is None else found & here
+        return set(range(len(self.cells))) if found is None else found
+
+    def explain_miss(self, where: Mapping[str, Any]) -> Problem | None:
+        """The reason why a selection names something that no cell has; None if each key and value is known."""
+        for key, asked in where.items():
+            if key not in KEYS:
+                return Problem(f"unknown key '{quote(key)}'", key, KEYS)
+            known = self._positions[key]
+            for wanted in as_list(asked):
+                if _typed(wanted) not in known:
+                    names = tuple(format_value(value) for _, value in known)
+                    shown = format_value(wanted)
+                    return Problem(f"no cell has {key} {quote(shown)}", shown, names)
+        return None
+
+
+def _typed(value: Any) -> tuple[type, Any]:
+    """A key that tells True from 1, and a list or mapping from every value that a cell has."""
+    return (type(value), value if value is None or isinstance(value, str | int | float) else repr(value))
 
 
 def as_list(value: Any) -> Sequence[Any]:
@@ -188,28 +239,34 @@ def _content(kind: str, choice: Choice) -> dict[str, Any]:
     default may only change together with the version, which `tests/test_pinned.py` holds.
     """
     component = registry.describe(kind, choice.name)
-    known = {name: option.default for name, option in component.options.items()}
-    changed = {k: v for k, v in choice.options.items() if k not in known or canonical(v) != canonical_default(known[k])}
+    changed = _changed_options(component, choice.options)
     return {"name": choice.name, "options": changed, "version": component.constants.get("version", 1)}
 
 
+def _changed_options(component: registry.Component, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not at their defaults, in the component's order, whether read from YAML or JSON."""
+    known = component.options
+    ordered = [*(name for name in known if name in options), *(name for name in options if name not in known)]
+    return {
+        name: options[name]
+        for name in ordered
+        if name not in known or canonical(options[name]) != canonical_default(known[name].default)
+    }
+
+
 def canonical_default(value: Any) -> str:
-    """Canonical JSON of an option's default; one that is required equals nothing."""
+    """Canonical JSON of an option's default; "", which equals no JSON, for a required option."""
     return "" if value is registry.REQUIRED else canonical(value)
 
 
-def _same(wanted: Any, value: Any) -> bool:
-    return type(wanted) is type(value) and wanted == value  # True is no seed 1
-
-
-def _told(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as labels show it: 4.0 as 4, a tuple as a list.
 
-    >>> _told(4.0), _told((400, 200)), _told(False), _told(None)
+    >>> format_value(4.0), format_value((400, 200)), format_value(False), format_value(None)
     ('4', '[400, 200]', 'false', 'null')
     """
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_told(part) for part in value)}]"
+        return f"[{', '.join(format_value(part) for part in value)}]"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ from .names import members
 
 
 def expected_metrics(metrics: tuple[str, ...], cell: Cell) -> dict[str, dict[str, int]]:
-    """Column name → the versions it is defined by, for everything the suite wants of a cell."""
+    """Column name → the versions that define it, for every value that the suite asks of a cell."""
     columns: dict[str, dict[str, int]] = {}
     for name in metrics:
         per = registry.describe("metrics", name).constants.get("per")
@@ -17,7 +17,7 @@ def expected_metrics(metrics: tuple[str, ...], cell: Cell) -> dict[str, dict[str
 
 
 def versions(metric: str, per: str | None, member: str | None) -> dict[str, int]:
-    """What of a column's definition is recorded beside it: the metric's version, and its sampler's."""
+    """The versions that are recorded beside a column's value: the metric's, and its sampler's."""
     found = {"version": registry.describe("metrics", metric).constants.get("version", 1)}
     if per == "sampler" and member is not None:
         found["sampler_version"] = registry.describe("samplers", member).constants.get("version", 1)

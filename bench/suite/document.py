@@ -1,245 +1,253 @@
-"""YAML with positions: a suite file read so that every later fault can point at its line and column.
+"""A YAML file as plain values, and the line and column of every place in it.
 
-YAML 1.2 (`1e-3` is a number, `no` is text), one document, no tags, no key twice. The file becomes plain
-dicts, lists and scalars; where each key and value stood is kept aside. Nothing here knows what a suite means.
+YAML 1.2 (`1e-3` is a number, `no` is text), one document, no key twice, no tags but YAML's own. Positions are the
+marks of ruamel's nodes, looked up when a message needs one. Nothing here knows what a suite means.
 """
 
 import math
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from bench.errors import SuiteError, UsageError
+from bench.errors import SuiteError, printable
 
-At = tuple[str | int, ...]  #: where in the document: ("grid", "variants", 2)
+from .issues import Issue, Issues, Place, quote, show_value
+
 Mark = tuple[int, int]  #: line and column, from 0
 
 MAX_BYTES = 1_000_000
-MAX_NODES = 100_000  #: an alias of an alias of an alias ... is a small file and a huge document
+MAX_NODES = 10_000  #: what ruamel reads in about a second, with aliases counted as often as they are used
+MAX_MESSAGES = 50
 _TAG = "tag:yaml.org,2002:"
 
 
 @dataclass
 class Document:
-    """A YAML file as plain values, the positions of its parts, and the faults found in it so far."""
+    """A YAML file: its values as dicts, lists and scalars, and the nodes that they were read from."""
 
     name: str
     text: str
     data: Any = None
-    keys: dict[At, Mark] = field(default_factory=dict)
-    values: dict[At, Mark] = field(default_factory=dict)
-    overridden: dict[At, str] = field(default_factory=dict)  #: place -> the `--set` that wrote it
-    faults: list[tuple[Mark, str]] = field(default_factory=list)
+    root: Node | None = None
+    overridden: dict[Place, str] = field(default_factory=dict)  #: place -> the `--set` that wrote it
 
-    def fault(self, at: At, message: str, *, key: bool = False) -> None:
-        """Note a fault at the value (or, with `key`, the key) of a place, or at what holds that place."""
-        inward = (at[:n] for n in range(len(at), -1, -1))
-        origin = next((self.overridden[place] for place in inward if place in self.overridden), None)
-        told = f"{show_place(at)}: {message}" if at else message
-        if origin is not None:
-            self._note((1 << 30, 0), f"--set {origin}: {told}")
-            return
-        mark = self.keys.get(at) if key else None
-        while mark is None:
-            mark, at = self.values.get(at, None if at else (0, 0)), at[:-1]
-        self.fault_at(mark, told)
+    def messages(self, issues: Issues) -> list[str]:
+        """One message for each issue, with file, line, column and caret, in the order of the file."""
+        placed = sorted(((self._mark(issue), i, issue) for i, issue in enumerate(issues.found)), key=lambda p: p[:2])
+        told = [self._message(mark, issue) for mark, _, issue in placed[:MAX_MESSAGES]]
+        more = len(placed) - len(told)
+        return [*told, *([f"{self.name}: and {more} more"] if more else [])]
 
-    def fault_at(self, mark: Mark, message: str) -> None:
-        """Note a fault at a line and column, with the source line and a caret below it."""
-        self._note(mark, f"{self.name}:{mark[0] + 1}:{mark[1] + 1}: {message}{excerpt(self.text, mark)}")
+    def _mark(self, issue: Issue) -> Mark:
+        return (len(self.text), 0) if self._origin(issue) else mark_of(self.root, issue.place, issue.key)
 
-    def _note(self, mark: Mark, message: str) -> None:
-        if (mark, message) not in self.faults:
-            self.faults.append((mark, message))
+    def _origin(self, issue: Issue) -> str | None:
+        """The `--set` that wrote the place of an issue, or what holds that place."""
+        inward = (issue.place[:n] for n in range(len(issue.place), -1, -1))
+        return next((self.overridden[place] for place in inward if place in self.overridden), None)
 
-    def raise_if_faulty(self) -> None:
-        """Raise `SuiteError` with all faults, in the order of the file."""
-        if self.faults:
-            raise SuiteError([message for _, message in sorted(self.faults, key=lambda fault: fault[0])])
-
-    def override(self, assignment: str) -> None:
-        """Apply one `--set a.b[2].c=value`; the value is YAML. Raises `UsageError` if it cannot be read.
-
-        Missing mappings are made on the way, a plain name on the way becomes `{name: ...}`, and `grid.x` is
-        set in every block of a grid that is a list. Whether the key exists is left to the validation.
-        """
-        path, sign, value = assignment.partition("=")
-        if not sign or not re.fullmatch(r"\w+(\.\w+|\[\d+\])*", path.strip()):
-            form = "key=value, such as train.epochs=1 or grid.variants[0].beta=4"
-            raise UsageError(f"--set {assignment}: write it as {form}")
-        steps = re.findall(r"\w+", path)
-        self.data = self._put(self.data, (), steps, _value(f"--set {assignment}", value), assignment)
-
-    def _put(self, holder: Any, at: At, steps: list[str], value: Any, origin: str) -> Any:
-        if not steps:
-            self.overridden[at] = origin
-            return value
-        if isinstance(holder, list):
-            return self._put_in_list(holder, at, steps, value, origin)
-        if not isinstance(holder, dict):
-            holder = {"name": holder} if isinstance(holder, str) else {}
-            self.overridden[at] = origin
-        step = steps[0]
-        holder[step] = self._put(holder.get(step), (*at, step), steps[1:], value, origin)
-        return holder
-
-    def _put_in_list(self, holder: list[Any], at: At, steps: list[str], value: Any, origin: str) -> list[Any]:
-        if at == ("grid",) and not steps[0].isdigit():
-            return [self._put(block, (*at, i), steps, value, origin) for i, block in enumerate(holder)]
-        if not steps[0].isdigit() or int(steps[0]) >= len(holder):
-            count = f"{show_place(at)} is a list of {len(holder)}, counted from 0"
-            raise UsageError(f"--set {origin}: there is no {show_place(at)}[{steps[0]}]; {count}")
-        i = int(steps[0])
-        holder[i] = self._put(holder[i], (*at, i), steps[1:], value, origin)
-        return holder
+    def _message(self, mark: Mark, issue: Issue) -> str:
+        origin = self._origin(issue)
+        return f"--set {origin}: {issue}" if origin else point_at(self.name, self.text, mark, str(issue))
 
 
-def read(path: Path) -> Document:
-    """Read a YAML file. Raises `SuiteError` with one message if there is no document to speak of.
+def read(path: Path, issues: Issues) -> Document:
+    """Read a YAML file. Raises `SuiteError` with one message where there is no mapping to check.
 
-    A key given twice, or a tag, is only noted in `Document.faults`: the rest can still be checked.
+    A key that is given twice, a wrong tag and a control character are noted in `issues`: the rest can be checked.
     """
-    document = Document(str(path), _read_text(path))
-    root = _compose(document)
-    if not isinstance(root, MappingNode):
-        found = {type(None): "nothing", SequenceNode: "a list"}.get(type(root), "a single value")
+    document = parse(str(path), _read_text(path), issues)
+    if not isinstance(document.root, MappingNode):
+        found = {type(None): "nothing", SequenceNode: "a list"}.get(type(document.root), "a single value")
         raise SuiteError([f"{path}: a suite is a mapping (title: ..., grid: ...); this file holds {found}"])
-    document.data = _Builder(document).build(root, ())
     return document
 
 
-def show_place(at: At) -> str:
-    """
-    >>> show_place(("grid", "variants", 2, "beta"))
-    'grid.variants[2].beta'
-    """
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
+def parse(name: str, text: str, issues: Issues) -> Document:
+    """Parse YAML. Raises `SuiteError` with one message where it is none."""
+    root = _compose(name, text)
+    try:
+        data = None if root is None else _Builder(name).build(root, issues)
+    except RecursionError:
+        raise SuiteError([f"{name}: is nested too deeply"]) from None
+    return Document(name, text, data, root)
 
 
-def show_value(value: Any) -> str:
-    """A value as a message quotes it: short, and in YAML's words.
+def mark_of(root: Node | None, place: Place, key: bool = False) -> Mark:
+    """Line and column of a place, or of the innermost node around it that the text has."""
+    node, mark = root, (0, 0)
+    if node is not None:
+        mark = (node.start_mark.line, node.start_mark.column)
+    for depth, step in enumerate(place):
+        pair = _child(node, step, last=key)
+        if pair is None:
+            return mark
+        at_key = key and depth == len(place) - 1
+        start = (pair[0] if at_key else pair[1]).start_mark
+        node, mark = pair[1], (start.line, start.column)
+    return mark
 
-    >>> show_value(True), show_value(None), show_value("a" * 99), show_value([1])
-    ('true', 'nothing', "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…", 'a list')
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None or isinstance(value, list | tuple | dict):
-        return {type(None): "nothing", dict: "a mapping"}.get(type(value), "a list")
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"
+
+def _child(node: Node | None, step: str | int, last: bool) -> tuple[Node, Node] | None:
+    """Key and value of one step inwards; of a key that is given twice, the last or the first."""
+    if isinstance(node, MappingNode):
+        pairs = [(key, value) for key, value in node.value if _key(key) == step]
+        return (pairs[-1] if last else pairs[0]) if pairs else None
+    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    return None
 
 
-def excerpt(text: str, mark: Mark) -> str:
-    """The source line of a mark with a caret below it; a window of it where the line is long."""
+def point_at(name: str, text: str, mark: Mark, message: str) -> str:
+    """`file:line:column: message`, and the source line with a caret below it; a window of a long line."""
+    head = f"{name}:{mark[0] + 1}:{mark[1] + 1}: {message}"
     lines = text.splitlines()
     if mark[0] >= len(lines):
-        return ""
+        return head
     start = max(0, mark[1] - 60) if len(lines[mark[0]]) > 120 else 0
-    shown = lines[mark[0]][start : start + 120].replace("\t", " ")
+    shown = printable(lines[mark[0]][start : start + 120].replace("\t", " "))
     number = str(mark[0] + 1)
-    return f"\n    {number} | {shown}\n    {' ' * len(number)} | {' ' * (mark[1] - start)}^"
+    return f"{head}\n    {number} | {shown}\n    {' ' * len(number)} | {' ' * (mark[1] - start)}^"
 
 
 def _read_text(path: Path) -> str:
-    if not path.exists():
-        raise SuiteError([f"{path}: there is no such file"])
-    if not path.is_file():
-        raise SuiteError([f"{path}: is a folder, not a suite file"])
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise SuiteError([f"{path}: is larger than {MAX_BYTES // 1000} kB, too large for a suite file"])
+    except FileNotFoundError:
+        raise SuiteError([f"{path}: there is no such file"]) from None
+    except IsADirectoryError:
+        raise SuiteError([f"{path}: is a folder, not a suite file"]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise SuiteError([f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"]) from None
+    if len(raw) > MAX_BYTES:
+        raise SuiteError([f"{path}: is larger than {MAX_BYTES // 1000} kB, too large for a suite file"])
+    try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SuiteError([f"{path}: is not a text file in UTF-8 (see byte {error.start})"]) from None
-    except OSError as error:
-        raise SuiteError([f"{path}: cannot be read ({error.strerror})"]) from None
 
 
-def _compose(document: Document) -> Node | None:
-    """The tree of nodes of a text. Raises `SuiteError` where it is no YAML."""
-    yaml = YAML(typ="rt", pure=True)
+class _TooMany(Exception):  # noqa: N818  (it ends the parsing, and is caught here)
+    pass
+
+
+class _Composer(Composer):
+    """ruamel's composer, which stops at a document of too many nodes instead of reading all of it."""
+
+    nodes = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _TooMany
+        return super().compose_node(parent, index)
+
+
+def _compose(name: str, text: str) -> Node | None:
+    """The tree of nodes of a text; None where it is empty. Raises `SuiteError` where it is no YAML."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
     yaml.composer.warn_double_anchors = False
     try:
-        return yaml.compose(document.text)
+        return yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        told = f"not YAML: {', '.join(str(part) for part in (error.context, error.problem) if part)}"
-        document.fault_at((mark.line, mark.column) if mark else (0, 0), told)
+        parts = ", ".join(quote(str(part)) for part in (error.context, error.problem) if part)
+        raise SuiteError(
+            [point_at(name, text, (mark.line, mark.column) if mark else (0, 0), f"not YAML: {parts}")]
+        ) from None
     except ReaderError as error:
-        line = document.text.count("\n", 0, error.position) + 1
-        character = ord(document.text[error.position])
-        told = f"line {line} holds the character {character:#04x}, which is not text"
-        raise SuiteError([f"{document.name}: {told}"]) from None
+        line, character = text.count("\n", 0, error.position) + 1, ord(text[error.position])
+        raise SuiteError([f"{name}: line {line} holds the character {character:#04x}, which is not text"]) from None
+    except _TooMany:
+        raise SuiteError([_too_many(name)]) from None
     except RecursionError:
-        raise SuiteError([f"{document.name}: is nested too deeply"]) from None
-    except YAMLError as error:
-        raise SuiteError([f"{document.name}: not YAML: {error}"]) from None
-    document.raise_if_faulty()
-    raise AssertionError("a fault was noted above")
+        raise SuiteError([f"{name}: is nested too deeply"]) from None
+    except (YAMLError, ValueError, AttributeError, NotImplementedError) as error:  # ruamel's own slips on odd input
+        raise SuiteError([f"{name}: not YAML: {quote(str(error))}"]) from None
+
+
+def _too_many(name: str) -> str:
+    return f"{name}: has more than {MAX_NODES} values, aliases followed"
 
 
 @dataclass
 class _Builder:
-    """Nodes → plain values; notes positions, keys given twice, tags and cycles in the document."""
+    """Nodes → plain values, each alias as a copy of its own."""
 
-    document: Document
-    open: list[int] = field(default_factory=list)  #: the nodes we are inside of, to see a cycle
+    name: str
+    open: list[int] = field(default_factory=list)  #: the nodes around the present one, to find a cycle
     count: int = 0
 
-    def build(self, node: Node, at: At) -> Any:
-        mark = (node.start_mark.line, node.start_mark.column)
-        self.document.values[at] = mark
+    def build(self, node: Node, issues: Issues) -> Any:
         self.count += 1
         if self.count > MAX_NODES:
-            raise SuiteError([f"{self.document.name}: has more than {MAX_NODES} values, aliases followed"])
+            raise SuiteError([_too_many(self.name)])
         if id(node) in self.open:
-            self.document.fault(at, "an alias may not contain itself")
+            issues.add("an alias may not contain itself")
             return None
         self.open.append(id(node))
-        value = self._mapping(node, at) if isinstance(node, MappingNode) else self._items_or_scalar(node, at)
-        self.open.pop()
-        return value
+        try:
+            return self._value(node, issues)
+        finally:
+            self.open.pop()
 
-    def _mapping(self, node: MappingNode, at: At) -> dict[str, Any]:
+    def _value(self, node: Node, issues: Issues) -> Any:
+        tag = str(node.tag)
+        kind = tag.removeprefix(_TAG)
+        if isinstance(node, ScalarNode) and kind in _SCALARS:
+            return _scalar(node, kind, issues)
+        if (type(node), kind) not in ((MappingNode, "map"), (SequenceNode, "seq")):
+            issues.add(f"the tag {quote(tag)} has no meaning in a suite")
+            return None
+        if isinstance(node, SequenceNode):
+            return [self.build(item, issues.at(i)) for i, item in enumerate(node.value)]
+        return self._mapping(node, issues)
+
+    def _mapping(self, node: MappingNode, issues: Issues) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        lines: dict[str, int] = {}
         for key, value in node.value:
-            name = str(key.value) if isinstance(key, ScalarNode) else "?"
-            mark = (key.start_mark.line, key.start_mark.column)
+            name = _key(key)
+            here = issues.at(name)
             if name in found:
-                first = self.document.keys[(*at, name)][0] + 1
-                place = show_place((*at, name))
-                told = f"{place}: the key '{name}' is given twice, first in line {first}"
-                self.document.fault_at(mark, told)
+                here.add(f"the key '{quote(name)}' is given twice, first in line {lines[name]}", key=True)
                 continue
-            self.document.keys[(*at, name)] = mark
-            found[name] = self.build(value, (*at, name))
+            if not isinstance(key, ScalarNode):
+                here.add("a key must be a single word", key=True)
+            lines[name] = key.start_mark.line + 1
+            found[name] = self.build(value, here)
         return found
 
-    def _items_or_scalar(self, node: Node, at: At) -> Any:
-        if isinstance(node, SequenceNode):
-            return [self.build(item, (*at, i)) for i, item in enumerate(node.value)]
-        kind = str(node.tag).removeprefix(_TAG)
-        if kind not in _SCALARS:
-            self.document.fault(at, f"the tag {node.tag} means nothing here")
-            return node.value
-        folded = isinstance(node, ScalarNode) and node.style == ">"
-        return _SCALARS[kind](node.value.replace("\a", "") if folded else node.value)  # \a: the parser's fold marks
+
+def _key(node: Node) -> str:
+    return str(node.value) if isinstance(node, ScalarNode) else "?"
+
+
+def _scalar(node: ScalarNode, kind: str, issues: Issues) -> Any:
+    text = node.value.replace("\a", "") if node.style == ">" else node.value  # \a: the parser's fold marks
+    if printable(text) != text:
+        issues.add(f"control characters are not allowed, got {show_value(text)}")
+        return None
+    try:
+        return _SCALARS[kind](text)
+    except ValueError:
+        issues.add(f"the tag !!{kind} does not fit {show_value(text)}")
+        return None
 
 
 def _integer(text: str) -> int | str:
     digits = text.replace("_", "").lower()
     base = {"0x": 16, "0o": 8, "0b": 2}.get(digits.lstrip("+-")[:2], 10)
-    return int(digits, base) if len(digits) < 40 else text
+    return int(digits, base) if len(digits) < 40 else text  # longer ones are refused as text, unread
 
 
 def _real(text: str) -> float:
@@ -249,40 +257,24 @@ def _real(text: str) -> float:
     return float(digits)
 
 
-#: what a plain scalar is in Python, by the tag YAML 1.2 resolves it to; a date stays the text it was
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _null(text: str) -> None:
+    if text.lower() not in ("", "~", "null"):
+        raise ValueError(text)
+
+
+#: what a scalar is in Python, by the tag that YAML 1.2 resolves it to; a date and a merge sign are texts
 _SCALARS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "timestamp": str,
     "merge": str,
-    "null": lambda text: None,
-    "bool": lambda text: text.lower() == "true",
+    "null": _null,
+    "bool": _bool,
     "int": _integer,
     "float": _real,
 }
-
-
-def _value(name: str, text: str) -> Any:
-    """The value of an assignment on the command line, read as YAML. Raises `UsageError`."""
-    document = Document(name, text)
-    try:
-        root = _compose(document)
-        value = None if root is None else _Builder(document).build(root, ())
-        document.raise_if_faulty()
-    except SuiteError as error:
-        raise UsageError(error.faults[0]) from None
-    return value
-
-
-def parse_assignments(assignments: Iterable[str], flag: str = "--option") -> dict[str, Any]:
-    """`["path=faces", "size=32"]` as a mapping, the values read as YAML. Raises `UsageError`.
-
-    >>> parse_assignments(["path=faces", "size=32"])
-    {'path': 'faces', 'size': 32}
-    """
-    found = {}
-    for assignment in assignments:
-        key, sign, text = assignment.partition("=")
-        if not sign or not key.strip():
-            raise UsageError(f"{flag} {assignment}: write it as key=value")
-        found[key.strip()] = _value(f"{flag} {assignment}", text)
-    return found

@@ -10,18 +10,14 @@
     {of: SIDE, at_least: 0.9, in: 0.667}                        or at_most; in at least that fraction of the seeds
 
 A SIDE is a selector of cells, applied on top of the claim's `where`, with a `metric` of its own if it needs one.
-What a form means is in `claim_verdicts`; whether a selector meets any cell is asked by `suite_claims`.
+`bench/results/claims/verdicts.py` decides the forms; `claims` checks that each selector has cells.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.errors import did_you_mean
-
-At = tuple[str | int, ...]
-Fault = Callable[[At, str], None]  #: notes what is wrong at a place inside `expect`, "unknown key ..." of its key
+from .issues import Issues, quote, show_value
 
 EXAMPLE = "a selector such as {variant: ae}"
 
@@ -71,141 +67,141 @@ class Expect:
         return (self.first,) if self.second is None else (self.first, self.second)
 
 
-def read(expect: Any, fault: Fault) -> Expect | None:
-    """An `expect` as an `Expect`; None, with its faults noted, where it is wrong.
+def read(expect: Any, issues: Issues) -> Expect | None:
+    """An `expect` as an `Expect`; None, with issues noted below `issues.place`, where it is wrong.
 
-    >>> read({"variant": "vae", "less_than": {"variant": "ae"}}, print).second.where
+    >>> read({"variant": "vae", "less_than": {"variant": "ae"}}, Issues()).second.where
     {'variant': 'ae'}
-    >>> read({"of": {}, "less_than": 1, "margin": 0.1}, print) is None
-    ('margin',) 'margin' has no effect beside 'less_than'; it belongs to same_as
+    >>> issues = Issues()
+    >>> read({"of": {}, "less_than": 1, "margin": 0.1}, issues) is None
     True
+    >>> print(*issues.found)
+    margin: 'margin' has no effect beside 'less_than'; it belongs to same_as
     """
-    faults: list[tuple[At, str]] = []
-    found = _read(expect, lambda at, message: faults.append((at, message)))
-    for at, message in faults:
-        fault(at, message)
-    return None if faults else found
+    before = len(issues)
+    found = _read(expect, issues)
+    return None if len(issues) > before else found
 
 
-def _read(expect: Any, fault: Fault) -> Expect | None:
+def _read(expect: Any, issues: Issues) -> Expect | None:
     if not isinstance(expect, dict):
-        fault((), f"expected a mapping such as {{variant: vae, less_than: {{variant: ae}}}}, got {shown(expect)}")
+        issues.add(f"expected a mapping such as {{variant: vae, less_than: {{variant: ae}}}}, got {show_value(expect)}")
         return None
     known = ("of", "metric", *COORDINATES, *FORMS, *BESIDE)
-    strange = [key for key in expect if key not in known]
-    for key in strange:
-        fault((key,), f"unknown key '{key}'{did_you_mean(key, known)}")
-    form = None if strange else _form(expect, fault)
-    first = _first(expect, fault)
+    unknown = [key for key in expect if key not in known]
+    for key in unknown:
+        issues.at(key).add(f"unknown key '{quote(key)}'", key, known, key=True)
+    form = None if unknown else _form(expect, issues)
+    first = _first(expect, issues)
     if form is None or first is None:
         return None
-    _check_beside(form, expect, fault)
+    _check_beside(form, expect, issues)
     ratio = form in ("less_than", "greater_than") and "to" in expect
-    second, target = _second(form, ratio, expect, fault)
-    absolute = _amount(expect, ("abs_tolerance", "abs_margin"), fault)
-    relative = _amount(expect, ("tolerance", "margin", "within"), fault)
+    second, target = _second(form, ratio, expect, issues)
+    absolute = _amount(expect, ("abs_tolerance", "abs_margin"), issues)
+    relative = _amount(expect, ("tolerance", "margin", "within"), issues)
     if relative is not None and target == 0:
-        fault(("tolerance",), "a tolerance relative to 0 is 0; give abs_tolerance")
-    return Expect(form, first, second, target, ratio, relative, absolute, _share(form, expect, fault))
+        issues.at("tolerance").add("a tolerance relative to 0 is 0; give abs_tolerance")
+    return Expect(form, first, second, target, ratio, relative, absolute, _share(form, expect, issues))
 
 
-def _form(expect: dict[str, Any], fault: Fault) -> str | None:
+def _form(expect: dict[str, Any], issues: Issues) -> str | None:
     found = [key for key in expect if key in FORMS]
     if len(found) == 1:
         return found[0]
     if found:
         message = f"'{found[0]}' and '{found[1]}' are two forms; a check has one, further checks stand under also"
-        fault((found[1],), message)
+        issues.at(found[1]).add(message)
     else:
-        fault((), f"says nothing to be tested: one of {', '.join(FORMS)}")
+        issues.add(f"has no form to be tested: one of {', '.join(FORMS)}")
     return None
 
 
-def _first(expect: dict[str, Any], fault: Fault) -> Side | None:
+def _first(expect: dict[str, Any], issues: Issues) -> Side | None:
     beside = {key: value for key, value in expect.items() if key in (*COORDINATES, "metric")}
     if "of" not in expect:
-        return side(beside, (), fault)
+        return side(beside, issues)
     for key in beside:
-        fault((key,), f"'{key}' stands beside 'of'; put it inside")
-    return side(expect["of"], ("of",), fault)
+        issues.at(key).add(f"'{key}' stands beside 'of'; put it inside")
+    return side(expect["of"], issues.at("of"))
 
 
-def _second(form: str, ratio: bool, expect: dict[str, Any], fault: Fault) -> tuple[Side | None, float | None]:
-    """What the first side is held against: a second side, a number, or both for a ratio."""
-    value = expect[form]
+def _second(form: str, ratio: bool, expect: dict[str, Any], issues: Issues) -> tuple[Side | None, float | None]:
+    """What the first side is compared with: a second side, a number, or both for a ratio."""
+    value, here = expect[form], issues.at(form)
     if form in TRENDS:
         if value != "latent_size":
-            fault((form,), f"a trend is in latent_size, got {shown(value)}")
+            here.add(f"a trend is in latent_size, got {show_value(value)}")
         return None, None
     if ratio:
-        return side(expect["to"], ("to",), fault), _number(value, (form,), "the number of a ratio", fault)
+        return side(expect["to"], issues.at("to")), _number(value, "the number of a ratio", here)
     if form in SIDED and isinstance(value, dict):
-        return side(value, (form,), fault), None
+        return side(value, here), None
     if form in ("same_as", "different_from"):
-        fault((form,), f"expected {EXAMPLE}, got {shown(value)}")
+        here.add(f"expected {EXAMPLE}, got {show_value(value)}")
         return None, None
     what = f"a number, or {EXAMPLE}" if form in SIDED else "a number"
-    return None, _number(value, (form,), what, fault)
+    return None, _number(value, what, here)
 
 
-def side(value: Any, at: At, fault: Fault) -> Side | None:
-    """A selector with its metric; None, with faults noted, where it is wrong."""
+def side(value: Any, issues: Issues) -> Side | None:
+    """A selector with its metric; None, with issues noted, where it is wrong."""
     if not isinstance(value, dict):
-        fault(at, f"expected {EXAMPLE}, got {shown(value)}")
+        issues.add(f"expected {EXAMPLE}, got {show_value(value)}")
         return None
+    known = (*COORDINATES, "metric")
     for key in value:
         if key == "seed":
-            fault((*at, key), "both sides have the same seeds; choose seeds in where")
-        elif key not in (*COORDINATES, "metric"):
-            fault((*at, key), f"unknown key '{key}'{did_you_mean(key, (*COORDINATES, 'metric'))}")
+            issues.at(key).add("both sides have the same seeds; choose seeds in where")
+        elif key not in known:
+            issues.at(key).add(f"unknown key '{quote(key)}'", key, known, key=True)
     metric = value.get("metric")
     if metric is not None and not isinstance(metric, str):
-        fault((*at, "metric"), f"expected the name of a metric, got {shown(metric)}")
+        issues.at("metric").add(f"expected the name of a metric, got {show_value(metric)}")
         return None
     return Side({key: found for key, found in value.items() if key != "metric"}, metric)
 
 
-def _check_beside(form: str, expect: dict[str, Any], fault: Fault) -> None:
+def _check_beside(form: str, expect: dict[str, Any], issues: Issues) -> None:
     rules = FORMS[form]
     allowed = [key for keys in rules.values() for key in keys]
     for key in BESIDE:
         if key in expect and key not in allowed:
             owners = [name for name, other in FORMS.items() if any(key in keys for keys in other.values())]
-            fault((key,), f"'{key}' has no effect beside '{form}'; it belongs to {' or '.join(owners)}")
+            issues.at(key).add(f"'{key}' has no effect beside '{form}'; it belongs to {' or '.join(owners)}")
     given = [key for key in rules.get("one", ()) if key in expect]
-    if "one" in rules and len(given) != 1:
-        names = " or ".join(dict.fromkeys(key for key in rules["one"] if key != "within"))
-        fault((form,), f"'{form}' needs one of {names}" if not given else f"{' and '.join(given)}: give one of them")
+    if "one" in rules and not given:
+        names = " or ".join(key for key in rules["one"] if key != "within")
+        issues.at(form).add(f"'{form}' needs one of {names}")
+    elif len(given) > 1:
+        issues.at(form).add(f"{' and '.join(given)}: give one of them")
 
 
-def _amount(expect: dict[str, Any], keys: tuple[str, ...], fault: Fault) -> float | None:
+def _amount(expect: dict[str, Any], keys: tuple[str, ...], issues: Issues) -> float | None:
     for key in keys:
         if key in expect:
-            value = _number(expect[key], (key,), "a number above 0", fault)
+            value = _number(expect[key], "a number above 0", issues.at(key))
             if value is not None and value <= 0:
-                fault((key,), f"must be above 0, got {value:g}")
+                issues.at(key).add(f"must be above 0, got {value:g}")
             return value
     return None
 
 
-def _share(form: str, expect: dict[str, Any], fault: Fault) -> float | None:
+def _share(form: str, expect: dict[str, Any], issues: Issues) -> float | None:
     if "in" not in expect:
         return 1.0 if form in FRACTIONS else None
-    value = _number(expect["in"], ("in",), "a fraction of the seeds, above 0 and at most 1", fault)
+    here = issues.at("in")
+    value = _number(expect["in"], "a fraction of the seeds, above 0 and at most 1", here)
     if value is not None and not 0 < value <= 1:
-        fault(("in",), f"must be a fraction of the seeds, above 0 and at most 1, got {value:g}")
+        here.add(f"must be a fraction of the seeds, above 0 and at most 1, got {value:g}")
     return value
 
 
-def _number(value: Any, at: At, what: str, fault: Fault) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        fault(at, f"expected {what}, got {shown(value)}")
-        return None
-    return float(value)
-
-
-def shown(value: Any) -> str:
-    """A value as a message quotes it."""
-    if value is None or isinstance(value, bool | list | tuple | dict):
-        return {type(None): "nothing", bool: str(value).lower(), dict: "a mapping"}.get(type(value), "a list")
-    return f"{value!r:.40}"
+def _number(value: Any, what: str, issues: Issues) -> float | None:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number beyond the largest float
+        pass
+    issues.add(f"expected {what}, got {show_value(value)}")
+    return None

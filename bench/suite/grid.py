@@ -1,4 +1,4 @@
-"""The grid of a suite: blocks of axes, their product, their union, what they exclude, what makes no sense."""
+"""The grid of a suite: blocks of axes, the product of each, their union without what is excluded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,26 +8,23 @@ from typing import Any
 
 from bench import registry
 
-from .cells import Cell, Choice, explain_miss
-from .document import At, Document, show_value
+from .cells import Cell, CellIndex, Choice
+from .issues import Issues, Place, show_value
 from .names import resolve
 from .schema import Block, Evaluate, Train, check
 
-MAX_CELLS = 100_000
-VARIANT_KEYS = (
-    "net",
-    "likelihood",
-    "label",
-)  #: keys of a variant's entry that are not options of the variant
+MAX_CELLS = 20_000
+VARIANT_KEYS = ("net", "likelihood", "label")  #: keys of a variant's entry that are not options of the variant
+AXES = ("datasets", "variants", "nets", "latent_sizes", "seeds")
 
 
 @dataclass(frozen=True)
-class Named:
-    """An entry of an axis: a component, its label, where it stands, and what a variant pins for itself."""
+class Entry:
+    """An entry of an axis: a component, its label, its place, and the net and likelihood that a variant fixes."""
 
     choice: Choice
     label: str
-    at: At
+    place: Place
     net: Choice | None = None
     likelihood: Choice | None = None
 
@@ -36,164 +33,172 @@ class Named:
 class Axes:
     """A block whose names are resolved."""
 
-    datasets: list[Named]
-    variants: list[Named]
+    datasets: list[Entry]
+    variants: list[Entry]
     nets: list[Choice]
     likelihood: Choice | None
     block: Block
-    at: At
 
 
-def expand(suite: str, train: Train | None, evaluate: Evaluate | None, document: Document) -> list[Cell]:
-    """All cells in the order of the file, seeds innermost; [] with faults noted where the grid is wrong."""
-    grid = document.data.get("grid")
-    if isinstance(grid, list) and not grid:
-        document.fault(("grid",), "must not be empty")
-    places: list[At] = [("grid", i) for i in range(len(grid))] if isinstance(grid, list) else [("grid",)]
-    raw = grid if isinstance(grid, list) else [grid]
-    axes = [_axes(block, at, document) for block, at in zip(raw, places, strict=True) if grid is not None]
-    if document.faults or train is None or evaluate is None:
+@dataclass(frozen=True)
+class GridCell:
+    """A cell with the two entries that it comes from."""
+
+    cell: Cell
+    dataset: Entry
+    variant: Entry
+
+
+def expand(suite: str, grid: Any, train: Train | None, evaluate: Evaluate | None, issues: Issues) -> list[Cell]:
+    """All cells in the order of the file, seeds innermost; [] with issues noted where the grid is wrong."""
+    if grid is None:
         return []
-    found = _Union(document)
-    for block in axes:
-        assert block is not None  # or a fault would have been noted
-        for cell, dataset, variant in _kept(block, suite, train, evaluate, document):
-            found.add(cell, dataset, variant)
-    return list(found.cells.values())
+    here = issues.at("grid")
+    if grid == []:
+        here.add("must not be empty")
+    blocks = [(block, here.at(i)) for i, block in enumerate(grid)] if isinstance(grid, list) else [(grid, here)]
+    found = [(_axes(block, place), place) for block, place in blocks]
+    if issues or train is None or evaluate is None:
+        return []
+    union = _Union(issues)
+    for axes, place in found:
+        assert axes is not None  # or an issue would have been noted
+        for made in _kept(axes, suite, axes.block.budget(train), evaluate, place):
+            union.add(made)
+        if len(union.cells) > MAX_CELLS:
+            here.add(f"has more than {MAX_CELLS} cells")
+            return []
+    return list(union.cells.values())
 
 
-def _axes(raw: Any, at: At, document: Document) -> Axes | None:
-    """Check a block and resolve its names; what is sound of a faulty block is checked all the same."""
-    block = check(Block, raw, at, document)
+def _axes(raw: Any, issues: Issues) -> Axes | None:
+    """Check a block and resolve its names; the sound entries of a wrong block are checked as well."""
+    block = check(Block, raw, issues)
     if not isinstance(raw, dict):
         return None
-    datasets = [_dataset(entry, where, document) for entry, where in _entries(raw, "datasets", at)]
-    variants = [_variant(entry, where, document) for entry, where in _entries(raw, "variants", at)]
-    nets = [resolve("nets", e, where, document) for e, where in _entries(raw, "nets", at, ("mlp",))]
+    datasets = [_dataset(entry, place) for entry, place in _entries(raw, "datasets", issues)]
+    variants = [_variant(entry, place) for entry, place in _entries(raw, "variants", issues)]
+    nets = [resolve("nets", entry, place) for entry, place in _entries(raw, "nets", issues, ("mlp",))]
     shared = raw.get("likelihood")
-    likelihood = None if shared is None else resolve("likelihoods", shared, (*at, "likelihood"), document)
-    _refuse_repeats(raw, at, document)
-    if block is None or document.faults:
+    likelihood = None if shared is None else resolve("likelihoods", shared, issues.at("likelihood"))
+    _refuse_repeats(raw, issues)
+    if block is None or issues:
         return None
-    axes = Axes([d for d in datasets if d], [v for v in variants if v], [n for n in nets if n], likelihood, block, at)
-    _refuse_idle_axes(axes, raw, document)
+    axes = Axes([d for d in datasets if d], [v for v in variants if v], [n for n in nets if n], likelihood, block)
+    _refuse_idle_axes(axes, raw, issues)
     return axes
 
 
-def _refuse_repeats(raw: dict[str, Any], at: At, document: Document) -> None:
-    """The same entry twice on one axis has no effect, and is more likely a slip."""
-    for key in ("datasets", "variants", "nets", "latent_sizes", "seeds"):
-        entries: Any = raw.get(key)
-        if not isinstance(entries, list):
-            continue
-        for i, entry in enumerate(entries):
-            if entry in entries[:i]:
-                document.fault((*at, key, i), "the same entry stands in this list already")
+def _refuse_repeats(raw: dict[str, Any], issues: Issues) -> None:
+    """An entry that stands twice on one axis has no effect, and is probably a slip."""
+    for key in (*AXES, "exclude"):
+        seen: set[str] = set()
+        entries = raw.get(key)
+        for i, entry in enumerate(entries if isinstance(entries, list) else ()):
+            text = repr(entry)
+            if text in seen:
+                issues.at(key, i).add("the same entry stands in this list already")
+            seen.add(text)
 
 
-def _entries(raw: dict[str, Any], key: str, at: At, default: tuple[str, ...] = ()) -> Iterator[tuple[Any, At]]:
+def _entries(
+    raw: dict[str, Any], key: str, issues: Issues, default: tuple[str, ...] = ()
+) -> Iterator[tuple[Any, Issues]]:
     entries = raw.get(key, default)
     for i, entry in enumerate(entries if isinstance(entries, list | tuple) else ()):
-        yield entry, (*at, key, i)
+        yield entry, issues.at(key, i)
 
 
-def _dataset(entry: Any, at: At, document: Document) -> Named | None:
-    choice = resolve("datasets", entry, at, document, also=("label",))
-    label = _label(entry, at, document)
-    return None if choice is None else Named(choice, label or choice.title("datasets"), at)
+def _dataset(entry: Any, issues: Issues) -> Entry | None:
+    choice = resolve("datasets", entry, issues, also=("label",))
+    label = _label(entry, issues)
+    return None if choice is None else Entry(choice, label or choice.title("datasets"), issues.place)
 
 
-def _variant(entry: Any, at: At, document: Document) -> Named | None:
-    choice = resolve("variants", entry, at, document, also=VARIANT_KEYS)
-    label = _label(entry, at, document)
+def _variant(entry: Any, issues: Issues) -> Entry | None:
+    choice = resolve("variants", entry, issues, also=VARIANT_KEYS)
+    label = _label(entry, issues)
     own = entry if isinstance(entry, dict) else {}
-    net = resolve("nets", own["net"], (*at, "net"), document) if "net" in own else None
-    likelihood = (
-        resolve("likelihoods", own["likelihood"], (*at, "likelihood"), document) if "likelihood" in own else None
-    )
+    net = resolve("nets", own["net"], issues.at("net")) if "net" in own else None
+    likelihood = resolve("likelihoods", own["likelihood"], issues.at("likelihood")) if "likelihood" in own else None
     if choice is None:
         return None
     if "net" in own and not _constant("variants", choice, "uses_net", True):
-        document.fault((*at, "net"), f"{choice.name} uses no net, so this has no effect", key=True)
-    return Named(choice, label or choice.title("variants"), at, net, likelihood)
+        issues.at("net").add(f"{choice.name} uses no net, so this has no effect", key=True)
+    return Entry(choice, label or choice.title("variants"), issues.place, net, likelihood)
 
 
-def _label(entry: Any, at: At, document: Document) -> str | None:
+def _label(entry: Any, issues: Issues) -> str | None:
     if not isinstance(entry, dict) or "label" not in entry:
         return None
     label = entry["label"]
     if isinstance(label, str) and label.strip():
         return label
-    document.fault((*at, "label"), f"expected a text to call this row by, got {show_value(label)}")
+    issues.at("label").add(f"expected a text as the name of this row, got {show_value(label)}")
     return None
 
 
-def _refuse_idle_axes(axes: Axes, raw: dict[str, Any], document: Document) -> None:
-    """An option without effect is a fault."""
+def _refuse_idle_axes(axes: Axes, raw: dict[str, Any], issues: Issues) -> None:
+    """Refuse an axis and a likelihood that no variant of the block uses."""
     if "nets" in raw and not any(_takes_nets(variant) for variant in axes.variants):
-        document.fault((*axes.at, "nets"), "no variant of this block takes a net from here", key=True)
+        issues.at("nets").add("no variant of this block takes a net from here", key=True)
     if raw.get("likelihood") is not None and all(variant.likelihood for variant in axes.variants):
-        document.fault((*axes.at, "likelihood"), "every variant of this block has its own likelihood", key=True)
+        issues.at("likelihood").add("every variant of this block has its own likelihood", key=True)
 
 
-def _takes_nets(variant: Named) -> bool:
+def _takes_nets(variant: Entry) -> bool:
     return variant.net is None and _constant("variants", variant.choice, "uses_net", True)
 
 
-def _kept(
-    axes: Axes, suite: str, train: Train, evaluate: Evaluate, document: Document
-) -> list[tuple[Cell, Named, Named]]:
-    """The cells of a block that are not excluded, each with the two entries it comes from."""
+def _kept(axes: Axes, suite: str, train: Train, evaluate: Evaluate, issues: Issues) -> list[GridCell]:
+    """The cells of a block that are not excluded."""
     sizes = (axes.datasets, axes.variants, axes.nets, axes.block.latent_sizes, axes.block.seeds)
     if prod(len(axis) for axis in sizes) > MAX_CELLS:
-        document.fault(axes.at, f"has more than {MAX_CELLS} cells")
+        issues.add(f"has more than {MAX_CELLS} cells")
         return []
-    rows = [(_cell(point, axes, suite, train, evaluate), *point[:2]) for point in _points(axes)]
-    cells = [cell for cell, *_ in rows]
+    made = list(_cells(axes, suite, train, evaluate))
+    index = CellIndex(grid_cell.cell for grid_cell in made)
+    excluded: set[int] = set()
     for i, where in enumerate(axes.block.exclude):
-        miss = explain_miss(where, cells)
-        if miss or not any(cell.matches(where) for cell in cells):
-            document.fault((*axes.at, "exclude", i), miss or "no cell of this block has all of these")
+        found, miss = index.positions(where), index.explain_miss(where)
+        if miss or not found:
+            issues.at("exclude", i).add(miss or "no cell of this block has all of these")
             return []
-    kept = [row for row in rows if not any(row[0].matches(where) for where in axes.block.exclude)]
+        excluded |= found
+    kept = [grid_cell for i, grid_cell in enumerate(made) if i not in excluded]
     if not kept:
-        document.fault((*axes.at, "exclude"), "excludes every cell of this block", key=True)
+        issues.at("exclude").add("excludes every cell of this block", key=True)
     return kept
 
 
-Point = tuple[Named, Named, Choice | None, int, int]
-
-
-def _points(axes: Axes) -> Iterator[Point]:
+def _cells(axes: Axes, suite: str, train: Train, evaluate: Evaluate) -> Iterator[GridCell]:
     """The product of the axes, seeds innermost, so that cells trained together stand together."""
     for dataset, variant in product(axes.datasets, axes.variants):
+        own = _constant("variants", variant.choice, "default_likelihood", "bernoulli")
+        likelihood = variant.likelihood or axes.likelihood or _default("likelihoods", own)
         nets = axes.nets if _takes_nets(variant) else [variant.net]
-        for net, latent_size, seed in product(nets, axes.block.latent_sizes, axes.block.seeds):
-            yield dataset, variant, net, latent_size, seed
-
-
-def _cell(point: Point, axes: Axes, suite: str, train: Train, evaluate: Evaluate) -> Cell:
-    dataset, variant, net, latent_size, seed = point
-    own = _constant("variants", variant.choice, "default_likelihood", "bernoulli")
-    likelihood = variant.likelihood or axes.likelihood or _default("likelihoods", own)
-    return Cell(
-        suite=suite,
-        dataset=dataset.choice,
-        dataset_label=dataset.label,
-        variant=variant.choice,
-        label=variant.label,
-        net=net,
-        likelihood=likelihood,
-        latent_size=latent_size,
-        seed=seed,
-        train=train,
-        evaluate=evaluate,
-        skip=skip_reason(dataset.choice, variant.choice, net, latent_size),
-    )
+        for net, latent_size in product(nets, axes.block.latent_sizes):
+            skip = skip_reason(dataset.choice, variant.choice, net, latent_size)
+            for seed in axes.block.seeds:
+                cell = Cell(
+                    suite=suite,
+                    dataset=dataset.choice,
+                    dataset_label=dataset.label,
+                    variant=variant.choice,
+                    label=variant.label,
+                    net=net,
+                    likelihood=likelihood,
+                    latent_size=latent_size,
+                    seed=seed,
+                    train=train,
+                    evaluate=evaluate,
+                    skip=skip,
+                )
+                yield GridCell(cell, dataset, variant)
 
 
 def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_size: int) -> str | None:
-    """Why a combination makes no sense, as far as the components' constants tell; None where it does."""
+    """The reason why a combination is skipped, read from the components' constants; None if it can be trained."""
     channels, size = (extent(dataset, key) for key in ("channels", "size"))
     if _constant("variants", variant, "needs_labels", False) and not _constant("datasets", dataset, "labelled", True):
         return f"{variant.name} needs labels, and {dataset.name} has none"
@@ -210,7 +215,7 @@ def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_siz
 
 
 def extent(dataset: Choice, key: str) -> int | None:
-    """The dataset's size or channels: what an option says, else what the class says."""
+    """The dataset's size or channels: the value of an option, else the constant of the class."""
     return dataset.options.get(key) or _constant("datasets", dataset, key, None)
 
 
@@ -219,33 +224,37 @@ def _constant(kind: str, choice: Choice, name: str, default: Any) -> Any:
 
 
 def _default(kind: str, name: str) -> Choice:
-    choice = resolve(kind, name, (), Document("", ""))
-    assert choice is not None, f"{name} cannot be a default: it is unknown or has an option that must be given"
+    issues = Issues()
+    choice = resolve(kind, name, issues)
+    assert choice is not None, f"{name} cannot be a default: {'; '.join(map(str, issues.found))}"
     return choice
 
 
 class _Union:
-    """Cells by id; refuses two rows that could not be told apart, and one row under two labels."""
+    """Cells by id; refuses two rows with one name, and one row under two labels."""
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
+    def __init__(self, issues: Issues) -> None:
+        self.issues = issues
         self.cells: dict[str, Cell] = {}
         self.rows: dict[tuple[Any, ...], Cell] = {}
 
-    def add(self, cell: Cell, dataset: Named, variant: Named) -> None:
+    def add(self, made: GridCell) -> None:
         """Add a cell unless it is there already."""
+        cell = made.cell
         same = self.cells.setdefault(cell.id, cell)
         if (same.label, same.dataset_label) != (cell.label, cell.dataset_label):
-            old, new = ((c.dataset_label, c.label) for c in (same, cell))
-            told = f"the same cells are already there as '{' · '.join(old)}', here as '{' · '.join(new)}'"
-            self.document.fault(variant.at, told)
+            old, new = (f"'{c.dataset_label} · {c.label}'" for c in (same, cell))
+            self._note(made.variant, f"the same cells are already there as {old}, here as {new}")
             return
         row = (cell.dataset_label, cell.label, cell.net_label, cell.latent_size, cell.seed)
         other = self.rows.setdefault(row, cell)
         if other.dataset != cell.dataset:
-            self._ask_for_label(dataset.at, f"dataset '{dataset.label}'")
+            self._ask_for_label(made.dataset, "dataset")
         elif other.id != cell.id:
-            self._ask_for_label(variant.at, f"row '{variant.label}'")
+            self._ask_for_label(made.variant, "row")
 
-    def _ask_for_label(self, at: At, what: str) -> None:
-        self.document.fault(at, f"another {what} differs from this one; tell them apart with label: ...")
+    def _ask_for_label(self, entry: Entry, what: str) -> None:
+        self._note(entry, f"another {what} '{entry.label}' differs from this one; tell them apart with label: ...")
+
+    def _note(self, entry: Entry, message: str) -> None:
+        self.issues.at(*entry.place[len(self.issues.place) :]).add(message)

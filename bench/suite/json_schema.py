@@ -1,7 +1,7 @@
 """The JSON Schema of a suite file, for editors: keys, types, and the names and options of all components.
 
-It is shipped as `bench/suite/schema.json`; `python -m bench.suite.json_schema` writes it anew. A component that is
-not in it yet still runs: only the editor does not know it.
+It is shipped as `bench/suite/schema.json`; `python -m bench.suite.json_schema` writes it again. A component that the
+shipped file lacks can be run; only the editor does not know it.
 """
 
 import json
@@ -23,6 +23,7 @@ def json_schema() -> dict[str, Any]:
     """The schema as Python values (draft 2020-12); component names and options come from the registry."""
     schema = _resolve(File.model_json_schema())
     block = _resolve(Block.model_json_schema())
+    block.pop("$defs")  # those of File, which refers to the same sections
     definitions = {name: _component(kind) for kind, name in _KINDS.items()}
     schema["$defs"] |= {
         **definitions,
@@ -35,12 +36,12 @@ def json_schema() -> dict[str, Any]:
 
 
 def write() -> None:
-    """Write the shipped file."""
+    """Write the shipped file again."""
     FILE.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 _KINDS = {kind: kind[:-1] for kind in registry.KINDS}
-#: the keys of an entry that are not options of the component
+#: the keys of an axis's entry that are not options of the component
 _ALSO: dict[str, dict[str, Any]] = {
     "datasets": {"label": {"type": "string", "minLength": 1}},
     "variants": {
@@ -58,7 +59,7 @@ def _side() -> dict[str, Any]:
 
 
 def _expect() -> dict[str, Any]:
-    """What a claim expects, as `claim_forms` has it; that there is one form is said by `oneOf`."""
+    """What a claim expects, as in `expectations`; `oneOf` requires exactly one form."""
     number, positive = {"type": "number"}, {"type": "number", "exclusiveMinimum": 0}
     either = {"anyOf": [number, _ref("side")]}
     forms: dict[str, Any] = {
@@ -86,7 +87,7 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _resolve(node: Any) -> Any:
-    """Replace `{"component": kind}` by a reference, keeping what stands beside it; drop generated titles."""
+    """Replace `{"component": kind}` by a reference, keep the keys beside it, drop generated titles."""
     if isinstance(node, list):
         return [_resolve(part) for part in node]
     if not isinstance(node, dict):

@@ -1,38 +1,46 @@
-"""What there is to choose from: every component and every suite, each with its first line."""
-
-from pathlib import Path
+"""All components and suites, each with its first line."""
 
 from bench import registry
-from bench.errors import SuiteError, UsageError, did_you_mean
+from bench.errors import ComponentError, SuiteError, UsageError, did_you_mean
+
+from .document import read
+from .files import suite_files
+from .issues import Issues, quote
 
 
-def listing(kind: str | None = None, suites: Path = Path("suites")) -> dict[str, list[dict[str, str]]]:
+def listing(kind: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Kind → its items as {name, summary, reference}; of one kind (singular or plural) or of all.
 
-    Raises `UsageError` for an unknown kind.
+    A file that cannot be read is listed with its error as the summary. Raises `UsageError` for an unknown kind.
     """
     kinds = (*registry.KINDS, "suites")
     if kind is not None:
         wanted = kind if kind in kinds else f"{kind}s"
         if wanted not in kinds:
-            raise UsageError(f"unknown kind {kind!r}{did_you_mean(kind, kinds)}")
+            raise UsageError(f"unknown kind '{quote(kind)}'{did_you_mean(kind, kinds)}")
         kinds = (wanted,)
-    return {name: _suites(suites) if name == "suites" else _components(name) for name in kinds}
+    return {name: _suites() if name == "suites" else _components(name) for name in kinds}
 
 
 def _components(kind: str) -> list[dict[str, str]]:
-    found = [registry.describe(kind, name) for name in registry.names(kind)]
-    return [{"name": c.name, "summary": c.summary, "reference": c.constants.get("reference", "")} for c in found]
+    return [_component(kind, name) for name in registry.names(kind)]
 
 
-def _suites(folder: Path) -> list[dict[str, str]]:
-    from .document import read
+def _component(kind: str, name: str) -> dict[str, str]:
+    try:
+        found = registry.describe(kind, name)
+    except ComponentError as error:
+        return {"name": name, "summary": f"not readable: {error}", "reference": ""}
+    return {"name": name, "summary": found.summary, "reference": str(found.constants.get("reference", ""))}
 
+
+def _suites() -> list[dict[str, str]]:
     found = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in suite_files():
         try:
-            title = str(read(path).data.get("title", ""))
+            title = quote(str(read(path, Issues()).data.get("title", "")))
         except SuiteError as error:
             title = f"not readable: {error.faults[0].splitlines()[0]}"
-        found.append({"name": str(path), "summary": title, "reference": ""})
+        name = path.stem if path.is_absolute() else str(path)  # a shipped suite is called by its name
+        found.append({"name": name, "summary": title, "reference": ""})
     return found

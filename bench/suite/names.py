@@ -1,4 +1,4 @@
-"""Names and options of a suite held against the registry, without importing a component.
+"""Names and options of a suite checked against the registry, without importing a component.
 
 An option's type is its annotation in the component's file, such as `tuple[int, ...]` or `float | None`.
 """
@@ -11,84 +11,90 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 
 from bench import registry
-from bench.errors import UsageError, did_you_mean
+from bench.errors import ComponentError
 from bench.registry import REQUIRED, Component, Option
 
 from .cells import Choice
-from .document import At, Document, show_value
-from .schema import Evaluate, Section, as_tuple, sentence
+from .issues import Issues, quote, show_value
+from .schema import Evaluate, Section, as_tuple, describe_error
 
-SPACES = ("latent", "tsne", "umap")  #: where a `per="space"` metric is taken: the codes, and their maps
-CORRUPTIONS = ("dropout_25", "dropout_50", "square_40")  #: of `per="corruption"`: models/corruptions.py
+SPACES = ("latent", "tsne", "umap")  #: members of a `per="space"` metric: the codes, and their maps
+CORRUPTIONS = ("dropout_25", "dropout_50", "square_40")  #: members of `per="corruption"`: models/corruptions.py
 _SCALARS: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "None": None}
 
 
-def resolve(kind: str, entry: Any, at: At, document: Document, also: Sequence[str] = ()) -> Choice | None:
-    """A name, or a mapping of a name and options, as a `Choice`; None, with faults noted, where it is wrong.
+def resolve(kind: str, entry: Any, issues: Issues, also: Sequence[str] = ()) -> Choice | None:
+    """A name, or a mapping of a name and options, as a `Choice`; None, with issues noted, where it is wrong.
 
     `also` are the keys of the mapping that are not options of the component.
     """
-    name, options = _split(kind, entry, at, document)
+    name, options = _split(kind, entry, issues)
     if name is None:
         return None
     if kind == "nets" and name.startswith("timm/") and "timm" in registry.names("nets"):
         if "model" in options:
-            document.fault((*at, "model"), f"the model is given twice: here and in '{name}'", key=True)
+            issues.at("model").add(f"the model is given twice: here and in '{quote(name)}'", key=True)
         if name == "timm/":
-            document.fault(at, "which model? Write its name after the stroke, such as timm/resnet18")
+            issues.add("the name of a model is missing after the slash, such as timm/resnet18")
         name, options = "timm", {**options, "model": name.removeprefix("timm/")}
+    place = issues.at("name") if isinstance(entry, dict) else issues
+    if name not in registry.names(kind):
+        place.add(f"unknown {kind[:-1]} '{quote(name)}'", name, registry.names(kind))
+        return None
     try:
         component = registry.describe(kind, name)
-    except UsageError as error:
-        document.fault((*at, "name") if isinstance(entry, dict) else at, str(error))
+    except ComponentError as error:
+        place.add(str(error))
         return None
     own = {key: value for key, value in options.items() if key not in also or key in component.options}
-    return _fill(component, own, at, document, also)
+    return _fill(component, own, issues, also)
 
 
-def _split(kind: str, entry: Any, at: At, document: Document) -> tuple[str | None, dict[str, Any]]:
+def _split(kind: str, entry: Any, issues: Issues) -> tuple[str | None, dict[str, Any]]:
     what = kind[:-1]
     if isinstance(entry, str):
         return entry, {}
     if not isinstance(entry, dict):
         form = f"the name of a {what}, or a mapping such as {{name: ...}}"
-        document.fault(at, f"expected {form}, got {show_value(entry)}")
+        issues.add(f"expected {form}, got {show_value(entry)}")
     elif "name" not in entry:
-        document.fault(at, f"the key 'name' is missing: which {what}?")
+        issues.add(f"the key 'name' is missing: which {what}?")
     elif not isinstance(entry["name"], str):
-        document.fault((*at, "name"), f"expected the name of a {what}, got {show_value(entry['name'])}")
+        issues.at("name").add(f"expected the name of a {what}, got {show_value(entry['name'])}")
     else:
         return entry["name"], {key: value for key, value in entry.items() if key != "name"}
     return None, {}
 
 
-def _fill(component: Component, own: dict[str, Any], at: At, document: Document, also: Sequence[str]) -> Choice | None:
-    """Check given options and fill in the others' defaults."""
-    strange = [key for key in own if key not in component.options]
-    for key in strange:
-        document.fault((*at, key), _unknown_option(component, key, also), key=True)
+def _fill(component: Component, own: dict[str, Any], issues: Issues, also: Sequence[str]) -> Choice | None:
+    """Check the given options and fill in the defaults of the others."""
+    unknown = [key for key in own if key not in component.options]
+    for key in unknown:
+        _note_unknown_option(component, key, issues.at(key), also)
     model = options_model(tuple(component.options.values()))
     try:
-        filled = model.model_validate({key: value for key, value in own.items() if key not in strange})
+        filled = model.model_validate({key: value for key, value in own.items() if key not in unknown})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             option, *inside = detail["loc"]
             arms = component.options[str(option)].annotation.replace("None", "").strip(" |")
             if detail["type"] == "missing":
-                document.fault(at, f"{component.name} needs the option '{option}'")
+                issues.add(f"{component.name} needs the option '{option}'")
             elif "|" in arms:  # pydantic has one error for each arm of a union
-                document.fault((*at, option), f"expected {arms}, got {show_value(own[str(option)])}")
+                issues.at(option).add(f"expected {arms}, got {show_value(own[str(option)])}")
             else:
-                document.fault((*at, option, *inside), sentence(detail, model))
+                issues.at(option, *inside).add(describe_error(detail, model))
         return None
-    return None if strange else Choice(component.name, filled.model_dump(by_alias=True))
+    return None if unknown else Choice(component.name, filled.model_dump(by_alias=True))
 
 
-def _unknown_option(component: Component, key: str, also: Sequence[str]) -> str:
-    owners = [n for n in registry.names(component.kind) if key in registry.describe(component.kind, n).options]
+def _note_unknown_option(component: Component, key: str, issues: Issues, also: Sequence[str]) -> None:
+    owners = [other.name for other in registry.readable(component.kind) if key in other.options]
     if owners:
-        return f"'{key}' is an option of {', '.join(owners)}, not of {component.name}"
-    return f"unknown option '{key}' of {component.name}{did_you_mean(key, [*component.options, *also])}"
+        issues.add(f"'{quote(key)}' is an option of {', '.join(owners)}, not of {component.name}", key=True)
+        return
+    known = (*component.options, *also)
+    issues.add(f"unknown option '{quote(key)}' of {component.name}", key, known, key=True)
 
 
 @cache
@@ -139,28 +145,27 @@ def _generic(name: str, parts: list[ast.expr]) -> Any:
     return Annotated[tuple[kinds], BeforeValidator(as_tuple)]  # type: ignore[valid-type]
 
 
-def metric_families(names: Any, evaluate: Evaluate | None, document: Document) -> tuple[str, ...]:
-    """The metric files a suite asks for: `silhouette_tsne` is a member of `silhouette`; None asks for all.
+def metric_families(names: Any, evaluate: Evaluate | None, issues: Issues) -> tuple[str, ...]:
+    """The metric files that a suite's `metrics` ask for: `silhouette_tsne` belongs to `silhouette`; None asks for all.
 
-    Without `evaluate`, that a faulty file has not, only the names are checked.
+    Without `evaluate`, which a wrong file lacks, only the names are checked.
     """
     if names is None:
         return registry.names("metrics")
-    found = []
+    found: dict[str, None] = {}
     for i, name in _texts(names):
         family, member = _family(name)
         if family is None:
-            known = registry.names("metrics")
-            document.fault(("metrics", i), f"unknown metric '{name}'{did_you_mean(name, known)}")
+            issues.at(i).add(f"unknown metric '{quote(name)}'", name, registry.names("metrics"))
         elif member and evaluate and member not in members(per(family), evaluate):
-            told = "evaluate.samplers" if per(family) == "sampler" else "evaluate.embed.methods"
-            document.fault(("metrics", i), f"'{name}' needs {member} in {told}")
+            where = "evaluate.samplers" if per(family) == "sampler" else "evaluate.embed.methods"
+            issues.at(i).add(f"'{name}' needs {member} in {where}")
         else:
-            found.append(family)
-    return tuple(dict.fromkeys(found))
+            found[family] = None
+    return tuple(found)
 
 
-def columns(families: Sequence[str], evaluate: Evaluate) -> tuple[str, ...]:
+def column_names(families: Sequence[str], evaluate: Evaluate) -> tuple[str, ...]:
     """The values a record can hold: one for a plain metric, one for each member of a family."""
     return tuple(
         f"{family}_{member}" if member else family for family in families for member in members(per(family), evaluate)
@@ -168,10 +173,9 @@ def columns(families: Sequence[str], evaluate: Evaluate) -> tuple[str, ...]:
 
 
 def _family(name: str) -> tuple[str | None, str]:
-    known = registry.names("metrics")
-    if name in known:
+    if name in registry.names("metrics"):
         return name, ""
-    for family in known:
+    for family in registry.names("metrics"):
         member = name.removeprefix(f"{family}_")
         if member != name and member in possible_members(per(family)):
             return family, member
@@ -179,7 +183,7 @@ def _family(name: str) -> tuple[str | None, str]:
 
 
 def possible_members(by: str | None) -> tuple[str, ...]:
-    """What the members of a family can be, whatever the protocol; `by` is its `per`, None for a plain metric: ()."""
+    """All members that a family can have under any protocol; `by` is its `per`, None for a plain metric: ()."""
     known = {"sampler": registry.names("samplers"), "space": SPACES, "corruption": CORRUPTIONS}
     return known.get(by or "", ())
 
@@ -196,36 +200,40 @@ def members(by: str | None, evaluate: Evaluate) -> tuple[str | None, ...]:
 
 
 def per(family: str) -> str | None:
-    """What a metric is a family by: "sampler", "space" or "corruption"; None for a plain metric."""
+    """What the members of a metric differ by: "sampler", "space" or "corruption"; None for a plain metric."""
     return registry.describe("metrics", family).constants.get("per")
 
 
 def metric_names() -> tuple[str, ...]:
     """Every value that any suite could ask for: metrics and the members of their families."""
-    names = registry.names("metrics")
-    return (*names, *(f"{name}_{member}" for name in names for member in possible_members(per(name))))
+    families = [component.name for component in registry.readable("metrics")]
+    return (*families, *(f"{name}_{member}" for name in families for member in possible_members(per(name))))
 
 
-def check_value(name: str, known: Sequence[str], at: At, document: Document) -> None:
+def check_value(name: str, known: Sequence[str], issues: Issues) -> None:
     """Note a name that is no value of this suite's records; `known` are its columns."""
+    if name in known:
+        return
     possible = [f"{name}_{m}" for m in possible_members(per(name))] if name in registry.names("metrics") else []
     parts = [column for column in known if column in possible]
-    if parts and name not in known:
-        document.fault(at, f"'{name}' is several values; say which: {', '.join(parts)}")
-    elif name not in known:
-        document.fault(at, f"this suite has no value '{name}'{did_you_mean(name, known)}")
+    if parts:
+        issues.add(f"'{name}' is several values; choose one of them: {', '.join(parts)}")
+    else:
+        issues.add(f"this suite has no value '{quote(name)}'", name, known)
 
 
-def check_samplers(names: Any, document: Document) -> None:
-    """Note every sampler that does not exist or stands twice."""
+def check_samplers(names: Any, issues: Issues) -> None:
+    """Note every sampler that does not exist or is given twice."""
+    known = registry.names("samplers")
+    seen: set[str] = set()
     for i, name in _texts(names):
-        at = ("evaluate", "samplers", i)
-        if name not in registry.names("samplers"):
-            document.fault(at, f"unknown sampler '{name}'{did_you_mean(name, registry.names('samplers'))}")
-        elif name in names[:i]:
-            document.fault(at, f"'{name}' is given twice")
+        if name not in known:
+            issues.at(i).add(f"unknown sampler '{quote(name)}'", name, known)
+        elif name in seen:
+            issues.at(i).add(f"'{name}' is given twice")
+        seen.add(name)
 
 
 def _texts(names: Any) -> list[tuple[int, str]]:
-    """The texts of a list with their indices; what else it may hold has been told by its section."""
+    """The texts of a list with their indices; the check of the section refuses all else."""
     return [(i, name) for i, name in enumerate(names) if isinstance(name, str)] if isinstance(names, list) else []

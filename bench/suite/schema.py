@@ -1,7 +1,7 @@
-"""The sections of a suite file as pydantic models, and what pydantic finds wrong with them in plain words.
+"""The sections of a suite file as pydantic models, and pydantic's errors as sentences that fit a YAML file.
 
-Strict: neither a bool nor a text is a number, and a key nobody knows is a fault. What only the registry can
-tell (is there such a variant, has it such an option) is left to `suite_names`.
+Strict: neither a bool nor a text is a number, and an unknown key is an error. What needs the registry (whether a
+variant exists, whether it has an option) is in `names`.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from bench.errors import did_you_mean
-
-from .document import At, Document, show_value
+from .issues import Issues, Problem, quote, show_value
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -21,7 +19,7 @@ MAX_SEED = 2**32 - 1  #: the seeds of NumPy's legacy generators end here
 
 
 def as_tuple(value: Any) -> Any:
-    """A YAML list as a tuple, so that what was validated cannot change; anything else as it is."""
+    """A YAML list as a tuple, so that validated values cannot change; any other value unchanged."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -35,7 +33,7 @@ Net = Annotated[Any, WithJsonSchema({"component": "nets"})]
 Likelihood = Annotated[Any, WithJsonSchema({"component": "likelihoods"})]
 Sampler = Annotated[str, WithJsonSchema({"component": "samplers"})]
 Metric = Annotated[str, WithJsonSchema({"component": "metrics"})]
-#: What a claim expects: read by `claim_forms`, held against the cells by `suite_claims`
+#: What a claim expects: read by `expectations`, checked against the cells by `claims`
 Expect = Annotated[dict[str, Any], Field(min_length=1), WithJsonSchema({"component": "expect"})]
 
 
@@ -46,7 +44,11 @@ class Section(BaseModel):
 
 
 class Train(Section):
-    """The training budget: everything that changes the weights a cell ends with, apart from its seed."""
+    """The training budget: everything that changes the weights of a cell, apart from its seed.
+
+    A suite has one under `train`. A block of the grid may have a `train` of its own, which replaces single values of
+    the suite's for the cells of that block, so that nets of different cost may have different budgets.
+    """
 
     epochs: Positive = 20
     batch_size: Positive = 128
@@ -70,7 +72,7 @@ class Embed(Section):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
 
     def model_post_init(self, context: Any) -> None:
-        """Refuse what t-SNE and UMAP cannot draw: neighbourhoods as large as the map."""
+        """Refuse neighbourhoods as large as the map, which t-SNE and UMAP cannot compute."""
         for name in ("perplexity", "n_neighbors"):
             if getattr(self, name) >= self.points:
                 _refuse(f"{name} must be below points ({self.points}), got {getattr(self, name):g}")
@@ -104,7 +106,7 @@ class Reference(Section):
     tolerance: Annotated[float, Field(ge=0, description="how far off still agrees")] | None = None
 
     def model_post_init(self, context: Any) -> None:
-        """A reference is of some row, and says why where it may not be compared."""
+        """A reference names a row, and gives the reason if it is not comparable."""
         if self.variant is None and self.label is None:
             _refuse("say which row it belongs to with variant or label")
         if not self.comparable and self.because is None:
@@ -112,7 +114,7 @@ class Reference(Section):
 
     @property
     def where(self) -> dict[str, Any]:
-        """What a cell must have to be the one the reference speaks of."""
+        """The coordinates of the cells that the reference belongs to."""
         keys = ("dataset", "variant", "label", "net", "latent_size")
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
@@ -131,17 +133,17 @@ class Claim(Section):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     says: Text
     source: Text
-    where: Annotated[dict[str, Any], Field(description="the cells that it speaks of")] = Field(default_factory=dict)
+    where: Annotated[dict[str, Any], Field(description="the cells that it is about")] = Field(default_factory=dict)
     metric: Metric
     expect: Expect
-    or_else: Annotated[Items[Check], Field(description="checks that may hold in place of the claim's own")] = ()
-    also: Annotated[Items[Check], Field(description="checks that have to hold as well")] = ()
+    or_else: Annotated[Items[Check], Field(description="alternatives to the claim's own check")] = ()
+    also: Annotated[Items[Check], Field(description="further checks, required as well")] = ()
     under_specified: Annotated[Text, Field(description="what the source leaves open")] | None = None
     note: Text | None = None
 
 
 def _refuse(message: str) -> None:
-    raise PydanticCustomError("told", "{message}", {"message": message})
+    raise PydanticCustomError("refused", "{message}", {"message": message})
 
 
 def _count_or_list(value: Any) -> Any:
@@ -163,7 +165,7 @@ SEEDS_SCHEMA = {
 
 
 class Block(Section):
-    """One block of the grid: the product of its axes, less what it excludes."""
+    """One block of the grid: the product of its axes, without what it excludes."""
 
     datasets: Annotated[Items[Dataset], Field(min_length=1)]
     variants: Annotated[Items[Variant], Field(min_length=1)]
@@ -177,6 +179,11 @@ class Block(Section):
         WithJsonSchema(SEEDS_SCHEMA),
     ]
     exclude: Items[Annotated[dict[str, Any], Field(min_length=1)]] = ()
+    train: Annotated[Train, Field(description="replaces single values of the suite's train in this block")] = Train()
+
+    def budget(self, common: Train) -> Train:
+        """The suite's training budget with the values that this block gives itself."""
+        return common.model_copy(update={name: getattr(self.train, name) for name in self.train.model_fields_set})
 
 
 class File(Section):
@@ -192,54 +199,50 @@ class File(Section):
     references: Items[Reference] = ()
 
 
-def check(model: type[M], data: Any, at: At, document: Document) -> M | None:
-    """Validate a section; None, with its faults noted in the document, where it is wrong."""
+def check(model: type[M], data: Any, issues: Issues) -> M | None:
+    """Validate a section; None, with its issues noted, where it is wrong."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)
+        parents = {detail["loc"][:n] for detail in details for n in range(len(detail["loc"]))}
         for detail in details:
-            if detail["type"] == "too_short" and any(_inside(other["loc"], detail["loc"]) for other in details):
-                continue  # it only lacks the items that are told to be wrong themselves
-            lacks = detail["type"] == "missing"  # then the place is what lacks the key
-            place = (*at, *(detail["loc"][:-1] if lacks else detail["loc"]))
-            document.fault(place, sentence(detail, model), key=detail["type"] == "extra_forbidden")
+            if detail["type"] == "too_short" and detail["loc"] in parents:
+                continue  # it is short of the items that are wrong themselves
+            place = detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"]
+            issues.at(*place).add(describe_error(detail, model), key=detail["type"] == "extra_forbidden")
         return None
 
 
-def _inside(loc: tuple[int | str, ...], of: tuple[int | str, ...]) -> bool:
-    return len(loc) > len(of) and loc[: len(of)] == of
-
-
 def attempt(model: type[M], data: Any) -> M | None:
-    """Validate without telling: what of a faulty file is still sound enough to check the rest against."""
+    """Validate without noting issues, to check the rest of a file against a section that is sound."""
     try:
         return model.model_validate(data)
     except ValidationError:
         return None
 
 
-def sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    """One of pydantic's errors in words that fit a YAML file."""
+def describe_error(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
+    """One of pydantic's errors as a sentence that fits a YAML file."""
     kind, context, got = detail["type"], detail.get("ctx", {}), show_value(detail["input"])
     if kind == "extra_forbidden":
-        known = _keys_at(model, detail["loc"][:-1])
-        return f"unknown key '{detail['loc'][-1]}'{did_you_mean(detail['loc'][-1], known)}"
+        key = str(detail["loc"][-1])
+        return Problem(f"unknown key '{quote(key)}'", key, tuple(_keys_at(model, detail["loc"][:-1])))
     if kind == "missing":
-        return f"the key '{detail['loc'][-1]}' is missing"
+        return Problem(f"the key '{detail['loc'][-1]}' is missing")
     if kind == "literal_error":
         words = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"unknown value {got}{did_you_mean(detail['input'], words)}"
+        return Problem(f"unknown value {got}", str(detail["input"]), tuple(words))
     if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, got {got}"
+        return Problem(f"expected {_EXPECTED[kind]}, got {got}")
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return f"must be {words} {context[key]:g}, got {got}"
-    return _OTHERS.get(kind, detail["msg"])
+        return Problem(f"must be {words} {context[key]:g}, got {got}")
+    return Problem(_OTHERS.get(kind, detail["msg"]))
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The keys a section knows at a place inside it: its own, or those of a section nested in it."""
+    """The keys that a section knows at a place inside it: its own, or those of a section nested in it."""
     for step in loc:
         for kind in _models_in(model.model_fields[step].annotation) if step in model.model_fields else ():
             model = kind

@@ -1,0 +1,67 @@
+"""Where suite files are, and which names they may have."""
+
+import re
+from pathlib import Path
+
+import bench
+from bench.errors import SuiteError, did_you_mean
+
+#: Folders under results/ that hold something else, and device names of Windows
+RESERVED_NAMES = frozenset(
+    {"rulers", "speed", "con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+)
+LONGEST_NAME = 100  #: a file name of 255 bytes leaves room for what is appended to it
+
+
+def suite_folders() -> tuple[Path, ...]:
+    """The folders that hold suites: `suites/` of the current folder, then the suites shipped with the package.
+
+    An installed package has them in `bench/suites/`, a checkout in `suites/` beside `bench/`.
+    """
+    package = Path(bench.__file__).parent
+    installed, checkout = package / "suites", package.parent / "suites"
+    shipped = installed if installed.is_dir() else checkout
+    is_ours = installed.is_dir() or (package.parent / "pyproject.toml").is_file()
+    here = Path("suites")
+    same = here.is_dir() and shipped.is_dir() and here.samefile(shipped)
+    return (here,) if same or not is_ours else (here, shipped)
+
+
+def suite_files() -> list[Path]:
+    """All suites of `suite_folders`, sorted within a folder; of two with one name, the first."""
+    found: dict[str, Path] = {}
+    for folder in suite_folders():
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def locate(path: Path) -> Path:
+    """The file that `digits`, `digits.yaml` or `suites/digits.yaml` means; any other path unchanged.
+
+    Raises `SuiteError` with the nearest name where there is no such file.
+    """
+    if path.is_file() or path.parent not in (Path(), Path("suites")) or not path.name:
+        return path
+    stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
+    files = {file.stem: file for file in suite_files()}
+    if stem in files:
+        return files[stem]
+    if path.exists():
+        return path
+    raise SuiteError([f"{path}: there is no such file{did_you_mean(stem, files, 'suites')}"])
+
+
+def explain_bad_name(name: str) -> str | None:
+    """The reason why a suite cannot have this name, which is also a folder's and part of a URL; None if it can.
+
+    >>> explain_bad_name("digits"), explain_bad_name("speed")
+    (None, "is reserved: 'speed' cannot be a folder of results")
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.endswith("."):
+        return "may hold letters, digits and _ . - only, a letter or digit first and no dot last"
+    if len(name) > LONGEST_NAME:
+        return f"may have {LONGEST_NAME} characters at most"
+    if name.casefold().split(".")[0] in RESERVED_NAMES:
+        return f"is reserved: '{name}' cannot be a folder of results"
+    return None
