@@ -437,7 +437,7 @@ MISTAKES = """\
 {variant: vae, less_than: {metric: msee, variant: ae}} | .less_than.metric | this suite has no value 'msee'; did
 {variant: vae, metric: fcd, less_than: 1}              | .metric | 'fcd' is several values; say which: fcd_prior
 {variant: vae, less_than: high}                        | .less_than | expected a number, or a selector such as
-{less_than: {variant: ae}}                             | | means several rows at once; choose a label: ae, vae
+{less_than: {variant: ae}}                             | | selects several rows; choose a label: ae, vae
 {of: {variant: vae, net: [mlp, conv]}, less_than: 1}   | .of | selects several rows; choose a net: mlp, conv
 {variant: vae, less_than: {variant: vae}}              | | both sides are the same cells under the same metric
 {variant: vae, near: 1}                                | .near | 'near' needs one of tolerance or abs_tolerance
