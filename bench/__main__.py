@@ -18,6 +18,7 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError, UsageError
+from bench.results import problems
 
 if TYPE_CHECKING:
     from bench.results.store import Record
@@ -58,6 +59,7 @@ def _metrics(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
     """Benchmark autoencoders and VAEs: one YAML in, trained cells, honest metrics, one HTML site out."""
+    problems.forget()
 
 
 @cli.command()
@@ -177,7 +179,9 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
               help="No site, but curves, trends and Pareto views for a paper: SVG, PDF, LaTeX captions.")  # fmt: skip
 def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file: bool, figures: Path | None) -> None:
     """Build the site from everything under the results folder, or from SUITES only."""
-    names = [_suite_name(s) for s in suites] or None
+    from bench.results.identity import suite_name
+
+    names = [suite_name(s, results) for s in suites] or None
     if figures is not None:
         if single_file or out is not None:
             raise UsageError("--figures makes no site, so it goes without --out and --single-file")
@@ -215,9 +219,10 @@ def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: 
           columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip
     """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
     from bench.report import table as make
+    from bench.results.identity import suite_name
 
     form = "json" if as_json else style
-    click.echo(make(results, _suite_name(suite), form, list(metric), rows, columns, **how), nl=False)
+    click.echo(make(results, suite_name(suite, results), form, list(metric), rows, columns, **how), nl=False)
 
 
 @cli.command()
@@ -230,8 +235,9 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
     The claims are those of the suite as it was last run; `bench run` again takes up what was added since.
     """
     from bench.results import claims as judging
+    from bench.results.identity import suite_name
 
-    found = judging.verdicts(results, _suite_name(suite))
+    found = judging.verdicts(results, suite_name(suite, results))
     click.echo(json.dumps(judging.as_json(found), indent=1) if as_json else judging.as_text(found).rstrip("\n"))
 
 

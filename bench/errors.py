@@ -6,6 +6,7 @@
     │   └── ComponentError       the file of a variant, net, sampler, dataset or metric cannot be read (exit 2)
     ├── DataError                a dataset or a weights file is missing, or differs from the recorded one (exit 2)
     ├── ResultError              a results folder holds what bench cannot read (exit 2)
+    ├── StorageError             the disk is full or cannot be written; ends a run, and what is done is kept (exit 2)
     └── RunFailed                a cell could not be computed; recorded, the run goes on (exit 1)
 
     NotApplicable                not a mistake: a metric has no value for this model; its text is the reason shown
@@ -49,6 +50,15 @@ class DataError(BenchError):
 
 class ResultError(BenchError):
     """A file under the results folder is not a record this version can read."""
+
+
+class StorageError(BenchError):
+    """A file could not be written for a reason that will meet the next file as well."""
+
+    def __init__(self, path: object, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        remedy = "free some space, or name another folder, and run the same command again: what is recorded is kept"
+        super().__init__(f"{path}: cannot be written ({reason}); {remedy}")
 
 
 class RunFailed(BenchError):  # noqa: N818  (a failed cell is a result)

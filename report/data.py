@@ -128,7 +128,7 @@ def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell
     """The grid of suite.json; without one, the records themselves."""
     entries = [e for e in listed(content, "cells") if isinstance(e, dict) and isinstance(e.get("cell"), dict)]
     known = [e for e in entries if CELL_ID.fullmatch(words(e.get("id")))]
-    for entry in known or [{"id": r.id, "cell": r.cell} for r in records.values()]:
+    for entry in known or [{"id": r.id, "cell": r.cell} for r in records.values() if r.cell]:
         record, skip = records.get(entry["id"]), words(entry.get("skip"), 300)
         if record is not None:
             yield Cell(record.id, record.cell, record.status, words(record.reason, 300), record)

@@ -7,93 +7,61 @@
                               checkpoint.safetensors  codes.npz  embeddings.npz  *.png
     results/rulers/                          the classifiers that FCD is measured with
 
-Nothing here imports torch. What is read back is checked: a results folder may come from anywhere.
+Nothing here imports torch. What is read back is checked (`record.py`, `files.py`): a results folder may come from
+anywhere. A record that cannot be used has the status "damaged" and its reason; it costs only itself.
 """
 
-import csv
-import fcntl
 import gc
-import io
-import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from typing import Any
 
 from bench.errors import ResultError, UsageError, did_you_mean
 
-if TYPE_CHECKING:
-    import numpy as np
+from . import locks
+from .files import (
+    ABANDONED,
+    check_inside,
+    copy_file,
+    csv_text,
+    is_leftover,
+    read_arrays,
+    read_json,
+    remove_leftovers,
+    write_arrays,
+    write_bytes,
+    write_history,
+    write_json,
+)
+from .problems import warn
+from .record import DAMAGED, SCHEMA, STATUSES, Record, check_suite, damaged, read_record
 
-SCHEMA = 1
-KINDS = (("id", str), ("suite", str), ("status", str), ("cell", dict), ("metrics", dict), ("timings", dict))
-STATUSES = ("done", "failed", "diverged", "skipped")
+__all__ = [
+    "CELL_ID",
+    "DAMAGED",
+    "NOT_SUITES",
+    "SCHEMA",
+    "STATUSES",
+    "SUITE_NAME",
+    "Record",
+    "Store",
+    "copy_file",
+    "csv_text",
+    "read_arrays",
+    "row",
+    "write_arrays",
+    "write_bytes",
+    "write_history",
+    "write_json",
+]
+
 CELL_ID = re.compile(r"[0-9a-f]{12}")
 SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-NOT_SUITES = {"rulers", "speed"}  #: folders under results/ that hold something else
-
-
-@dataclass(frozen=True)
-class Record:
-    """What one cell produced.
-
-    metrics: name → {value, unit, better, n, key, version}, with {value: None, reason} where there is no number.
-    """
-
-    id: str
-    suite: str
-    status: str
-    cell: dict[str, Any]
-    reason: str | None = None
-    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
-    timings: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    folder: Path = Path()
-
-    def value(self, metric: str) -> float | None:
-        """The number of a metric, or None where it has none."""
-        return self.metrics.get(metric, {}).get("value")
-
-    def history(self) -> list[dict[str, float]]:
-        """Rows of history.csv: epoch, seconds, and train_/test_ terms in nats per image; [] for closed forms.
-
-        Raises `ResultError` for a damaged file.
-        """
-        path = self.folder / "history.csv"
-        if not path.exists():
-            return []
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError, csv.Error) as error:
-            raise ResultError(f"{path}: not a readable table of curves ({error})") from error
-
-    def embeddings(self) -> "dict[str, np.ndarray] | None":
-        """`labels` (P,), `latent` (P, 2) and one (P, 2) array for each embedding method; None where there are none."""
-        return read_arrays(self.folder / "embeddings.npz")
-
-    def pictures(self) -> list[Path]:
-        """The files of the cell's figures, sorted by name."""
-        return sorted(path for path in self.folder.glob("*") if path.suffix in (".png", ".webp", ".gif"))
-
-    def as_json(self) -> dict[str, Any]:
-        """The content of record.json."""
-        fields = {name: getattr(self, name) for name in ("id", "suite", "status", "reason", "cell", "metrics")}
-        return {
-            "schema": SCHEMA,
-            **fields,
-            "timings": self.timings,
-            "training": self.training,
-            "about": self.about,
-            "provenance": self.provenance,
-        }
+NOT_SUITES = {"rulers", "speed"}  #: folders under results/ that hold something else, in any case of letters
 
 
 class Store:
@@ -106,51 +74,76 @@ class Store:
         """Names of all suites with a suite.json."""
         if not self.root.is_dir():
             return []
-        folders = [p for p in self.root.iterdir() if (p / "suite.json").is_file()]
-        return sorted(p.name for p in folders if SUITE_NAME.fullmatch(p.name) and p.name not in NOT_SUITES)
+        found = [p.name for p in self.root.iterdir() if is_suite_name(p.name) and os.path.lexists(p / "suite.json")]
+        return sorted(name for name in found if not self._leads_out(name))
 
     def suite(self, name: str) -> dict[str, Any]:
-        """The content of suite.json. Raises `UsageError` for a suite never run, `ResultError` if unreadable."""
+        """The content of suite.json; of one that is damaged, only the name, and a warning.
+
+        Raises `UsageError` for a suite never run.
+        """
         path = self.suite_folder(name) / "suite.json"
-        if not path.is_file():
+        if not os.path.lexists(path):
             known = did_you_mean(name, self.suites(), "suites with results")
             raise UsageError(f"no results of suite {name!r} under {self.root}{known}")
-        return _read_json(path)
+        try:
+            about = path.lstat()
+            content = _suite(path, self.root, about.st_mtime_ns, about.st_size)
+        except (ResultError, FileNotFoundError) as error:
+            warn([f"{error}; `bench run` of the suite writes it anew"])
+            return {"name": name, DAMAGED: str(error)}
+        return dict(content)
 
     def records(self, suite: str) -> list[Record]:
-        """All records of a suite, sorted by id."""
+        """All records of a suite, sorted by id. Those that cannot be used are "damaged", and named in a warning."""
         folder = self.suite_folder(suite)
         if not folder.is_dir():
             return []
-        docs = self._docs(suite)
+        texts = self._texts(suite)
         with os.scandir(folder) as entries:
             ids = sorted(entry.name for entry in entries if CELL_ID.fullmatch(entry.name))
         with _no_collecting():
-            found = [_read(suite, cell_id, folder / cell_id, docs) for cell_id in ids]
-        return [record for record in found if record is not None]
+            found = [self._read(suite, cell_id, folder / cell_id, texts) for cell_id in ids]
+        records = [record for record in found if record is not None]
+        warn([str(record.reason) for record in records if record.status == DAMAGED])
+        return records
 
     def record(self, suite: str, cell_id: str) -> Record | None:
-        """One record, or None if the cell is not settled."""
-        return _read(suite, cell_id, self.folder(suite, cell_id), self._docs(suite))
+        """One record, which may be a damaged one, or None if the cell is not settled."""
+        return self._read(suite, cell_id, self.folder(suite, cell_id), self._texts(suite))
 
     def find(self, prefix: str) -> Record:
-        """The one record whose id starts with `prefix` (or `suite/prefix`). Raises `UsageError` for none or many."""
+        """The one record whose id, or an earlier id, starts with `prefix` (or `suite/prefix`).
+
+        Raises `UsageError` for none or many, `ResultError` for one that is damaged.
+        """
         suite, _, start = prefix.rpartition("/")
         if not re.fullmatch(r"[0-9a-f]{1,12}", start):
             raise UsageError(f"{prefix!r} is not a cell id: expected up to 12 hex digits, such as '3f2a9c'")
         suites = [suite] if suite else self.suites()
-        matches = [r for s in suites for r in self.records(s) if r.id.startswith(start)]
+        every = [record for name in suites for record in self.records(name)]
+        matches = [r for r in every if any(known.startswith(start) for known in (r.id, *r.aliases))]
         if not matches:
             raise UsageError(f"no cell {prefix!r} under {self.root}; `bench status SUITE --json` lists ids")
         if len({r.id for r in matches}) > 1:
             raise UsageError(f"{prefix!r} is ambiguous: {', '.join(sorted({r.id for r in matches}))}")
-        return matches[0]
+        first = min(matches, key=lambda record: record.status == DAMAGED)
+        if first.status == DAMAGED:
+            raise ResultError(str(first.reason))
+        return first
 
     def suite_folder(self, suite: str) -> Path:
-        """The suite's folder; its name is checked before it becomes a path."""
-        if not SUITE_NAME.fullmatch(suite) or suite in NOT_SUITES:
-            raise UsageError(f"{suite!r} cannot be the name of a suite: letters, digits, '_', '-' and '.' only")
-        return self.root / suite
+        """The suite's folder; its name is checked before it becomes a path.
+
+        Raises `UsageError` for a name that no suite can have, `ResultError` for a link that leaves the results folder.
+        """
+        if not is_suite_name(suite):
+            reserved = f" (reserved: {', '.join(sorted(NOT_SUITES))})"
+            raise UsageError(f"{suite!r} cannot be the name of a suite: letters, digits, '_', '-' and '.'{reserved}")
+        folder = self.root / suite
+        if folder.is_symlink():
+            check_inside(folder, self.root)
+        return folder
 
     def has_checkpoint(self, suite: str, cell_id: str) -> bool:
         """True if a cell's trained model is there."""
@@ -163,8 +156,20 @@ class Store:
         return self.suite_folder(suite) / cell_id
 
     def write_suite(self, name: str, content: dict[str, Any]) -> None:
-        """Write suite.json; called when a run begins, so that missing cells are known."""
-        write_json(self.suite_folder(name) / "suite.json", {"schema": SCHEMA, **content})
+        """Write suite.json; called when a run begins, so that missing cells are known.
+
+        Raises `UsageError` where another suite's folder differs from this name by the case of letters only, which
+        some file systems cannot tell apart.
+        """
+        folder = self.suite_folder(name)
+        entries = self.root.iterdir() if self.root.is_dir() else ()
+        alike = [p.name for p in entries if p.name != name and p.name.lower() == name.lower()]
+        if alike:
+            raise UsageError(
+                f"{self.root} has results of a suite {alike[0]!r}: names of suites must differ by more than the case of "
+                f"letters; rename {name!r}, or use another --results"
+            )
+        write_json(folder / "suite.json", {"schema": SCHEMA, **content})
 
     def write(self, record: Record) -> None:
         """Write record.json: the last file of a cell, which makes it settled."""
@@ -175,37 +180,41 @@ class Store:
         """Remove a cell's record (not its checkpoint), so that it is computed again."""
         (self.folder(suite, cell_id) / "record.json").unlink(missing_ok=True)
 
-    @contextmanager
-    def claim(self, suite: str, cell_id: str) -> Iterator[bool]:
+    def claim(self, suite: str, cell_id: str) -> AbstractContextManager[bool]:
         """Hold a cell while it is computed; yields False if another process holds it. A killed process lets go."""
-        folder = self.folder(suite, cell_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                ours = os.path.samestat(os.fstat(file.fileno()), (folder / ".lock").stat())
-            except (BlockingIOError, FileNotFoundError):
-                ours = False  # held, or its last holder removed it in between
-            yield ours
-            if ours:
-                (folder / ".lock").unlink()
+        return locks.hold(self.folder(suite, cell_id))
+
+    def holder(self, suite: str, cell_id: str) -> locks.Holder | None:
+        """The process that holds a cell now, None where none does. Raises `ResultError` for a lock that is a link."""
+        return locks.holder(self.folder(suite, cell_id))
 
     def is_running(self, suite: str, cell_id: str) -> bool:
         """True while some process holds the cell."""
-        path = self.folder(suite, cell_id) / ".lock"
-        try:
-            with path.open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return self.holder(suite, cell_id) is not None
+
+    def sweep(self, suite: str) -> None:
+        """Remove what killed processes left of this suite: temporary files and locks, never those of a live process."""
+        folder = self.suite_folder(suite)
+        for shared in (folder, self.root / "rulers"):
+            remove_leftovers(shared, older_than=ABANDONED)
+        if not folder.is_dir():
+            return
+        for cell in (p for p in sorted(folder.iterdir()) if CELL_ID.fullmatch(p.name) and not p.is_symlink()):
+            if cell.is_dir() and any(is_leftover(p.name) or p.name in locks.FILES for p in cell.iterdir()):
+                try:
+                    with locks.hold(cell):  # which removes them, if no process holds the cell
+                        pass
+                except ResultError as error:
+                    warn([str(error)])
 
     def current(self, suite: str) -> list[Record]:
         """The records of the grid in suite.json: without trials with `--set` and cells of earlier versions."""
-        ids = {entry["id"] for entry in self.suite(suite).get("cells", [])}
-        return [record for record in self.records(suite) if record.id in ids]
+        content = self.suite(suite)
+        records = self.records(suite)
+        if DAMAGED in content:  # nobody knows the grid
+            return records
+        ids = {entry["id"] for entry in content.get("cells", [])}
+        return [record for record in records if record.id in ids]
 
     def write_csv(self, suite: str) -> Path:
         """Rebuild results.csv: a row a record of the grid, parameters first, then every metric's value."""
@@ -214,18 +223,50 @@ class Store:
         write_bytes(path, csv_text([row(record) for record in records]).encode())
         return path
 
-    def _docs(self, suite: str) -> dict[str, Any]:
+    def _leads_out(self, name: str) -> bool:
+        try:
+            self.suite_folder(name)
+        except ResultError as error:
+            warn([str(error)])
+            return True
+        return False
+
+    def _texts(self, suite: str) -> dict[str, Any]:
+        return self._grid(suite).get("about", {})
+
+    def _grid(self, suite: str) -> dict[str, Any]:
+        """The content of suite.json, {} where there is none that can be used."""
         path = self.suite_folder(suite) / "suite.json"
         try:
-            found = path.stat()
-        except FileNotFoundError:
+            found = path.lstat()
+            return _suite(path, self.root, found.st_mtime_ns, found.st_size)
+        except (FileNotFoundError, ResultError):
             return {}
-        return _about(path, found.st_mtime_ns, found.st_size)
+
+    def _read(self, suite: str, cell_id: str, folder: Path, texts: dict[str, Any]) -> Record | None:
+        try:
+            if folder.is_symlink():
+                check_inside(folder, self.root)
+            return read_record(folder, suite, cell_id, texts)
+        except FileNotFoundError:
+            return None
+        except ResultError as error:
+            cells = [e["cell"] for e in self._grid(suite).get("cells", []) if e["id"] == cell_id and "cell" in e]
+            return damaged(suite, cell_id, folder, str(error), cells[0] if cells else {})
+
+
+def is_suite_name(name: str) -> bool:
+    """True for what can name a suite, and its folder.
+
+    >>> is_suite_name("mnist_all"), is_suite_name("../x"), is_suite_name("Rulers")
+    (True, False, False)
+    """
+    return SUITE_NAME.fullmatch(name) is not None and name.lower() not in NOT_SUITES
 
 
 @lru_cache(maxsize=8)  # a large suite's file takes longer to read than a cell's record, which is read for every cell
-def _about(path: Path, changed: int, size: int) -> dict[str, Any]:
-    return _read_json(path).get("about", {})
+def _suite(path: Path, root: Path, changed: int, size: int) -> dict[str, Any]:
+    return check_suite(read_json(path, root), path)
 
 
 @contextmanager
@@ -251,118 +292,3 @@ def row(record: Record) -> dict[str, Any]:
     flat |= {name: record.training.get(name) for name in ("parameters", "epochs", "images_per_s")}
     seconds = {f"{k}_seconds": v for k, v in record.timings.items() if isinstance(v, int | float)}
     return flat | seconds | {"fingerprint": record.provenance.get("fingerprint")}
-
-
-def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV with the union of their columns, in order of first appearance; None is an empty field."""
-    columns = list(dict.fromkeys(name for r in rows for name in r))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    """Write history.csv, if there is any history."""
-    if history:
-        write_bytes(folder / "history.csv", csv_text(history).encode())
-
-
-def write_arrays(path: Path, arrays: "dict[str, np.ndarray]", compress: bool = True) -> None:
-    """Write an .npz atomically. Compressing takes 30 ms a MB, and makes codes, which are noise, 8 % smaller."""
-    import numpy as np
-
-    buffer = io.BytesIO()
-    (np.savez_compressed if compress else np.savez)(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
-
-
-def read_arrays(path: Path) -> "dict[str, np.ndarray] | None":
-    """Read an .npz without unpickling anything; None if it is not there."""
-    if not path.is_file():
-        return None
-    import numpy as np
-
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, KeyError, BadZipFile) as error:
-        raise ResultError(f"{path}: not a readable array file ({error})") from error
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically; NaN is refused, since it is not JSON."""
-    write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _read(suite: str, cell_id: str, folder: Path, docs: dict[str, Any]) -> Record | None:
-    path = f"{folder}{os.sep}record.json"  # a string: making paths took as long as reading files
-    try:
-        content = _read_json(path)
-    except FileNotFoundError:
-        return None
-    _check(content, path)
-    if content["id"] != cell_id:
-        raise ResultError(f"{path}: says it is cell {content['id']!r}, but lies in the folder of {cell_id!r}")
-    return Record(
-        cell_id,
-        suite,
-        content["status"],
-        content["cell"],
-        content.get("reason"),
-        content["metrics"],
-        content["timings"],
-        content.get("training") or {},
-        _merged(content.get("about") or {}, content["metrics"], docs),
-        content.get("provenance") or {},
-        folder,
-    )
-
-
-def _read_json(path: Path | str) -> dict[str, Any]:
-    """Raises `ResultError` for what cannot be read, `FileNotFoundError` for what is not there."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123  (for the same reason)
-            content = json.loads(file.read())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(path) from error
-    except (ValueError, OSError) as error:
-        raise ResultError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise ResultError(f"{path}: schema {found!r}, this version reads schema {SCHEMA}")
-    return content
-
-
-def _check(content: dict[str, Any], path: str) -> None:
-    for name, kind in KINDS:
-        if not isinstance(content.get(name), kind):
-            raise ResultError(f"{path}: '{name}' is missing or not a {kind.__name__}")
-    if content["status"] not in STATUSES:
-        raise ResultError(f"{path}: unknown status {content['status']!r}")
-
-
-def _merged(about: dict[str, Any], metrics: dict[str, dict[str, Any]], docs: dict[str, Any]) -> dict[str, Any]:
-    """A record's one-line descriptions (kept by family) for each of its columns, with the suite's long texts."""
-    lines, texts = about.get("metrics", {}), docs.get("metrics", {})
-    families = {name: entry.get("family", name) for name, entry in metrics.items()}
-    told = {family: {**texts.get(family, {}), **lines.get(family, {})} for family in {*families.values()}}
-    merged = dict(about)
-    merged["metrics"] = {name: told[family] for name, family in families.items()}
-    for kind in ("variant", "net", "likelihood"):
-        entry = about.get(kind)
-        if isinstance(entry, dict):
-            merged[kind] = {**docs.get(f"{kind}s", {}).get(entry.get("name"), {}), **entry}
-    return merged

@@ -16,20 +16,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError
-from .fingerprints import with_sets
-from .store import Record, Store, csv_text, row
+from bench.errors import BenchError, ResultError
 from bench.suite import load
 from bench.suite.cells import Cell
 
-#: What is checked, in the order told
+from .fingerprints import with_sets
+from .store import DAMAGED, Record, Store, csv_text, row
+
+#: What is checked, in the order shown
 CHECKS = {
+    "records": "can be read",
     "results.csv": "is what the records give",
     "ids": "are the hashes of their cells",
     "fingerprints": "of a dataset's images agree",
     "rulers": "have the hash that values name",
 }
-MOST = 5  #: differing places told of one file
+MOST = 5  #: differing places shown of one file
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,19 @@ class Verification:
 
 
 def verify(results: Path, suite: str, file: Path | None = None) -> Verification:
-    """Check a suite's results. Raises `UsageError` for a suite never run, `ResultError` for unreadable records.
+    """Check a suite's results. Raises `UsageError` for a suite never run.
 
     file: the suite's YAML, where it is at hand, to say whether it asks for other cells by now.
     """
     store = Store(results)
-    content, records = store.suite(suite), store.records(suite)
+    content, every = store.suite(suite), store.records(suite)
+    records = [record for record in every if record.status != DAMAGED]
     hashes = _ruler_hashes(store.root)
     named = sorted({name for record in records for name in _classifiers(record)})
     faults = [
+        *_damaged(content, every),
         *_csv_faults(store, suite),
-        *_id_faults([(f"suite.json, cell {e['id']}", e["id"], e["cell"]) for e in content.get("cells", [])]),
+        *_id_faults([(f"suite.json, cell {e['id']}", e["id"], e.get("cell", {})) for e in content.get("cells", [])]),
         *_id_faults([(f"{r.id}/record.json", r.id, r.cell) for r in records]),
         *_fingerprint_faults(records),
         *_ruler_faults(named, hashes),
@@ -75,7 +79,22 @@ def verify(results: Path, suite: str, file: Path | None = None) -> Verification:
                for n in named if n.rpartition("-")[0] not in {dataset for dataset, _ in hashes}]  # fmt: skip
     unchecked = len(remarks)
     remarks += _file_remarks(content, file)
-    return Verification(suite, len(records), len(named) - unchecked, tuple(faults), tuple(remarks))
+    return Verification(suite, len(every), len(named) - unchecked, tuple(faults), tuple(remarks))
+
+
+def _damaged(content: dict[str, Any], records: list[Record]) -> Iterator[Fault]:
+    """Files that cannot be read: of the suite, of cells, and the curves and maps beside sound records."""
+    if DAMAGED in content:
+        yield Fault("records", "suite.json", str(content[DAMAGED]))
+    for record in records:
+        if record.status == DAMAGED:
+            yield Fault("records", record.id, str(record.reason))
+            continue
+        for read in (record.history, record.embeddings):
+            try:
+                read()
+            except ResultError as error:
+                yield Fault("records", record.id, str(error))
 
 
 def _file_remarks(content: dict[str, Any], file: Path | None) -> Iterator[str]:

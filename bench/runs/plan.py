@@ -7,13 +7,15 @@ running   held by another process at this moment
 failed    an error stopped it; `--retry-failed` tries again
 diverged  its loss became non-finite: a result, not an error
 skipped   makes no sense, for the reason given
+damaged   its record cannot be used; `--retry-failed` computes it again
 """
 
 import os
 from dataclasses import dataclass
 from typing import Any
 
-from bench.results.store import Record, Store
+from bench.errors import ResultError
+from bench.results.store import DAMAGED, Record, Store
 from bench.suite import Cell, Suite
 from bench.suite.columns import expected_metrics
 
@@ -51,8 +53,8 @@ def counts(planned: list[Planned]) -> dict[str, int]:
 
 
 def exit_code(states: dict[str, int]) -> int:
-    """0 all is settled; 1 some cells failed; 3 some are still open."""
-    if states.get("failed"):
+    """0 all is settled; 1 some cells failed or have a damaged record; 3 some are still open."""
+    if states.get("failed") or states.get("damaged"):
         return 1
     return 3 if any(states.get(s) for s in (*OPEN, "running")) else 0
 
@@ -80,15 +82,17 @@ def estimate(planned: list[Planned], records: list[Record]) -> dict[str, Any]:
 def _state(cell: Cell, record: Record | None, suite: Suite, store: Store) -> Planned:
     if cell.skip is not None:
         return Planned(cell, "skipped", cell.skip, record)
-    if record is not None and record.status in ("failed", "diverged"):
+    if record is not None and record.status in ("failed", "diverged", DAMAGED):
         return Planned(cell, record.status, record.reason, record)
     if record is not None and record.status == "done":
         lack = lacking(suite.metrics, cell, record)
         state = "partial" if lack else "done"
         return Planned(cell, state, f"not computed yet: {', '.join(lack)}" if lack else None, record)
-    if store.is_running(suite.name, cell.id):
-        return Planned(cell, "running")
-    return Planned(cell, "missing")
+    try:
+        holder = store.holder(suite.name, cell.id)
+    except ResultError as error:
+        return Planned(cell, DAMAGED, str(error))
+    return Planned(cell, "missing") if holder is None else Planned(cell, "running", str(holder))
 
 
 def _by_kind(records: list[Record]) -> dict[tuple[Any, ...], list[tuple[Record, int]]]:

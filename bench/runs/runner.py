@@ -13,7 +13,8 @@ from bench.datasets import _loading
 from bench.errors import BenchError, DataError, UsageError
 from bench.evaluation import inception
 from bench.results.fingerprints import with_sets
-from bench.results.store import Record, Store
+from bench.results.identity import check_same_suite
+from bench.results.store import DAMAGED, Record, Store
 from bench.suite import Cell, Choice, Suite
 from bench.suite.grid import extent
 from bench.training import checkpoint
@@ -66,6 +67,9 @@ def run(
     that earlier records of this suite were computed on.
     """
     store = Store(settings.results)
+    if note := check_same_suite(suite, store, force):
+        on_event(Event("note", note))
+    store.sweep(suite.name)
     asked = [p for p in plan(suite, store) if only is None or p.cell.id in only]
     todo = _todo(asked, suite, store, settings, retry_failed, force, train, redraw)
     todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
@@ -159,8 +163,8 @@ def _todo(
 ) -> list[Planned]:
     wanted = {"partial", "missing"}
     wanted |= {"done"} if redraw else set()
-    wanted |= {"failed"} if retry_failed else set()
-    wanted |= {"done", "failed", "diverged"} if force else set()
+    wanted |= {"failed", DAMAGED} if retry_failed else set()
+    wanted |= {"done", "failed", "diverged", DAMAGED} if force else set()
     weights = inception.locate_weights(settings.data_root) is not None
     found = [p for p in asked if p.state in wanted or (weights and p.record and waits_for_weights(p.record))]
     if train:

@@ -4,15 +4,13 @@ The order of writing is what makes a kill harmless: checkpoint, arrays, pictures
 trained but not recorded is evaluated from its checkpoint the next time.
 """
 
-import os
 import re
-import shutil
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import import_module
@@ -24,11 +22,11 @@ from threadpoolctl import ThreadpoolController
 
 from bench.datasets import Data
 from bench.datasets import _loading as data_room
-from bench.errors import BenchError, DataError, ResultError, UsageError
+from bench.errors import BenchError, DataError, ResultError, StorageError, UsageError
 from bench.evaluation import evaluate, feature_extractors, inception
 from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.registry import describe
-from bench.results.store import Record, Store, write_bytes, write_history
+from bench.results.store import Record, Store, copy_file, write_bytes, write_history
 from bench.suite import Cell, Choice
 from bench.suite.columns import expected_metrics
 from bench.training import checkpoint
@@ -241,9 +239,7 @@ def _adopt(cell: Cell, job: _Job) -> None:
     for name in ("history.csv", "checkpoint.safetensors"):
         source = job.store.folder(*donor) / name
         if source.exists() and not (folder / name).exists():
-            temporary = folder / f".{name}.{os.getpid()}.tmp"
-            shutil.copyfile(source, temporary)
-            temporary.replace(folder / name)
+            copy_file(source, folder / name)
 
 
 # -- evaluating and recording
@@ -316,13 +312,16 @@ def _present(before: Record, cell: Cell, task: Task) -> frozenset[str]:
     found = set() if task.redraw else {path.stem for path in before.pictures()}
     if (before.folder / "codes.npz").exists():
         found.add("codes")
-    if set(cell.evaluate.embed.methods) <= (before.embeddings() or {}).keys():
-        found.add("embeddings")
+    with suppress(ResultError):  # a damaged file is made anew
+        if set(cell.evaluate.embed.methods) <= (before.embeddings() or {}).keys():
+            found.add("embeddings")
     return frozenset(found)
 
 
 def _fail(cell: Cell, error: Exception, job: _Job) -> Outcome:
-    """Record a failure, the whole traceback beside it."""
+    """Record a failure, the whole traceback beside it. Raises a `StorageError` again: it is no result of the cell."""
+    if isinstance(error, StorageError):
+        raise error
     reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
     text = "".join(traceback.format_exception(error))
     write_bytes(job.folder(cell) / "error.txt", text.encode())

@@ -48,10 +48,15 @@ def save(model: Any, path: Path, header: dict[str, Any]) -> None:
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a checkpoint. Raises `ResultError` if the file is damaged."""
     try:
+        if not path.is_file():  # opening a named pipe would wait for ever
+            raise OSError("not a regular file")
         with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {})["bench"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+            header = json.loads((file.metadata() or {})["bench"])
+        if not isinstance(header, dict):
+            raise TypeError(f"its header is a {type(header).__name__}")
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ResultError(f"{path}: not a readable checkpoint ({error})") from error
+    return header
 
 
 def restore(model: Any, path: Path) -> Any:
@@ -60,6 +65,6 @@ def restore(model: Any, path: Path) -> Any:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys() if name != "_empty"}  # noqa: SIM118
         model.load_state_dict(tensors)
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: does not hold this model ({error})") from error
     return model.eval()

@@ -21,7 +21,7 @@ def files(env: Environment, suites: Sequence[Suite]) -> dict[str, bytes]:
 def _entry(suite: Suite) -> dict[str, Any]:
     distinct = {axis: list(dict.fromkeys(str(g.at[axis]) for g in suite.groups if g.at[axis] is not None))
                 for axis in ("label", "dataset")}  # fmt: skip
-    states = {state: suite.count(state) for state in ("failed", "diverged", "skipped", "missing")}
+    states = {state: suite.count(state) for state in ("failed", "damaged", "diverged", "skipped", "missing")}
     planned = len(suite.cells) - states["skipped"]
     entry = {"suite": suite, "done": suite.count("done"), "planned": planned, "states": states, **distinct}
     return entry | {"verdicts": counts(suite.verdicts)}

@@ -58,7 +58,7 @@ def read_all(record: Record) -> list[Picture]:
 
 def read(path: Path) -> Picture | None:
     """A picture; None for what is no image of reasonable size under a plain name. Links are not followed."""
-    if path.is_symlink() or not NAME.fullmatch(path.name) or path.stat().st_size > LARGEST:
+    if path.is_symlink() or not path.is_file() or not NAME.fullmatch(path.name) or path.stat().st_size > LARGEST:
         return None
     data = path.read_bytes()
     try:
@@ -67,7 +67,7 @@ def read(path: Path) -> Picture | None:
             with Image.open(io.BytesIO(data), formats=[FORMATS[path.suffix]]) as image:
                 width, height = image.size
                 image.verify()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # Pillow's decoders raise a dozen kinds for a file that is damaged on purpose
         return None
     return Picture(path.stem, data, width, height, path.suffix) if width * height <= MOST_PIXELS else None
 
@@ -79,7 +79,7 @@ def halves(picture: Picture) -> tuple[Picture, Picture] | None:
         with Image.open(io.BytesIO(picture.data), formats=[FORMATS[picture.suffix]]) as image:
             boxes = [(0, 0, picture.width, middle), (0, middle, picture.width, picture.height)]
             parts = [image.crop(box) for box in boxes]
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # as above: `verify` does not decode all of a file
         return None
     names = ("originals", "restored")
     one, two = (_encoded(name, part, picture.suffix) for name, part in zip(names, parts, strict=True))

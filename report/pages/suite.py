@@ -45,7 +45,7 @@ def _source(suite: Suite) -> str:
 
 
 def _states(suite: Suite) -> dict[str, int]:
-    counts = {state: suite.count(state) for state in ("done", "failed", "diverged", "skipped", "missing")}
+    counts = {state: suite.count(state) for state in ("done", "failed", "damaged", "diverged", "skipped", "missing")}
     return {state: n for state, n in counts.items() if n or state == "done"}
 
 

@@ -17,7 +17,7 @@ AXIS_NAMES = {
 #: Spaces in which codes are measured -> their names
 SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
 #: State of a value without a number -> its name
-GAPS = {"missing": "not run", "n/a": "n/a", "skipped": "skipped", "failed": "failed", "diverged": "diverged"}
+GAPS = {state: state for state in ("n/a", "skipped", "failed", "diverged", "damaged")} | {"missing": "not run"}
 
 
 def metric_heading(metric: str, better: str, unit: str) -> str:

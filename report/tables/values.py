@@ -23,7 +23,7 @@ QUIET = ("version", "sampler_version", "data")
 class Gap:
     """Seeds without a number, and the reason."""
 
-    state: str  #: missing | skipped | failed | diverged | n/a
+    state: str  #: missing | skipped | failed | diverged | damaged | n/a
     reason: str
     seeds: tuple[int, ...]
 

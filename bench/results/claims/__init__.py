@@ -16,7 +16,18 @@ from typing import Any
 from bench.suite.expectations import TRENDS, Expect, read
 from bench.suite.issues import Issues
 from .select import Measured, Point, clash, gaps, points, select
-from .verdicts import CONTRADICTED, NOT_RUN, NOT_SUPPORTED, PART, SUPPORTED, UNDER_SPECIFIED, VERDICTS, Outcome, decide, decide_trend
+from .verdicts import (
+    CONTRADICTED,
+    NOT_RUN,
+    NOT_SUPPORTED,
+    PART,
+    SUPPORTED,
+    UNDER_SPECIFIED,
+    VERDICTS,
+    Outcome,
+    decide,
+    decide_trend,
+)
 from .text import data_words, evidence, sentence
 from bench.results.stats import holm
 from bench.results.store import Store
@@ -155,7 +166,9 @@ def _check(claim: dict[str, Any], part: dict[str, Any], grid: Sequence[Point]) -
     wheres = [claim.get("where"), part.get("where")]
     where = {key: value for given in wheres if isinstance(given, dict) for key, value in given.items()}
     if expect is None:
-        return Check(metric, "not readable", Outcome(NOT_RUN, f"the claim cannot be read: {'; '.join(map(str, issues.found))}"))
+        return Check(
+            metric, "not readable", Outcome(NOT_RUN, f"the claim cannot be read: {'; '.join(map(str, issues.found))}")
+        )
     says = sentence(expect, metric, where)
     sides, problem = select(expect, metric, where, grid)
     if problem:

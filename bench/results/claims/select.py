@@ -127,7 +127,7 @@ def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:
     if point.status == "missing":
         return True, point.reason
     if point.status != "done":
-        return point.status == "failed", f"{point.status}: {point.reason}"
+        return point.status in ("failed", "damaged"), f"{point.status}: {point.reason}"
     if not isinstance(entry, dict):
         return True, f"{metric} is not computed yet"
     return False, f"{metric}: {entry.get('reason') or 'not a finite number'}"
@@ -154,7 +154,6 @@ def clash(sides: Sequence[Measured]) -> str:
 def gaps(sides: Sequence[Measured]) -> str:
     reasons = [why for side in sides for part in (side.waiting, side.lost) for why in part.values()]
     return "; ".join(dict.fromkeys(reasons))
-
 
 
 def _matches(cell: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
@@ -184,5 +183,3 @@ def _whole(value: Any) -> TypeGuard[int]:
 def _finite(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and abs(value) < 1e100 and math.isfinite(value)
-
-
