@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from torchvision import datasets as published
 from bench import registry
 from bench.datasets import Data, Split, _loading, binarised
 from bench.datasets._idx import read_idx
-from bench.datasets._images import Recipe
+from bench.datasets._recipe import Recipe
 from bench.datasets._torchvision import ask, md5
 from bench.errors import DataError, UsageError
 
@@ -461,7 +462,8 @@ def test_a_zip_gives_the_same_data_as_the_folder_it_was_made_from(tmp_path):
 def test_a_zip_cannot_write_or_read_outside_itself(tmp_path):
     names = ["train/x/1.png", "test/x/1.png", "train/x/../../../outside.png", "/train/x/outside.png"]
     write_zip(tmp_path / "a.zip", dict.fromkeys(names, picture(8, 8, "red")))
-    assert len(folder(tmp_path, "a.zip").load(tmp_path).train) == 1
+    with pytest.raises(DataError, match="2 with a name that leads out of the folder"):
+        folder(tmp_path, "a.zip").load(tmp_path)
     assert not list(tmp_path.parent.rglob("outside.png"))
 
 
@@ -509,38 +511,196 @@ def test_transparency_is_white_and_an_exif_turn_is_followed():
     assert Recipe(8, 1)(encoded(half, exif=exif))[0, :, 4].tolist() == [255] * 4 + [0] * 4
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (b"no picture", "neither png nor jpg inside"),
-        (picture(60, 60, "red", "JPEG")[:400], "Truncated"),
-        (picture(8, 8, 300, mode="I;16"), "more than 8 bits"),
-    ],
-)
+def grey(value):
+    return Image.new("L", (8, 8), value)
+
+
+def deep(kind):
+    """An image of 16 bits a channel that Pillow opens as one of 8."""
+    if kind == "png":
+        rows = b"".join(b"\0" + bytes(range(48)) for _ in range(8))
+        header = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+        chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+        packed = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+        return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+    if kind == "ppm":
+        return b"P6 8 8 65535\n" + bytes(384)
+    if kind == "tif":
+        tags = [
+            (256, 3, 8),
+            (257, 3, 8),
+            (258, 3, 16),
+            (259, 3, 1),
+            (262, 3, 1),
+            (273, 4, 200),
+            (277, 3, 1),
+            (279, 4, 128),
+        ]
+        entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+        return (b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)).ljust(200, b"\0") + bytes(128)
+    jp2 = bytearray(encoded(Image.new("RGB", (8, 8)), "JPEG2000"))
+    jp2[jp2.find(b"\xff\x4f\xff\x51") + 42] = 11  # 12 bits
+    return bytes(jp2)
+
+
+@pytest.mark.parametrize("kind", ["png", "ppm", "tif", "jp2"])
+def test_images_deeper_than_eight_bits_are_refused_and_not_cut(kind, tmp_path):
+    files = {f"train/a/{n}.{kind}": deep(kind) for n in range(5)}
+    files |= {f"{part}/a/good.png": picture(8, 8, "red") for part in ("train", "test")}
+    write_folder(tmp_path / "images", files)
+    expected = (
+        rf"images: 5 of 7 images cannot be used: 5 with more than 8 bits a channel \(train/a/0.{kind}: .*, \.\.\.\)"
+    )
+    with pytest.raises(DataError, match=expected):
+        folder(tmp_path).load(tmp_path)
+
+
 @pytest.mark.parametrize("zipped", [False, True])
-def test_an_unreadable_image_is_named(content, complaint, zipped, tmp_path):
-    files = {"train/a/good.png": picture(8, 8, "red"), "train/a/odd.png": content}
-    files["test/a/good.png"] = files["train/a/good.png"]
-    if zipped:
-        write_zip(tmp_path / "images", files)
-    else:
-        write_folder(tmp_path / "images", files)
-    with pytest.raises(DataError, match=f"images: train/a/odd.png cannot be read as an image .*{complaint}"):
+def test_all_images_that_cannot_be_used_are_counted_and_named_at_once(zipped, tmp_path):
+    files = {
+        "train/a/good.png": picture(8, 8, "red"),
+        "train/a/odd.png": b"no picture",
+        "train/a/cut.jpg": picture(60, 60, "red", "JPEG")[:400],
+        "train/a/phone.heic": b"",
+        "train/a/moving.gif": encoded(grey(0), "GIF", save_all=True, append_images=[grey(9)]),
+        "test/a/deep.png": picture(8, 8, 300, mode="I;16"),
+    }
+    (write_zip if zipped else write_folder)(tmp_path / "images", files)
+    with pytest.raises(DataError) as caught:
         folder(tmp_path).load(tmp_path)
+    told = str(caught.value)
+    assert "5 of 6 images cannot be used" in told
+    for part in (
+        "1 not an image inside (train/a/odd.png)",
+        "1 unreadable (train/a/cut.jpg: ",
+        "1 in the format .heic, which is not read (train/a/phone.heic)",
+        "1 with more than one frame (train/a/moving.gif: 2 frames)",
+        "1 with more than 8 bits a channel (test/a/deep.png: mode I;16, 16 bits)",
+    ):
+        assert part in told
+    assert "\n" not in told
+
+
+def test_every_format_of_eight_bits_is_read(tmp_path):
+    kinds = {"a.png": "PNG", "b.bmp": "BMP", "c.webp": "WEBP", "d.gif": "GIF", "e.tif": "TIFF", "f.ppm": "PPM",
+             "g.tga": "TGA", "h.jp2": "JPEG2000", "i.JPG": "JPEG", "j.avif": "AVIF", "k": "PNG", "l.image": "WEBP",
+             }  # fmt: skip
+    files = {f"train/{n[0]}/{n}": picture(8, 8, "red", kind) for n, kind in kinds.items()}
+    files |= {"test/a/x.png": picture(8, 8, "red"), "val/a/x.png": b"", "train/a/notes.txt": b"BM", "train/README": b""}
+    write_folder(tmp_path / "images", files | {"test/a/Thumbs.db": b"", "test/.DS_Store": b""})
+    loaded = folder(tmp_path).load(tmp_path)
+    assert loaded.classes == tuple("abcdefghijkl")
+    assert (loaded.train.images[:, :, 4, 4].int() - torch.tensor([255, 0, 0])).abs().max() < 12  # jpg, avif: lossy
+    expected = {
+        "*.txt": 1, "files without a suffix": 1, "hidden files and files of operating systems": 2,
+        "images outside of train and test": 1,
+    }  # fmt: skip
+    assert loaded.skipped == expected
+    assert loaded.describe()["skipped"] == folder(tmp_path).skipped(tmp_path) == expected
 
 
 @pytest.mark.parametrize(
-    ("files", "complaint"),
+    ("link", "target"),
+    [("train/cat/parent", ".."), ("test/here", "."), ("train/again", "cat"), ("train/dog/x.png", "../cat/a.png")],
+)
+def test_a_link_to_what_is_read_already_is_named(link, target, tmp_path):
+    root = write_folder(tmp_path / "images")
+    (root / link).symlink_to(target)
+    with pytest.raises(DataError, match=rf"1 linked to what is read already \({link}\)"):
+        folder(tmp_path).load(tmp_path)
+
+
+def test_links_to_what_lies_elsewhere_are_followed_once(tmp_path):
+    root = write_folder(tmp_path / "elsewhere")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/train").symlink_to(root / "train")
+    (tmp_path / "images/test/dog").mkdir(parents=True)
+    (tmp_path / "images/test/dog/d.png").symlink_to(root / "test/dog/d.png")
+    assert folder(tmp_path).load(tmp_path).fingerprint() == folder(tmp_path, "elsewhere").load(tmp_path).fingerprint()
+    (tmp_path / "images/test/dog/e.png").symlink_to("nowhere.png")
+    with pytest.raises(DataError, match=r"1 linked to nothing \(test/dog/e.png\)"):
+        folder(tmp_path).load(tmp_path)
+
+
+def test_names_that_are_not_utf8_or_hold_control_characters_are_refused(tmp_path):
+    write_folder(tmp_path / "images", {f"{part}/a/1.png": picture(8, 8, "red") for part in ("train", "test")})
+    for name in (b"caf\xe9.png", b"bell\x07.png"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "images/train/a") + b"/" + name)).write_bytes(picture(8, 8, "red"))
+    with pytest.raises(DataError) as caught:
+        folder(tmp_path).load(tmp_path)
+    assert "1 with a name that is not UTF-8 (train/a/caf\\udce9.png)" in str(caught.value)
+    assert "1 with a name with control characters (train/a/bell\\x07.png)" in str(caught.value)
+
+
+def test_a_zip_of_another_system_is_read_with_accents_composed(tmp_path):
+    red = picture(8, 8, "red")
+    files = {"images\\train\\cafe\u0301\\a.png": red, "images/test/caf\u00e9/b.png": red, "images/train/.DS_Store": b""}
+    write_zip(tmp_path / "a.zip", files | {"__MACOSX/images/train/x/._a.png": b"", "images\\test\\": b""})
+    loaded = folder(tmp_path, "a.zip").load(tmp_path)
+    assert loaded.classes == ("caf\u00e9",)
+    assert (len(loaded.train), len(loaded.test)) == (1, 1)
+
+
+def test_images_without_class_folders_have_no_labels(tmp_path):
+    write_folder(
+        tmp_path / "images", {name: picture(8, 8, "red") for name in ("train/1.png", "train/2.png", "test/1.png")}
+    )
+    loaded = folder(tmp_path).load(tmp_path)
+    assert (loaded.train.labels, loaded.test.labels, loaded.classes) == (None, None, ())
+    assert (len(loaded.train), len(loaded.test)) == (2, 1)
+    assert (
+        _loading.status("folder", tmp_path, {"path": str(tmp_path / "images"), "size": 8})["train"]["per_class"] == []
+    )
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_split_is_drawn_of_every_class_and_is_always_the_same(flat, tmp_path):
+    names = [f"{'' if flat else 'ab'[n % 2] + '/'}{n:02d}.png" for n in range(40)]
+    shades = {name: picture(8, 8, (5 * n, 0, 0)) for n, name in enumerate(sorted(names))}
+    write_folder(tmp_path / "images", shades)
+    loaded, again = (folder(tmp_path, split=0.25).load(tmp_path) for _ in range(2))
+    assert (len(loaded.train), len(loaded.test)) == (30, 10)
+    assert loaded.order() == again.order()
+    together = torch.cat([loaded.train.images, loaded.test.images])[:, 0, 0, 0]
+    assert together.sort().values.tolist() == [5 * n for n in range(40)]
+    if not flat:
+        assert loaded.test.labels.bincount().tolist() == [5, 5]
+    with pytest.raises(DataError, match=r"has no image below train/; put .* or set `split: 0\.2`"):
+        folder(tmp_path).load(tmp_path)
+
+
+def test_one_class_is_a_dataset(tmp_path):
+    write_folder(tmp_path / "images", dict.fromkeys(("train/all/1.png", "test/all/1.png"), picture(8, 8, "red")))
+    loaded = folder(tmp_path).load(tmp_path)
+    assert (loaded.classes, loaded.train.labels.tolist()) == (("all",), [0])
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "complaint"),
     [
-        (["train/a/1.png", "test/b/1.png", "test/c/1.png"], "classes of test that train does not have: b, c"),
-        (["train/1.png", "test/a/1.png"], "no image train/<class>"),
-        (["train/a/1.png", "test/a/1.gif"], "no image test/<class>"),
+        (["train/a/1.png", "test/b/1.png", "test/c/1.png"], {}, "classes of test that train does not have: b, c"),
+        (["train/1.png", "test/a/1.png"], {}, "only test has class folders"),
+        (
+            ["train/a/1.png", "train/2.png", "test/a/1.png"],
+            {},
+            "1 images lie beside the class folders of train",
+        ),
+        (["train/a/1.png", "test/a/1.txt"], {}, "has no image below test/"),
+        (
+            ["train/a/1.png", "test/a/1.png"],
+            {"split": 0.5},
+            "has the folders train and test",
+        ),
+        (["1.png"], {"split": 0.5}, "a split needs 2 or more"),
+        ([], {}, "has no image below train/"),
     ],
 )
-def test_a_folder_of_another_shape_is_refused(files, complaint, tmp_path):
-    write_folder(tmp_path / "images", dict.fromkeys(files, picture(8, 8, "red")))
+def test_a_folder_of_another_shape_is_refused(files, options, complaint, tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in files:
+        write_folder(tmp_path / "images", {name: picture(8, 8, "red") if name.endswith("png") else b"text"})
     with pytest.raises(DataError, match=complaint):
-        folder(tmp_path).load(tmp_path)
+        folder(tmp_path, **options).load(tmp_path)
 
 
 def test_a_file_that_is_no_zip_is_refused(tmp_path):

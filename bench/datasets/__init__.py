@@ -141,6 +141,10 @@ class Dataset:
         """
         return ()
 
+    def skipped(self, root: Path) -> Mapping[str, int]:
+        """Kind of file → how many are not read. Raises `DataError` as `read` does, but decodes no image."""
+        return {}
+
     def inspect(self, root: Path) -> None:
         """Raise `DataError` for everything about the files that prevents training; called before a run starts."""
 

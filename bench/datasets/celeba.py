@@ -9,7 +9,9 @@ import torch
 from bench.errors import DataError, UsageError, did_you_mean
 
 from . import Data, to_split
-from ._images import ImageFiles, Recipe, decode_cached, open_images
+from ._decoding import decode_cached
+from ._image_files import ImageFiles, open_images
+from ._recipe import Recipe
 from ._torchvision import TorchvisionDataset
 
 PARTS = {"train": "0", "test": "2"}  #: the codes of list_eval_partition.txt; "1" is validation
@@ -21,7 +23,7 @@ class CelebA(TorchvisionDataset):
     - Crop: the aligned images have 178×218 pixels. The field has no single crop, and FID depends on it. 148,
       then 64, is that of the PyTorch-VAE collection (https://github.com/AntixK/PyTorch-VAE) and the default;
       140, then 64, that of WAE (Tolstikhin et al. 2018, https://github.com/tolstikhin/wae), with Lanczos
-      resizing. Here it is bicubic, see `Recipe` in `_images.py`.
+      resizing. Here it is bicubic, see `Recipe` in `_recipe.py`.
     - Split: the official one; its 19,867 validation images are left out.
     - Files: the images as a folder or in their zip, and two of the text files. torchvision downloads them from
       Google Drive with the package `gdown` (`pip install 'latent-bench[celeba]'`). Download them by hand where the

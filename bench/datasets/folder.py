@@ -1,5 +1,6 @@
-"""Your own images: `train/<class>/*` and `test/<class>/*` of png or jpg, any size, in a folder or a zip."""
+"""Your own images: `train/<class>/*` and `test/<class>/*`, with or without classes, in a folder or a zip."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -7,17 +8,23 @@ import torch
 
 from bench.errors import DataError, UsageError
 
-from . import Data, Dataset, Split, to_split
-from ._images import ImageFiles, Recipe, decode_cached, open_images
+from . import Data, Dataset, to_split
+from ._decoding import decode_cached
+from ._image_files import open_images
+from ._layout import BOTH, PARTS, Layout, find_layout
+from ._recipe import Recipe
 
 
 class Folder(Dataset):
-    """Options: `path`, a folder or a zip (read without unpacking); `size`, pixels; `channels`, 1 or 3.
+    """Options: `path`, a folder or a zip (read without unpacking); `size`, pixels; `channels`, 1 or 3; `split`.
 
-    A relative `path` is looked for in the working directory and then under the data root. The classes are the
-    folders below `train/`, sorted; those below `test/` must be among them. What is done to the pixels, and in
-    which order, is the docstring of `Recipe` in `_images.py`. The decoded images are kept under
-    `<data root>/.cache`.
+    - Path: a relative one is looked for in the working directory and then under the data root.
+    - Classes: the folders below `train/`, sorted; those below `test/` must be among them. Images that lie directly in
+      `train/` and `test/` have no labels.
+    - Split: 0 where there are the folders `train` and `test`; else the share of each class that is drawn for tests.
+    - Files: every format that Pillow reads at 8 bits. Every other image is refused, with all of its kind, in one
+      message; files that are not images are counted. What is done to the pixels is the docstring of `Recipe` in
+      `_recipe.py`. The decoded images are kept under `<data root>/.cache`.
     """
 
     source: ClassVar[str] = "a folder of the user"
@@ -29,6 +36,7 @@ class Folder(Dataset):
         path: str,
         size: int,
         channels: int = 3,
+        split: float = 0.0,
         binarise: Literal["none", "threshold", "static"] = "none",
     ) -> None:
         """Raises `UsageError` for values that no image can have."""
@@ -37,7 +45,10 @@ class Folder(Dataset):
             raise UsageError(f"folder: size is {size}, must be at least 1 pixel")
         if channels not in (1, 3):
             raise UsageError(f"folder: channels is {channels}, must be 1 (grey) or 3 (colour)")
+        if not 0 <= split < 1:
+            raise UsageError(f"folder: split is {split:g}, must be at least 0 and below 1")
         self.path = path
+        self.split = split
         self.recipe = Recipe(size, channels)
 
     def where(self, root: Path) -> Path:
@@ -45,48 +56,38 @@ class Folder(Dataset):
         return there if there.exists() and not here.exists() else here
 
     def missing(self, root: Path) -> str | None:
-        where = self.where(root)
-        if where.is_file() or ((where / "train").is_dir() and (where / "test").is_dir()):
+        if self.where(root).exists():
             return None
-        looked = f"looked for {where.absolute()} and {(root / self.path).absolute()}"
-        absent = "has no train and test folder in it" if where.is_dir() else "is not there"
-        return f"{self.path} {absent}; {looked}; put train/<class>/* and test/<class>/* (png or jpg) there"
+        looked = f"looked for {self.where(root).absolute()} and {(root / self.path).absolute()}"
+        return f"{self.path} is not there; {looked}; {BOTH}"
 
     def fetch(self, root: Path) -> None:
-        """Nobody but the user has these images."""
+        """Only the user has these images."""
         raise DataError(f"folder: cannot be downloaded; {self.missing(root)}")
 
+    def stamp(self, root: Path) -> list[tuple[str, int, int]]:
+        with open_images(self.where(root)) as files:
+            return files.stamp()
+
+    def skipped(self, root: Path) -> Mapping[str, int]:
+        with open_images(self.where(root)) as files:
+            return find_layout(files, self.split).skipped
+
+    def inspect(self, root: Path) -> None:
+        """Decode every image once, which fills the cache."""
+        self.read(root)
+
     def read(self, root: Path) -> Data:
-        where = self.where(root)
-        with open_images(where) as files:
-            train, test = _by_class(files, "train"), _by_class(files, "test")
-            if strange := sorted(set(test) - set(train)):
-                raise DataError(f"{where}: classes of test that train does not have: {', '.join(strange)}")
-            splits = {"train": _flat(train), "test": _flat(test)}
-            pixels = decode_cached(files, splits, self.recipe, root / ".cache")
-        classes = tuple(train)
-        train_split = _split(pixels["train"], train, classes)
-        test_split = _split(pixels["test"], test, classes)
-        return Data(self.name, train_split, test_split, classes, f"images in {Path(self.path).name}")
+        with open_images(self.where(root)) as files:
+            layout = find_layout(files, self.split)
+            pixels = decode_cached(files, dict(layout.names), self.recipe, root / ".cache")
+        train, test = (to_split(pixels[part], _label_tensor(layout, part), "folder") for part in PARTS)
+        source = f"images in {Path(self.path).name}"
+        return Data(self.name, train, test, layout.classes, source, layout.skipped)
 
 
-def _by_class(files: ImageFiles, part: str) -> dict[str, list[str]]:
-    """Class → image names below `part`, both sorted. Raises `DataError` when there is none."""
-    groups: dict[str, list[str]] = {}
-    for name in files.names:
-        first, _, rest = name.partition("/")
-        label, slash, _ = rest.partition("/")
-        if first == part and slash:
-            groups.setdefault(label, []).append(name)
-    if not groups:
-        raise DataError(f"{files.path}: no image {part}/<class>/*.png or .jpg in it")
-    return dict(sorted(groups.items()))
-
-
-def _flat(groups: dict[str, list[str]]) -> list[str]:
-    return [name for names in groups.values() for name in names]
-
-
-def _split(images: torch.Tensor, groups: dict[str, list[str]], classes: tuple[str, ...]) -> Split:
-    labels = [classes.index(label) for label, names in groups.items() for _ in names]
-    return to_split(images, torch.tensor(labels), "folder")
+def _label_tensor(layout: Layout, part: str) -> torch.Tensor | None:
+    if layout.labels is None:
+        return None
+    number = {name: i for i, name in enumerate(layout.classes)}
+    return torch.tensor([number[name] for name in layout.labels[part]])
