@@ -78,7 +78,7 @@ def run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str,
         retry_failed: bool, force: bool) -> None:  # fmt: skip
     """Train and evaluate what is missing of SUITE."""
     _run(suite, results, overrides, only, limit, data, device, threads, offline,
-         workers=workers, scheduler=scheduler, retry_failed=retry_failed, force=force)  # fmt: skip
+         workers, scheduler, retry_failed=retry_failed, force=force)  # fmt: skip
 
 
 @cli.command()
@@ -94,25 +94,29 @@ def evaluate(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple
              figures: bool) -> None:  # fmt: skip
     """Compute metrics that SUITE now asks for from checkpoints, without training again."""
     _run(suite, results, overrides, only, limit, data, device, threads, offline,
-         workers=workers, train=False, redraw=figures)  # fmt: skip
+         workers, None, train=False, redraw=figures)  # fmt: skip
 
 
 def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
-         data: str | None, device: str, threads: int, offline: bool, **how: Any) -> None:  # fmt: skip
+         data: str | None, device: str, threads: int, offline: bool, workers: int | None, scheduler: str | None,
+         **how: Any) -> None:  # fmt: skip
+    from bench.runs import progress
+    from bench.runs.plan import exit_code
+    from bench.runs.task import Event, Request, Settings
     from bench.suite import load
 
     whole = load(suite, overrides)
-    chosen = {cell.id for cell in load(suite, overrides, only).cells} if only else None
-    from bench.datasets._loading import find_root
-    from bench.runs import progress
-    from bench.runs.plan import exit_code
-    from bench.runs.runner import run as run_suite
-    from bench.runs.worker import Settings, pick_device
-
-    settings = Settings(results.absolute(), find_root(data).absolute(), device, threads, offline)
-    pick_device(device)
+    chosen = frozenset(cell.id for cell in load(suite, overrides, only).cells) if only else None
     with progress.show() as on_event:
-        summary = run_suite(whole, settings, only=chosen, limit=limit, on_event=on_event, **how)
+        on_event(Event("note", "importing PyTorch, about 5 s"))
+        from bench.datasets._loading import find_root
+        from bench.runs.devices import pick_device
+        from bench.runs.runner import run as run_suite
+
+        pick_device(device)
+        settings = Settings(results.absolute(), find_root(data).absolute(), device, threads, offline)
+        request = Request(chosen, limit, **how)
+        summary = run_suite(whole, settings, request, workers=workers, scheduler=scheduler, on_event=on_event)
     click.echo(f"{whole.name}: {_counted(summary.states)} · results in {results / whole.name}")
     sys.exit(exit_code(summary.states))
 

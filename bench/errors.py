@@ -7,6 +7,7 @@
     ├── DataError                a dataset or a weights file is missing, or differs from the recorded one (exit 2)
     ├── ResultError              a results folder holds what bench cannot read (exit 2)
     ├── StorageError             the disk is full or cannot be written; ends a run, and what is done is kept (exit 2)
+    ├── RunInterrupted           a run ended before all its cells were settled; what is done is kept (exit 3)
     └── RunFailed                a cell could not be computed; recorded, the run goes on (exit 1)
 
     NotApplicable                not a mistake: a metric has no value for this model; its text is the reason shown
@@ -59,6 +60,12 @@ class StorageError(BenchError):
         reason = error.strerror or str(error)
         remedy = "free some space, or name another folder, and run the same command again: what is recorded is kept"
         super().__init__(f"{path}: cannot be written ({reason}); {remedy}")
+
+
+class RunInterrupted(BenchError):  # noqa: N818  (nothing is wrong with what was computed)
+    """A run ended early for a reason outside of it, such as a lost scheduler; the same command goes on."""
+
+    exit_code = 3
 
 
 class RunFailed(BenchError):  # noqa: N818  (a failed cell is a result)

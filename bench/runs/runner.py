@@ -4,7 +4,7 @@ This is the side that plans, checks inputs and collects; `bench/runs/worker.py` 
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
@@ -20,20 +20,13 @@ from bench.suite.grid import extent
 from bench.training import checkpoint
 
 from . import memory_estimate
+from .devices import pick_device
 from .executor import default_workers, execute
 from .plan import Planned, counts, plan
-from .worker import Settings, Task, components, pick_device, waits_for_weights
+from .task import Event, Request, Settings, Task
+from .worker import components, waits_for_weights
 
-
-@dataclass(frozen=True)
-class Event:
-    """Something a person watching wants to know: `kind` is plan, note or cell."""
-
-    kind: str
-    text: str
-    status: str | None = None
-    done: int = 0
-    total: int = 0
+OnEvent = Callable[[Event], None]
 
 
 @dataclass
@@ -47,49 +40,42 @@ class Summary:
 def run(
     suite: Suite,
     settings: Settings,
+    request: Request | None = None,
     *,
-    only: Collection[str] | None = None,
-    limit: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
-    retry_failed: bool = False,
-    force: bool = False,
-    train: bool = True,
-    redraw: bool = False,
-    on_event: Callable[[Event], None] = lambda event: None,
+    on_event: OnEvent = lambda event: None,
 ) -> Summary:
-    """Compute what is missing of a suite.
+    """Compute what is missing of a suite, or what `request` asks for.
 
-    only: ids of the cells to look at; None for all. limit: at most this many of those with work to do.
-    train: False evaluates from checkpoints only and leaves cells without one alone; then redraw makes the figures of
-        finished cells anew.
+    workers, scheduler: as in `executor.execute`; by default as many workers as the machine has cores, GPUs and memory
+    for. on_event: may be called from another thread.
     Raises `DataError` before anything trains if a dataset is missing, and as soon as it is loaded if it is not the one
     that earlier records of this suite were computed on.
     """
-    store = Store(settings.results)
-    if note := check_same_suite(suite, store, force):
+    request, store = request or Request(), Store(settings.results)
+    if note := check_same_suite(suite, store, request.force):
         on_event(Event("note", note))
     store.sweep(suite.name)
-    asked = [p for p in plan(suite, store) if only is None or p.cell.id in only]
-    todo = _todo(asked, suite, store, settings, retry_failed, force, train, redraw)
-    todo, left = todo[:limit], {p.cell.id for p in (todo[limit:] if limit else [])}
+    asked = [p for p in plan(suite, store) if request.only is None or p.cell.id in request.only]
+    todo = _todo(asked, suite, store, settings, request)
+    todo, left = todo[: request.limit], {p.cell.id for p in (todo[request.limit :] if request.limit else [])}
     if todo:
         _check_inputs([p.cell for p in todo], suite, settings, on_event)
     _write_suite(suite, store, on_event)
     _record_skips(suite, store)
     most = _most_in_a_task(len(todo), workers, settings)
-    tasks = _tasks(todo, most, suite, store, settings, force, retry_failed, train, redraw)
+    tasks = _tasks(todo, most, suite, store, request)
     on_event(Event("plan", f"{suite.name}: {len(todo)} of {len(suite.cells)} cells to do", total=len(todo)))
     if workers is None and scheduler is None and len(tasks) > 1:
         workers = _workers([task.cells for task in tasks], store, settings, on_event)
-    summary, done = Summary(), 0
+    summary = Summary()
     try:
-        for outcomes in execute(tasks, settings, workers, scheduler):
+        for outcomes in execute(tasks, settings, workers, scheduler, on_event):
             for outcome in outcomes:
-                done += 1
                 summary.settled[outcome.status] = summary.settled.get(outcome.status, 0) + 1
                 words = f"{outcome.status:<8} {outcome.cell.title}  {outcome.words}"
-                on_event(Event("cell", words, outcome.status, done, len(todo)))
+                on_event(Event("cell", words, outcome.status, sum(summary.settled.values()), len(todo)))
     finally:
         store.write_csv(suite.name)
     ids = {p.cell.id for p in asked} - left
@@ -97,9 +83,7 @@ def run(
     return summary
 
 
-def _workers(
-    groups: Sequence[Sequence[Cell]], store: Store, settings: Settings, on_event: Callable[[Event], None]
-) -> int:
+def _workers(groups: Sequence[Sequence[Cell]], store: Store, settings: Settings, on_event: OnEvent) -> int:
     """As many as the machine has cores or GPUs for, or fewer where so many would not fit into its memory.
 
     groups: the cells of each task.
@@ -113,7 +97,7 @@ def _workers(
     return fit
 
 
-def _write_suite(suite: Suite, store: Store, on_event: Callable[[Event], None]) -> None:
+def _write_suite(suite: Suite, store: Store, on_event: OnEvent) -> None:
     """Say which grid these results are of; a trial with `--set` never takes the place of the suite itself."""
     if suite.overrides and suite.name in store.suites() and not store.suite(suite.name).get("overrides"):
         words = "the report and `bench table` go on showing the suite without --set; --results DIR keeps a trial apart"
@@ -151,23 +135,14 @@ def _documents(suite: Suite) -> dict[str, dict[str, dict[str, str]]]:
     }
 
 
-def _todo(
-    asked: list[Planned],
-    suite: Suite,
-    store: Store,
-    settings: Settings,
-    retry_failed: bool,
-    force: bool,
-    train: bool,
-    redraw: bool,
-) -> list[Planned]:
+def _todo(asked: list[Planned], suite: Suite, store: Store, settings: Settings, request: Request) -> list[Planned]:
     wanted = {"partial", "missing"}
-    wanted |= {"done"} if redraw else set()
-    wanted |= {"failed", DAMAGED} if retry_failed else set()
-    wanted |= {"done", "failed", "diverged", DAMAGED} if force else set()
+    wanted |= {"done"} if request.redraw else set()
+    wanted |= {"failed", DAMAGED} if request.retry_failed else set()
+    wanted |= {"done", "failed", "diverged", DAMAGED} if request.force else set()
     weights = inception.locate_weights(settings.data_root) is not None
     found = [p for p in asked if p.state in wanted or (weights and p.record and waits_for_weights(p.record))]
-    if train:
+    if request.train:
         return found
     trained = _trained(suite, store)
     return [p for p in found if _has_checkpoint(p.cell, trained, suite, store)]
@@ -196,7 +171,7 @@ def _donor(cell: Cell, trained: dict[str, str], suite: Suite, store: Store) -> t
     return next(((name, cell.id) for name in others), None)
 
 
-def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event: Callable[[Event], None]) -> None:
+def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event: OnEvent) -> None:
     """One error for everything that is missing, before a single step is trained."""
     by_dataset = {dataset_key(c.dataset): c for c in cells}.values()
     entries = [(c.dataset_label, _loading.build(c.dataset.name, c.dataset.options)) for c in by_dataset]
@@ -236,23 +211,13 @@ def _most_in_a_task(cells: int, workers: int | None, settings: Settings) -> int:
     return max(1, math.ceil(cells / (workers or default_workers(settings))))
 
 
-def _tasks(
-    todo: list[Planned],
-    most: int,
-    suite: Suite,
-    store: Store,
-    settings: Settings,
-    force: bool,
-    retry_failed: bool,
-    train: bool,
-    redraw: bool,
-) -> list[Task]:
+def _tasks(todo: list[Planned], most: int, suite: Suite, store: Store, request: Request) -> list[Task]:
     """Groups of at most so many cells that can be trained stacked, in the suite's order."""
     groups: dict[str, list[Planned]] = {}
     for item in todo:
         groups.setdefault(item.cell.group_key if most > 1 else item.cell.id, []).append(item)
     trained = _trained(suite, store)
-    fingerprints = {} if force else _fingerprints(suite, store)
+    fingerprints = {} if request.force else _fingerprints(suite, store)
     return [
         Task(
             suite.name,
@@ -260,10 +225,7 @@ def _tasks(
             suite.metrics,
             fingerprints.get(dataset_key(part[0].cell.dataset)),
             {p.cell.id: d for p in part if (d := _donor(p.cell, trained, suite, store))},
-            force,
-            retry_failed,
-            train,
-            redraw,
+            request,
         )
         for group in groups.values()
         for part in (group[i : i + most] for i in range(0, len(group), most))

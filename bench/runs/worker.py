@@ -4,25 +4,21 @@ The order of writing is what makes a kill harmless: checkpoint, arrays, pictures
 trained but not recorded is evaluated from its checkpoint the next time.
 """
 
-import re
-import sys
+import logging
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from importlib import import_module
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from threadpoolctl import ThreadpoolController
 
 from bench.datasets import Data
 from bench.datasets import _loading as data_room
-from bench.errors import BenchError, DataError, ResultError, StorageError, UsageError
+from bench.errors import BenchError, DataError, ResultError, StorageError
 from bench.evaluation import evaluate, feature_extractors, inception
 from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.registry import describe
@@ -31,48 +27,17 @@ from bench.suite import Cell, Choice
 from bench.suite.columns import expected_metrics
 from bench.training import checkpoint
 from bench.training.allocator import keep_freed_memory
+from bench.training.epoch_log import log_epochs
+from bench.training.resume import ResumeFile
 from bench.training.trainer import Fitted, fit
 
+from .devices import limited_threads, pick_device
 from .plan import lacking
 from .provenance import forget_peak_memory, peak_memory_mb, provenance
+from .stages import Send, forwarding
+from .task import Outcome, Settings, Task
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run; nothing here may change a number beyond rounding."""
-
-    results: Path
-    data_root: Path
-    device: str = "auto"  #: auto, cpu, mps, cuda or cuda:i
-    threads: int = 1  #: per worker; another number changes the order of sums, hence the last bits
-    offline: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """Cells of one `group_key`, trained together.
-
-    donors: cell id → suite and id of another cell whose checkpoint can be used.
-    """
-
-    suite: str
-    cells: tuple[Cell, ...]
-    metrics: tuple[str, ...]
-    fingerprint: str | None = None  #: what the dataset must be, if earlier cells say so
-    donors: dict[str, tuple[str, str]] = field(default_factory=dict)
-    force: bool = False  #: train and evaluate anew whatever is there
-    retry: bool = False  #: compute failed cells again
-    train: bool = True  #: False: evaluate what has a checkpoint, and leave the rest alone
-    redraw: bool = False  #: make the figures of finished cells anew
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a cell, and a few words about it for the person watching."""
-
-    cell: Cell
-    status: str
-    words: str
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -102,18 +67,31 @@ class _Job:
         return self.store.record(self.task.suite, cell.id)
 
 
-def run_task(task: Task, settings: Settings, worker: int = 0) -> list[Outcome]:
+_one_task_at_a_time = threading.Lock()  #: precision and numbers of threads are settings of the process
+
+
+def run_task(task: Task, settings: Settings, worker: int = 0, send: Send = lambda text: None) -> list[Outcome]:
     """Train and evaluate the cells of a task that no other process holds or has finished.
 
-    worker: its number, which chooses its GPU. Raises `DataError` (the run cannot go on); other errors are recorded.
+    worker: its number, which chooses its GPU. send: receives what the worker is doing, and "" at the end.
+    Raises `DataError` (the run cannot go on); other errors are recorded.
     """
+    with _one_task_at_a_time, forwarding(send):
+        try:
+            return _run_task(task, settings, worker)
+        finally:
+            send("")
+
+
+def _run_task(task: Task, settings: Settings, worker: int) -> list[Outcome]:
     keep_freed_memory()
     store, device = Store(settings.results), pick_device(settings.device, worker)
-    with _alone, ExitStack() as claims, limited_threads(settings.threads):
+    with ExitStack() as claims, limited_threads(settings.threads):
         held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
         cells = [c for c in held if not _finished(store, task, c, settings)]
         if not cells:
             return []
+        log.info("%s: loading %s", _name(cells), cells[0].dataset_label)
         job = _Job(task, settings, store, device, _load(cells[0], settings, task.fingerprint))
         forget_peak_memory(device)
         try:
@@ -129,30 +107,13 @@ def components(cell: Cell) -> dict[str, Choice]:
     return parts | ({"nets": cell.net} if cell.net else {})
 
 
-def pick_device(name: str, worker: int = 0) -> torch.device:
-    """`auto`: this worker's GPU if there is one, else the CPU (Apple's GPUs are used only when asked for).
-
-    Raises `UsageError` for a name that is none, or a device this machine does not have.
-    """
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise UsageError(f"--device {name}: expected auto, cpu, mps, cuda or cuda:0")
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        name = "cuda" if gpus else "cpu"
-    if name.startswith("cuda") and int(name[5:] or 0) >= gpus:
-        raise UsageError(f"--device {name}: torch sees {gpus or 'no'} CUDA device{'s' * (gpus > 1)} on this machine")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("--device mps: torch sees no Apple GPU on this machine")
-    return torch.device(f"cuda:{worker % gpus}" if name == "cuda" else name)
-
-
 def _finished(store: Store, task: Task, cell: Cell, settings: Settings) -> bool:
     """True if another process settled the cell between planning and now."""
     record = store.record(task.suite, cell.id)
-    if record is None or task.force or task.redraw:
+    if record is None or task.request.force or task.request.redraw:
         return False
     if record.status == "failed":
-        return not task.retry
+        return not task.request.retry_failed
     waits = waits_for_weights(record) and inception.locate_weights(settings.data_root) is not None
     return record.status == "diverged" or not (waits or lacking(task.metrics, cell, record))
 
@@ -179,18 +140,36 @@ def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
 def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
     """Cell id → trained model, from a checkpoint where there is one."""
     ready: dict[str, _Trained] = {}
-    if not job.task.force:
+    if not job.task.request.force:
         for cell in cells:
             found = _from_checkpoint(cell, job)
             if found is not None:
                 ready[cell.id] = found
     fresh = [c for c in cells if c.id not in ready]
-    if fresh and job.task.train:
+    if fresh and job.task.request.train:
         builds, seeds = [partial(checkpoint.build_cell, c, job.data) for c in fresh], [c.seed for c in fresh]
-        results = fit(builds, job.data, fresh[0].train, seeds, device=job.device)
+        files = [_resume_file(cell, job) for cell in fresh]
+        log.info("%s: training", _name(fresh))
+        on_epoch = log_epochs(f"{_name(fresh)}: training", fresh[0].train.epochs)
+        results = fit(builds, job.data, fresh[0].train, seeds, device=job.device, on_epoch=on_epoch, resume=files)
         for cell, fitted in zip(fresh, results, strict=True):
             ready[cell.id] = _keep(cell, fitted, job)
+        for file in files:
+            file.path.unlink(missing_ok=True)
     return ready
+
+
+def _name(cells: list[Cell]) -> str:
+    """What to call cells that are trained together."""
+    return cells[0].title + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
+
+
+def _resume_file(cell: Cell, job: _Job) -> ResumeFile:
+    """Where the state of a long training is kept until the cell is trained; `--force` begins anew."""
+    path = job.folder(cell) / "training.safetensors"
+    if job.task.request.force:
+        path.unlink(missing_ok=True)
+    return ResumeFile(path, [cell.train_id, job.data.order(), job.settings.threads])
 
 
 def _keep(cell: Cell, fitted: Fitted, job: _Job) -> _Trained:
@@ -264,18 +243,25 @@ def _settle(cell: Cell, trained: _Trained, job: _Job) -> Outcome:
         return _fail(cell, error, job)
 
 
+_seconds_of_evaluations: dict[tuple[str, tuple[str, ...]], float] = {}  #: the last one of a dataset, to be shown
+
+
 def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) -> Outcome:
     folder, feature_nets = job.folder(cell), _feature_nets(job)
     before = _before(cell, trained, job)
     metrics, present = job.task.metrics, frozenset[str]()
     if before is not None:
         metrics, present = _lacking_families(before, cell, job.task), _present(before, cell, job.task)
+    log.info("%s: preparing the evaluation", cell.title)
     feature_nets.prepare(metrics)
-    start = time.perf_counter()
+    start, kind = time.perf_counter(), (cell.dataset_label, metrics)
+    last = _seconds_of_evaluations.get(kind)
+    log.info("%s: evaluating%s", cell.title, f", about {last:.0f} s" if last else "")
     shown = job.task.metrics
     result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present, shown)
     evaluate.write(result, folder)
     seconds, parts = time.perf_counter() - start, result.seconds
+    _seconds_of_evaluations[kind] = seconds
     if before is not None and not metrics:  # the numbers, and where they come from, stay as they are
         return Outcome(cell, "done", f"figures {seconds:.1f} s")
     timings = {"train": trained.training["seconds"], "evaluate": round(seconds, 4), "parts": parts}
@@ -296,7 +282,7 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
 def _before(cell: Cell, trained: _Trained, job: _Job) -> Record | None:
     """The cell's earlier record, where its numbers are those of these very weights."""
     record = job.record(cell)
-    holds = record is not None and record.status == "done" and trained.own and not job.task.force
+    holds = record is not None and record.status == "done" and trained.own and not job.task.request.force
     return record if holds else None
 
 
@@ -309,7 +295,7 @@ def _lacking_families(before: Record, cell: Cell, task: Task) -> tuple[str, ...]
 
 def _present(before: Record, cell: Cell, task: Task) -> frozenset[str]:
     """Arrays and pictures that are there, complete, and not to be made anew."""
-    found = set() if task.redraw else {path.stem for path in before.pictures()}
+    found = set() if task.request.redraw else {path.stem for path in before.pictures()}
     if (before.folder / "codes.npz").exists():
         found.add("codes")
     with suppress(ResultError):  # a damaged file is made anew
@@ -367,34 +353,10 @@ _kept_feature_nets: dict[tuple[str, Settings, str], FeatureExtractors] = {}
 def _feature_nets(job: _Job) -> FeatureExtractors:
     """The feature nets of a dataset; a worker keeps them from cell to cell."""
     data, settings, device = job.data, job.settings, job.device
-    key = (data.fingerprint(), settings, str(device))
+    key = (data.order(), settings, str(device))
     if key not in _kept_feature_nets:
         _kept_feature_nets[key] = FeatureExtractors(
             lambda: feature_extractors.classifier(data, settings.results / "rulers", device),
             lambda: feature_extractors.inception_extractor(settings.data_root, device),
         )
     return _kept_feature_nets[key]
-
-
-_alone = threading.Lock()  #: precision and thread counts belong to the process: one task at a time in it
-
-
-@contextmanager
-def limited_threads(n: int) -> Iterator[None]:
-    """So many threads for torch and every library that has a pool of its own, while the block lasts."""
-    # Only libraries that are loaded can be limited, and the first cell of a process must not be an exception.
-    for module in ("scipy.linalg", "sklearn.cluster"):
-        import_module(module)
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        with _libraries(len(sys.modules)).limit(limits=n):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@lru_cache(maxsize=1)
-def _libraries(modules: int) -> ThreadpoolController:
-    """The thread pools that are loaded. They are looked for again after an import, which alone can load another."""
-    return ThreadpoolController()

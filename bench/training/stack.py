@@ -22,9 +22,13 @@ from .noise import mapped
 
 
 class Stack(Protocol):
-    """S models seen as one: images (S, B, C, H, W), labels (S, B) and noise (S, B, ...) in, terms (S,) out."""
+    """S models seen as one: images (S, B, C, H, W), labels (S, B) and noise (S, B, ...) in, terms (S,) out.
+
+    `tensors` are parameters and buffers by name; training changes them in place.
+    """
 
     def parameters(self) -> list[Tensor]: ...
+    def tensors(self) -> dict[str, Tensor]: ...
     def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
     def clip(self, norm: float) -> None: ...
@@ -44,6 +48,9 @@ class _One:
 
     def parameters(self) -> list[Tensor]:
         return list(self.model.parameters())
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Any:
         return self.model.draw(x, generator)
@@ -79,6 +86,9 @@ class _Many:
 
     def parameters(self) -> list[Tensor]:
         return list(self.params.values())
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {**self.params, **self.buffers}
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Any:
         return self.models[0].draw(x, generator)

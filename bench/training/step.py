@@ -31,7 +31,8 @@ class Stepper:
         self.parameters = stack.parameters()
         self.device = self.parameters[0].device
         self.optimizer = make_optimizer(self.parameters, budget)
-        self.count = 0
+        self.count = 0  #: updates, also those before a training was resumed
+        self.plain = 0  #: plain steps of this process
         self.how = "plain"
         self.graph: GraphedStep | None = None
         self.side = torch.cuda.Stream(self.device) if self._can_record() else None
@@ -48,10 +49,11 @@ class Stepper:
         return {name: value.reshape(-1) for name, value in terms.items()}
 
     def _computed(self, train: Split, index: Tensor, noise: Any) -> dict[str, Tensor]:
-        if self.side is not None and self.count == WARM_UP:
+        if self.side is not None and self.plain == WARM_UP:
             self._record(train, index, noise)
         if self.graph is not None and self.graph.fits(index, noise):
             return self.graph(index, noise)
+        self.plain += 1
         if self.side is None:
             return self.update(train, index, noise)
         self.side.wait_stream(torch.cuda.current_stream(self.device))

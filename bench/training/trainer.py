@@ -24,12 +24,15 @@ from bench.models.seeding import generator, initialising
 from bench.suite import Train
 
 from .noise import draw_noise, steps_ahead
+from .resume import ResumeFile, ResumePoint, TrainingState
 from .stack import Stack, stack_of
 from .step import Stepper
 
+RESUMED = ("history", "diverged_at", "seconds", "test_seconds", "steps", "images")  #: of a `Fitted`
 TEST_BATCH = 1000  #: images of a test-loss batch, over all models of a group; and of a draw of noise, at most
 
 Build = Callable[[], Any]  #: makes an untrained model
+OnEpoch = Callable[[int, list[dict[str, float]]], None]
 
 
 @dataclass
@@ -60,7 +63,8 @@ def fit(
     *,
     device: torch.device | str = "cpu",
     group_size: int | None = None,
-    on_epoch: Callable[[int, list[dict[str, float]]], None] | None = None,
+    on_epoch: OnEpoch | None = None,
+    resume: Sequence[ResumeFile] | None = None,
 ) -> list[Fitted]:
     """Train `build()` once for each seed and return the results in the order of `seeds`.
 
@@ -72,6 +76,8 @@ def fit(
         measured to be slower. The result does not depend on it beyond rounding. A group that does not fit into the
         device's memory is trained again as two halves.
     on_epoch: called after each epoch with its number (from 1) and the last history row of each model of the group.
+    resume: a file for each seed, where the state of a long training is kept; one that is there is gone on with. The
+        file of a group is that of its first seed. Whoever calls `fit` removes it.
     """
     device = torch.device(device)
     train, test = subset(data.train, budget.train_images).to(device), data.test.to(device)
@@ -84,18 +90,21 @@ def fit(
         group_size = 1
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
     fitted: list[Fitted] = []
+    whole: _Group | None
     with matmul_precision(budget.precision), torch.enable_grad():
         while len(fitted) < len(members):
             group = members[len(fitted) : len(fitted) + size]
+            files = resume and resume[len(fitted) : len(fitted) + size]
             try:
                 models = [_built(*member).to(device) for member in group]
-                fitted += _fit_group(models, train, test, budget, [seed for _, seed in group], on_epoch)
+                whole = _Group(models, train, test, budget, [seed for _, seed in group])
+                fitted += whole.fit(on_epoch, ResumePoint(files, device) if files else None)
                 continue
             except torch.OutOfMemoryError:
                 if len(group) == 1:
                     raise
             size = len(group) // 2  # out here the exception, and with it what it held on the device, is gone
-            models = []
+            models, whole = [], None
             gc.collect()  # a stack and its recorded step hold each other
             torch.cuda.empty_cache()
     return fitted
@@ -117,48 +126,83 @@ def _fit_closed_form(model: Any, train: Split, budget: Train, seed: int) -> Fitt
     return Fitted(seed, model.eval(), seconds=time.perf_counter() - start)
 
 
-def _fit_group(
-    models: list[Any],
-    train: Split,
-    test: Split,
-    budget: Train,
-    seeds: Sequence[int],
-    on_epoch: Callable[[int, list[dict[str, float]]], None] | None,
-) -> list[Fitted]:
-    device = train.images.device
-    half = budget.precision == "bf16"
-    results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
-    steps = math.ceil(len(train) / budget.batch_size)
-    stack = stack_of(models, half)
-    stepper = Stepper(stack, budget, steps * budget.epochs)
-    orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
-    noises = [generator(s, "noise", device) for s in seeds]
-    bad = torch.full((len(seeds),), -1, device=device)
-    for epoch in range(1, budget.epochs + 1):
+class _Group:
+    """S models in training: what lasts from epoch to epoch."""
+
+    def __init__(self, models: list[Any], train: Split, test: Split, budget: Train, seeds: Sequence[int]) -> None:
+        self.train, self.test, self.budget, self.seeds = train, test, budget, seeds
+        self.device = train.images.device
+        self.results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
+        self.steps = math.ceil(len(train) / budget.batch_size)  #: of an epoch
+        self.stack = stack_of(models, budget.precision == "bf16")
+        self.stepper = Stepper(self.stack, budget, self.steps * budget.epochs)
+        self.orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
+        self.noises = [generator(s, "noise", self.device) for s in seeds]
+        self.bad = torch.full((len(seeds),), -1, device=self.device)  #: each model's first step with a bad loss, or -1
+
+    def fit(self, on_epoch: OnEpoch | None, point: ResumePoint | None) -> list[Fitted]:
+        """Train to the end, from the state at `point` if there is one."""
+        for epoch in range(self._restored(point) + 1, self.budget.epochs + 1):
+            rows = self._epoch(epoch)
+            if on_epoch:
+                on_epoch(epoch, rows)
+            if all(r.diverged_at is not None for r in self.results):
+                break
+            if point and epoch < self.budget.epochs:
+                point.save_if_due(self._state(epoch))
+        self.stack.write_back()
+        for result in self.results:
+            result.how = self.stepper.how
+            result.model.eval()
+        return self.results
+
+    def _epoch(self, epoch: int) -> list[dict[str, float]]:
+        """Train for an epoch, test, and append a row to each model's history."""
         start = time.perf_counter()
-        permutation = torch.stack([torch.randperm(len(train), generator=g) for g in orders]).to(device)  # (S, N)
-        train_terms = _train_epoch(stack, stepper, train, permutation, budget, noises, bad)
-        _wait(device)
+        train_terms = self._train_epoch()
+        _wait(self.device)
         seconds = time.perf_counter() - start
-        test_terms = _test_terms(stack, test, seeds)
-        _wait(device)
+        test_terms = _test_terms(self.stack, self.test, self.seeds)
+        _wait(self.device)
         tested = time.perf_counter() - start - seconds
         # The last update of an epoch is seen by the test loss alone.
-        bad.copy_(torch.where((bad < 0) & ~test_terms["loss"].isfinite().to(device), stepper.count, bad))
+        broken = ~test_terms["loss"].isfinite().to(self.device)
+        self.bad.copy_(torch.where((self.bad < 0) & broken, self.stepper.count, self.bad))
         rows = _rows(epoch, seconds, train_terms, test_terms)
-        first_bad = bad.tolist()
-        for result, row, step in zip(results, rows, first_bad, strict=True):
-            result.test_seconds += tested / len(seeds)
-            _record_epoch(result, row, seconds / len(seeds), steps, len(train), step)
-        if on_epoch:
-            on_epoch(epoch, rows)
-        if all(r.diverged_at is not None for r in results):
-            break
-    stack.write_back()
-    for result in results:
-        result.how = stepper.how
-        result.model.eval()
-    return results
+        for result, row, step in zip(self.results, rows, self.bad.tolist(), strict=True):
+            result.test_seconds += tested / len(self.seeds)
+            _record_epoch(result, row, seconds / len(self.seeds), self.steps, len(self.train), step)
+        return rows
+
+    def _train_epoch(self) -> dict[str, Tensor]:
+        """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps."""
+        images, size, before = self.train.images, self.budget.batch_size, self.stepper.count
+        orders = torch.stack([torch.randperm(len(self.train), generator=g) for g in self.orders]).to(self.device)
+        batches = orders.split(size, dim=1)  # each (S, B)
+        ahead = steps_ahead(self.device, size * images[0].numel())
+        noise = draw_noise(self.stack.draw, images, batches, self.noises, ahead)
+        seen = [self.stepper.step(self.train, index, drawn) for index, drawn in zip(batches, noise, strict=True)]
+        _mark_bad(self.bad, torch.stack([terms["loss"] for terms in seen]), before)
+        return _means(seen, [index.shape[1] for index in batches])
+
+    def _state(self, epoch: int) -> TrainingState:
+        tensors = {**self.stack.tensors(), "first bad step": self.bad}
+        named = {"order": self.orders, "noise": self.noises}
+        generators = {f"{name} {i}": g for name, group in named.items() for i, g in enumerate(group)}
+        results = [{name: getattr(r, name) for name in RESUMED} for r in self.results]
+        numbers = {"epoch": epoch, "count": self.stepper.count, "results": results}
+        return TrainingState(tensors, self.stepper.optimizer, generators, numbers)
+
+    def _restored(self, point: ResumePoint | None) -> int:
+        """The epoch that `point` holds the state of, taken up; 0 if there is none."""
+        state = self._state(0)
+        if point is None or not point.load(state):
+            return 0
+        self.stepper.count = state.numbers["count"]
+        for result, numbers in zip(self.results, state.numbers["results"], strict=True):
+            for name in RESUMED:
+                setattr(result, name, numbers[name])
+        return state.numbers["epoch"]
 
 
 def _record_epoch(
@@ -173,25 +217,6 @@ def _record_epoch(
     result.images += images
     if first_bad >= 0:
         result.diverged_at = first_bad
-
-
-def _train_epoch(
-    stack: Stack,
-    stepper: Stepper,
-    train: Split,
-    permutation: Tensor,
-    budget: Train,
-    noises: list[torch.Generator],
-    bad: Tensor,
-) -> dict[str, Tensor]:
-    """One pass over the images; returns the epoch's mean of each term, (S,), and marks first bad steps in `bad`."""
-    before, seen = stepper.count, list[dict[str, Tensor]]()
-    batches = permutation.split(budget.batch_size, dim=1)  # each (S, B)
-    ahead = steps_ahead(train.images.device, budget.batch_size * train.images[0].numel())
-    for index, noise in zip(batches, draw_noise(stack.draw, train.images, batches, noises, ahead), strict=True):
-        seen.append(stepper.step(train, index, noise))
-    _mark_bad(bad, torch.stack([terms["loss"] for terms in seen]), before)
-    return _means(seen, [index.shape[1] for index in batches])
 
 
 def _mark_bad(bad: Tensor, losses: Tensor, before: int) -> None:
