@@ -86,10 +86,10 @@ def test_a_run_says_when_memory_decides_how_many_workers_it_starts(monkeypatch, 
     monkeypatch.setattr(memory_estimate, "available", lambda: 7 * 10**9)
     settings = Settings(tmp_path, tmp_path, "cpu")
     groups = [(cell,) for cell in cells]
-    assert runner._workers(groups, groups, store, settings, told.append) == 2
+    assert runner._workers(groups, store, settings, told.append) == 2
     words = "workers: 2 of 4, since one is expected to take 3.0 GB of memory; --workers 4 starts them all the same"
     assert [event.text for event in told] == [words]
-    assert runner._workers(groups[:2], groups, store, settings, told.append) == 2
+    assert runner._workers(groups[:2], store, settings, told.append) == 2
     assert len(told) == 1
 
 

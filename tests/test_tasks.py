@@ -106,9 +106,9 @@ def test_each_cell_of_a_stack_has_the_record_that_it_has_alone(tmp_path, monkeyp
     stacked, alone = Store(tmp_path / "stacked"), Store(tmp_path / "alone")
     for one in cells:
         run_task(Task("test", (one,), ("mse", "elbo")), Settings(alone.root, tmp_path))
-    sizes, whole = list[int](), trainer._fit_group
+    sizes, whole = list[int](), trainer._Group
     monkeypatch.setattr(worker, "fit", lambda builds, *rest, **named: fit(builds, *rest, group_size=6, **named))
-    monkeypatch.setattr(trainer, "_fit_group", lambda models, *rest: sizes.append(len(models)) or whole(models, *rest))
+    monkeypatch.setattr(trainer, "_Group", lambda models, *rest: sizes.append(len(models)) or whole(models, *rest))
     run_task(Task("test", tuple(cells), ("mse", "elbo")), Settings(stacked.root, tmp_path))
     assert sizes == [6]
     numbers = set()

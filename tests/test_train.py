@@ -1,6 +1,7 @@
-"""The axis of a stack must not be visible in the results."""
+"""The trainer: a model in a stack, resumed or replayed as a CUDA graph is the model trained alone and at once."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from bench.datasets import Data
 from bench.datasets._splits import hide_labels, subset, to_float
 from bench.models.seeding import initialising
 from bench.suite import Choice, Train
-from bench.training import checkpoint, trainer
+from bench.training import checkpoint, resume, stack, step, trainer
 from bench.training.noise import mapped
 from bench.training.trainer import fit
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MLP, CONV = ("mlp", {"hidden": (32,), "activation": "relu"}), ("conv", {"channels": 4})
 
 
@@ -50,10 +52,9 @@ def largest_difference(a, b):
     return ((parameters(a) - parameters(b)).abs().max() / parameters(b).abs().max()).item()
 
 
-@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
-@pytest.mark.parametrize("variant", TRAINED)
+@pytest.mark.parametrize(("variant", "net"), [*((v, MLP) for v in TRAINED), ("vae", CONV), ("conditional_vae", CONV)])
 def test_a_seed_trained_in_a_stack_is_the_seed_trained_alone(variant, net, few_digits):
-    budget = Train(epochs=3, batch_size=32)
+    budget = Train(epochs=2, batch_size=50)
     stacked = fit(build(variant, net), few_digits, budget, [0, 1, 2], group_size=3)
     [alone] = fit(build(variant, net), few_digits, budget, [1], group_size=1)
     assert largest_difference(stacked[1], alone) < 1e-4
@@ -71,10 +72,9 @@ def test_test_losses_have_the_same_noise_however_many_models_are_stacked(size, f
         assert stacked[1].history[0]["test_loss"] == pytest.approx(alone.history[0]["test_loss"], rel=1e-6)
 
 
-@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
 @pytest.mark.parametrize(("variant", "scalar"), SCALARS)
-def test_models_of_other_scalars_and_seeds_in_a_stack_are_those_trained_alone(variant, scalar, net, few_digits):
-    budget, seeds, builds = Train(epochs=3, batch_size=32), [0, 1, 1], swept(variant, scalar, net=net)
+def test_models_of_other_scalars_and_seeds_in_a_stack_are_those_trained_alone(variant, scalar, few_digits):
+    budget, seeds, builds = Train(epochs=2, batch_size=32), [0, 1, 1], swept(variant, scalar)
     stacked = fit(builds, few_digits, budget, seeds, group_size=3)
     for found, make, seed in zip(stacked, builds, seeds, strict=True):
         [alone] = fit(make, few_digits, budget, [seed], group_size=1)
@@ -90,7 +90,7 @@ def test_a_scalar_is_a_number_again_even_after_a_step_that_broke():
     model, seen = build("beta_vae")(), []
 
     def broken_step():
-        with trainer._attributes(model, {"beta": torch.tensor(1.0)}):
+        with stack._attributes(model, {"beta": torch.tensor(1.0)}):
             seen.append(model.beta)
             raise ValueError("broken")
 
@@ -109,18 +109,17 @@ def double_precision(monkeypatch):
 @pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
 def test_in_double_precision_stacked_and_alone_are_one_computation(net, few_digits, double_precision):
     """In float32 an epoch of Adam amplifies one rounding to percents (docs/LOG.md); in float64 nothing is left."""
-    budget = Train(epochs=20, batch_size=32)
+    budget = Train(epochs=4, batch_size=32)
     stacked = fit(lambda: build("vae", net)().double(), few_digits, budget, [0, 1, 2], group_size=3)
     [alone] = fit(lambda: build("vae", net)().double(), few_digits, budget, [1], group_size=1)
     assert parameters(alone).dtype == torch.float64
     assert largest_difference(stacked[1], alone) < 1e-11
 
 
-@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
 @pytest.mark.parametrize("variant", SWEPT)
-def test_in_double_precision_stacked_scalars_are_one_computation_too(variant, net, few_digits, double_precision):
-    budget = Train(epochs=10, batch_size=32)
-    builds = [lambda make=make: make().double() for make in swept(variant, net=net)]
+def test_in_double_precision_stacked_scalars_are_one_computation_too(variant, few_digits, double_precision):
+    budget = Train(epochs=3, batch_size=32)
+    builds = [lambda make=make: make().double() for make in swept(variant)]
     stacked = fit(builds, few_digits, budget, [0, 1, 2], group_size=3)
     [alone] = fit(builds[1], few_digits, budget, [1], group_size=1)
     assert parameters(alone).dtype == torch.float64
@@ -165,7 +164,7 @@ def test_global_random_state_is_neither_read_nor_moved(few_digits):
 
 
 def test_training_lowers_the_test_loss(few_digits):
-    [fitted] = fit(build(), few_digits, Train(epochs=20, batch_size=32), [0])
+    [fitted] = fit(build(), few_digits, Train(epochs=8, batch_size=32), [0])
     assert fitted.history[-1]["test_loss"] < fitted.history[0]["test_loss"] - 5
 
 
@@ -293,9 +292,9 @@ def test_in_bf16_scalars_in_a_stack_change_no_type_and_no_term(variant, few_digi
     x, y = to_float(few_digits.train.images[:32]), few_digits.train.labels[:32]
     noise = models[0].draw(x, torch.Generator().manual_seed(0))
     many = (x.expand(3, *x.shape), y.expand(3, 32), mapped(lambda n: n.expand(3, *n.shape), noise))
-    terms = trainer._Many(models, True).terms(*many)
+    terms = stack._Many(models, True).terms(*many)
     for s, model in enumerate(models):
-        alone = trainer._One(model, True).terms(x[None], y[None], mapped(lambda n: n[None], noise))
+        alone = stack._One(model, True).terms(x[None], y[None], mapped(lambda n: n[None], noise))
         for name, value in alone.items():
             assert terms[name].dtype == value.dtype == torch.float32
             assert terms[name][s].item() == pytest.approx(value.item(), rel=1e-2)
@@ -307,14 +306,6 @@ def test_in_bf16_a_scalar_of_a_stack_keeps_all_its_digits(few_digits):
     for fitted, beta in zip(stacked, betas, strict=True):
         [row] = fitted.history
         assert (row["train_loss"] - row["train_rec"]) / row["train_kl"] == pytest.approx(beta, rel=1e-4)
-
-
-@pytest.mark.parametrize("variant", SWEPT)
-def test_in_bf16_models_of_other_scalars_in_a_stack_train_to_nearly_the_same_loss(variant, few_digits):
-    budget, builds = Train(epochs=3, batch_size=32, precision="bf16"), swept(variant)
-    stacked = fit(builds, few_digits, budget, [0, 1, 2], group_size=3)
-    [alone] = fit(builds[1], few_digits, budget, [1], group_size=1)
-    assert stacked[1].history[-1]["test_loss"] == pytest.approx(alone.history[-1]["test_loss"], rel=1e-3)
 
 
 def test_each_model_is_made_by_its_own_builder_where_nothing_is_stacked(few_digits, monkeypatch):
@@ -340,7 +331,7 @@ def test_as_many_builders_as_seeds_are_needed(few_digits):
 def test_cosine_schedule_ends_with_steps_of_nearly_nothing(few_digits):
     rows = {}
     for schedule in ("constant", "cosine"):
-        budget = Train(epochs=10, batch_size=32, schedule=schedule)
+        budget = Train(epochs=6, batch_size=32, schedule=schedule)
         [fitted] = fit(build("ae"), few_digits, budget, [0])
         rows[schedule] = abs(fitted.history[-1]["test_loss"] - fitted.history[-2]["test_loss"])
     assert rows["cosine"] < rows["constant"]
@@ -373,11 +364,97 @@ def test_unlabelled_data_trains():
     assert math.isfinite(fitted.history[-1]["train_loss"])
 
 
-@pytest.mark.parametrize("net", [("mlp", {"hidden": (512,), "activation": "relu"}), ("conv", {"channels": 8})])
-def test_stack_and_single_agree_after_an_epoch_of_real_mnist(net, mnist):
-    data = Data("mnist", cut(mnist.train, 6000), cut(mnist.test, 1000), mnist.classes, mnist.source)
-    make = build("vae", net, (1, 28, 28), 16)
-    stacked = fit(make, data, Train(epochs=1), [0, 1, 2], group_size=3)
-    [alone] = fit(make, data, Train(epochs=1), [1], group_size=1)
-    assert largest_difference(stacked[1], alone) < 1e-3
-    assert stacked[1].history[0]["test_loss"] == pytest.approx(alone.history[0]["test_loss"], rel=1e-4)
+@pytest.fixture
+def kept_after_every_epoch(monkeypatch):
+    """The state of a training is written after every epoch, whatever the time."""
+    monkeypatch.setattr(resume.ResumePoint.__init__, "__defaults__", (0.0,))
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_after(epoch):
+    def on_epoch(number, rows):
+        if number > epoch:
+            raise KilledError
+
+    return on_epoch
+
+
+RESUMED = [
+    ("vae", MLP, Train(epochs=5, batch_size=48, schedule="cosine"), 1, 3),
+    ("vae", MLP, Train(epochs=5, batch_size=48), 3, 1),
+    ("denoising_ae", CONV, Train(epochs=4, batch_size=64, optimizer="adamw", grad_clip=1.0), 1, 2),
+    ("ae", MLP, Train(epochs=4, batch_size=64, optimizer="sgd", lr=1e-4), 2, 3),
+    ("vae", MLP, Train(epochs=4, batch_size=64, optimizer="rmsprop", precision="bf16"), 1, 1),
+]
+
+
+@pytest.mark.parametrize(("variant", "net", "budget", "size", "epoch"), RESUMED)
+def test_a_killed_training_goes_on_to_the_same_bits(
+    variant, net, budget, size, epoch, few_digits, tmp_path, kept_after_every_epoch
+):
+    seeds = list(range(size))
+    files = [resume.ResumeFile(tmp_path / f"{seed}", ["train id", seed]) for seed in seeds]
+    train = partial(fit, build(variant, net), few_digits, budget, seeds, group_size=size)
+    whole, epochs = train(), list[int]()
+    with pytest.raises(KilledError):
+        train(resume=files, on_epoch=kill_after(epoch))
+    resumed = train(resume=files, on_epoch=lambda number, rows: epochs.append(number))
+    assert epochs[0] == epoch + 1
+    for a, b in zip(whole, resumed, strict=True):
+        assert torch.equal(parameters(a), parameters(b))
+        assert [untimed(r) for r in a.history] == [untimed(r) for r in b.history]
+        assert (a.steps, a.images) == (b.steps, b.images)
+
+
+def untimed(row):
+    return {name: value for name, value in row.items() if name != "seconds"}
+
+
+def test_a_state_is_used_by_the_training_that_it_is_of_and_no_other(few_digits, tmp_path, kept_after_every_epoch):
+    budget, path, seen = Train(epochs=3, batch_size=64), tmp_path / "state", list[int]()
+    with pytest.raises(KilledError):
+        fit(build(), few_digits, budget, [0], resume=[resume.ResumeFile(path, "a")], on_epoch=kill_after(2))
+    for content, identity, first in ((path.read_bytes(), "b", 1), (b"damaged", "a", 1), (path.read_bytes(), "a", 3)):
+        path.write_bytes(content)
+        seen.clear()
+        file = resume.ResumeFile(path, identity)
+        fit(build(), few_digits, budget, [0], resume=[file], on_epoch=lambda epoch, rows: seen.append(epoch))
+        assert seen[0] == first
+
+
+def test_no_state_is_written_before_its_time(few_digits, tmp_path):
+    file = resume.ResumeFile(tmp_path / "state", "a")
+    fit(build(), few_digits, Train(epochs=3, batch_size=64), [0], resume=[file])
+    assert not file.path.exists()
+
+
+def test_a_group_that_does_not_fit_into_memory_is_trained_as_two_halves(few_digits, monkeypatch):
+    sizes, whole = list[int](), trainer._Group.fit
+
+    def fit_if_small(group, *rest):
+        sizes.append(len(group.seeds))
+        if len(group.seeds) > 2:
+            raise torch.OutOfMemoryError
+        return whole(group, *rest)
+
+    monkeypatch.setattr(trainer._Group, "fit", fit_if_small)
+    budget = Train(epochs=1, batch_size=50)
+    found = fit(build(), few_digits, budget, list(range(5)), group_size=5)
+    assert sizes == [5, 2, 2, 1]
+    assert [f.seed for f in found] == list(range(5))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("net", [MLP, CONV], ids=["mlp", "conv"])
+def test_a_step_replayed_as_a_cuda_graph_is_the_plain_step(net, schedule, few_digits, monkeypatch):
+    budget = Train(epochs=4, batch_size=48, schedule=schedule)
+    recorded = fit(build("vae", net), few_digits, budget, [0, 1], device="cuda")
+    monkeypatch.setattr(step.Stepper, "_can_record", lambda self: False)
+    plain = fit(build("vae", net), few_digits, budget, [0, 1], device="cuda")
+    assert [(a.how, b.how) for a, b in zip(recorded, plain, strict=True)] == [("CUDA graph", "plain")] * 2
+    for a, b in zip(recorded, plain, strict=True):
+        assert largest_difference(a, b) < 1e-4
