@@ -1,7 +1,7 @@
-"""Records as the report sees them: every cell of a suite's grid, settled or not, grouped over seeds.
+"""The input of the report: every cell of a suite's grid, with or without a record, grouped over seeds.
 
-Records may come from anywhere. Nothing here trusts the type of a value: numbers go through `number`, words
-through `words`, and what becomes part of a path has been checked by the store.
+Records may come from any source, so no value's type is trusted: numbers go through `number`, texts through `words`, and
+the store has checked everything that becomes part of a path.
 """
 
 import json
@@ -20,9 +20,9 @@ from bench.results.claims import Point, Verdict, judge, points
 from bench.results.fingerprints import with_sets
 from bench.results.store import CELL_ID, Record, Store
 
-#: What tells two rows of a table apart, in the order shown. "setting" is whatever else differs.
+#: The coordinates of a configuration, in the order shown; "setting" holds all other parameters that differ
 AXES = ("label", "net", "likelihood", "dataset", "latent_size", "setting")
-#: What else a reader may arrange a table by.
+#: Further axes of a table
 EXTRA_AXES = ("variant", "member")
 
 Coordinates = dict[str, "str | int | None"]
@@ -45,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """All seeds of one configuration; `at` holds its coordinates (see AXES) as they are shown."""
+    """All seeds of one configuration; `at` holds its coordinates (`AXES`) as texts."""
 
     at: Coordinates
     cells: tuple[Cell, ...]
@@ -56,13 +56,13 @@ class Group:
 
     @property
     def planned(self) -> list[Cell]:
-        """The cells that were to be trained: all but the skipped."""
+        """All cells but the skipped."""
         return [cell for cell in self.cells if cell.status != "skipped"]
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite with everything measured for it. `stale` counts records that are no longer in its grid."""
+    """A suite with its records. `stale` counts records that are no longer in its grid."""
 
     name: str
     title: str
@@ -73,10 +73,10 @@ class Suite:
     references: tuple[dict[str, Any], ...]
     groups: tuple[Group, ...]
     stale: int
-    overrides: tuple[str, ...] = ()  #: the `--set` this grid was asked for with
-    claims: tuple[Any, ...] = ()  #: as the suite declares them
-    points: tuple[Point, ...] = ()  #: the grid as claims see it
-    about: dict[str, Any] = field(default_factory=dict)  #: kind -> name -> {"doc"}: the long texts of what is in use
+    overrides: tuple[str, ...] = ()  #: the `--set` of the run
+    claims: tuple[Any, ...] = ()  #: as declared in the suite
+    points: tuple[Point, ...] = ()  #: the grid for the claims
+    about: dict[str, Any] = field(default_factory=dict)  #: kind -> name -> {"doc"}: documentation of the components
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
@@ -93,7 +93,7 @@ class Suite:
 
     @property
     def created(self) -> str:
-        """The date of the newest record, "" if none says one."""
+        """The date of the newest record, "" without one."""
         return max((day(r) for r in self.records), default="")
 
     def count(self, status: str) -> int:
@@ -138,7 +138,7 @@ def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell
 
 
 def _groups(cells: list[Cell]) -> tuple[Group, ...]:
-    """Cells that differ by seed only, together; in the order of the grid."""
+    """Groups of cells that differ only by seed, in the order of the grid."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
         rest = {name: value for name, value in cell.cell.items() if name != "seed"}
@@ -152,7 +152,7 @@ def _groups(cells: list[Cell]) -> tuple[Group, ...]:
 
 
 def coordinates(cell: dict[str, Any]) -> Coordinates:
-    """Where a cell stands in a table, as words to show."""
+    """The coordinates of a cell, as texts."""
     return {
         "label": words(cell.get("label") or cell.get("variant")),
         "variant": words(cell.get("variant")),
@@ -164,7 +164,7 @@ def coordinates(cell: dict[str, Any]) -> Coordinates:
 
 
 def _settings(cells: list[dict[str, Any]]) -> list[str | None]:
-    """For cells that share all shown coordinates: the parameters that still tell them apart, as words."""
+    """For cells with equal coordinates: the parameters that differ, as text."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     for index, cell in enumerate(cells):
         alike.setdefault(tuple(coordinates(cell).values()), []).append(index)
@@ -179,7 +179,7 @@ def _settings(cells: list[dict[str, Any]]) -> list[str | None]:
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    """A nested mapping as dotted names and words.
+    """A nested mapping as dotted names and texts.
 
     >>> flatten({"train": {"lr": 0.001, "epochs": 5}, "seed": 0})
     {'train.lr': '0.001', 'train.epochs': '5', 'seed': '0'}
@@ -203,13 +203,13 @@ def number(value: Any) -> float | None:
 
 
 def whole(value: Any) -> int | None:
-    """An integer of a size that makes sense here, or None."""
+    """An integer below 1e15 in magnitude, or None."""
     found = number(value)
     return int(found) if found is not None and found == int(found) and abs(found) < 1e15 else None
 
 
 def history(record: Record) -> list[dict[str, float]] | None:
-    """Rows of a cell's curves, [] where there are none; None where the file cannot be read."""
+    """The rows of a cell's curves, [] without curves, None for an unreadable file."""
     try:
         rows = record.history()
     except ResultError:
@@ -218,7 +218,7 @@ def history(record: Record) -> list[dict[str, float]] | None:
 
 
 def embeddings(record: Record) -> dict[str, np.ndarray] | None:
-    """Arrays of a cell's maps, {} where there are none; None where the file cannot be read."""
+    """The arrays of a cell's maps, {} without maps, None for an unreadable file."""
     try:
         return record.embeddings() or {}
     except ResultError:
@@ -226,25 +226,25 @@ def embeddings(record: Record) -> dict[str, np.ndarray] | None:
 
 
 def fingerprint(record: Record) -> str:
-    """What the record says its images were, "" if it says nothing."""
+    """The fingerprint of a record's images, "" without one."""
     dataset = mapping(record.about.get("dataset"))
     return words(record.provenance.get("fingerprint") or dataset.get("fingerprint"))
 
 
 def commit(record: Record) -> str:
-    """The commit a record was made with: "2f6d5a0757", or "2f6d5a0757, modified"; "" if it says none."""
+    """The commit of a record: "2f6d5a0757" or "2f6d5a0757, modified"; "" without one."""
     found = words(record.provenance.get("git"), 40)[:10]
     return f"{found}, modified" if found and record.provenance.get("dirty") is True else found
 
 
 def day(record: Record) -> str:
-    """The date a record was made, "" if it says none."""
+    """The date of a record, "" without one."""
     found = words(record.provenance.get("created"), 40)[:10]
     return found if re.fullmatch(r"\d{4}-\d\d-\d\d", found) else ""
 
 
 def words(value: Any, limit: int = 80, lines: bool = False) -> str:
-    """Anything as text to show: no control characters, cut at `limit`, on one line unless `lines`.
+    """Any value as text without control characters, cut at `limit`, on one line unless `lines`.
 
     >>> words("a" * 100, 5)
     'aaaa…'
@@ -255,7 +255,7 @@ def words(value: Any, limit: int = 80, lines: bool = False) -> str:
         return ""
     text = value if isinstance(value, str) else str(value)
     if len(text) <= limit and text.isprintable() and "  " not in text and text == text.strip():
-        return text  # nearly all are so, and there are hundreds of thousands in a large suite
+        return text  # the fast path: a large suite has hundreds of thousands of texts
     kept = "".join(c for c in text[: limit * 2] if c.isprintable() or c in "\n\t ")
     kept = kept if lines else " ".join(kept.split())
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

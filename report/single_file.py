@@ -1,10 +1,9 @@
-"""The whole site as one HTML file: pictures, styles, scripts and downloads are in it, and it needs nothing beside it.
+"""The whole site as one HTML file with its pictures, styles, scripts and downloads.
 
-Every page becomes an article, its links lead to the articles, and one of them is shown at a time: the one whose id the
-fragment names, or that holds the element it names. Styles alone do that; a script adds what a fragment with a table's
-arrangement needs. A picture is in the file once, on its cell's page where it has a place there. Where else it is shown,
-the script puts it; without the script that place says what it is and leads to it. The Content-Security-Policy allows
-the one style and the one script by their hashes and nothing else.
+Every page becomes an article, and links lead to articles. Styles show one article at a time: the one that the fragment
+of the address names, or that holds the named element. A script handles fragments with a table's arrangement. The file
+holds each picture once, preferably on its cell's page; the script copies it to other places, which without the script
+show its description and a link. The Content-Security-Policy allows the style and the script by their hashes.
 """
 
 import base64
@@ -22,8 +21,8 @@ from .site import STATIC, build
 TYPES = {".png": "image/png", ".gif": "image/gif", ".jpg": "image/jpeg", ".webp": "image/webp", ".svg": "image/svg+xml",
          ".csv": "text/csv", ".yaml": "text/plain", ".tex": "text/plain", ".md": "text/plain",
          ".bib": "text/plain", ".txt": "text/plain", ".json": "application/json"}  # fmt: skip
-PLAIN = " /:;=,()!*@+?~^{}|[]"  #: characters that stand as they are in an attribute and in a data URI
-#: Attributes that name ids of the same page.
+PLAIN = " /:;=,()!*@+?~^{}|[]"  #: characters that need no quoting in an attribute and in a data URI
+#: Attributes that hold ids of the same page
 REFERENCES = ("for", "aria-labelledby", "aria-describedby", "data-copies", "data-filters")
 
 
@@ -80,7 +79,7 @@ def _page_order(path: str) -> tuple[bool, int, str]:
 
 
 def _holding_order(path: str) -> tuple[bool, str]:
-    """Cells' pages first: the pictures of galleries are theirs."""
+    """Pages of cells first: they hold the pictures that galleries show."""
     return path.count("/") < 3, path
 
 
@@ -93,7 +92,7 @@ def _hash(text: str) -> str:
 
 
 def _data(site: Path, path: str) -> str:
-    """What a script beside a page hands over, as a block of JSON that nothing runs."""
+    """The data of a script beside a page, as a block of JSON."""
     text = (site / path).read_text(encoding="utf-8")
     found = re.fullmatch(r'bench\w+\((?:"[^"\\]*", )?(.*)\);\n', text, re.DOTALL)
     assert found, path
@@ -110,12 +109,12 @@ def _article(site: Path, path: str, pages: dict[str, str], holders: dict[str, st
 
 
 class _Page(HTMLParser):
-    """A page's navigation and main part again, its ids its own, its links leading into the one document."""
+    """Copies the navigation and main part of a page, with ids made unique and links into the one document."""
 
     def __init__(self, site: Path, path: str, pages: dict[str, str], holders: dict[str, str]) -> None:
         super().__init__(convert_charrefs=False)
         self.site, self.path, self.pages = site, path, pages
-        self.holders = holders  #: id of a picture -> id of the article that has it, of those made so far
+        self.holders = holders  #: id of a picture -> id of the article that holds it, so far
         self.id = pages[path]
         self.parts: list[str] = []
         self.title: list[str] = []
@@ -158,7 +157,7 @@ class _Page(HTMLParser):
             self.parts.append(text)
 
     def _tag(self, tag: str, given: dict[str, str | None]) -> str:
-        """The tag with other attributes, "" where it can stay as it is."""
+        """The tag with changed attributes, "" where nothing changes."""
         changed = {name: f"{self.id}--{given[name]}" for name in ("id", *REFERENCES) if given.get(name)}
         for name in ("src", "srcset"):
             if given.get(name):
@@ -177,7 +176,7 @@ class _Page(HTMLParser):
         return f"<{' '.join([tag, *words])}>"
 
     def _picture(self, name: str, path: str) -> dict[str, str]:
-        """A picture itself where it is shown first, else which one it is."""
+        """The picture itself at its first place, its id elsewhere."""
         picture = self._picture_id(path)
         if picture in self.holders:
             return {"data-picture": picture}
@@ -188,14 +187,14 @@ class _Page(HTMLParser):
         return f"picture-{hashlib.sha256(self._file(path).read_bytes()).hexdigest()[:16]}"
 
     def _link(self, given: dict[str, str | None]) -> dict[str, str]:
-        """Where a link leads: to an article or a place in one, out of the file, or to a download that is in it."""
+        """The target of a link: an article or a place in it, an outside address, or a download as data."""
         target, _, anchor = str(given["href"]).partition("#")
         if re.match(r"[a-z]+:|//", target):
             return {}
         path = self._resolved(target) if target else self.path
         if path in self.pages:
             return {"href": f"#{self.pages[path]}" + (f"--{anchor}" if anchor else "")}
-        if "zoom" in (given.get("class") or "").split():  # the picture itself stands in the link, once is enough
+        if "zoom" in (given.get("class") or "").split():  # the link already contains the picture
             beside = self.pages.get(posixpath.join(posixpath.dirname(path), "index.html"), self.id)
             return {"href": f"#{self.holders.get(self._picture_id(path), beside)}"}
         return {"href": self._uri(path), "download": posixpath.basename(path)}
@@ -211,6 +210,6 @@ class _Page(HTMLParser):
     def _uri(self, path: str) -> str:
         file = self._file(path)
         content, kind = file.read_bytes(), TYPES[file.suffix]
-        if file.suffix == ".svg":  # a text: a quarter shorter so
+        if file.suffix == ".svg":  # a quarter shorter than base64
             return f"data:{kind},{quote(content, safe=PLAIN)}"
         return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,12 +1,12 @@
-"""The site: a static folder that opens from a file and asks nothing of any network.
+"""The site: a static folder that opens from a file and needs no network.
 
     index.html  metrics.html  variants/<variant>.html  static/
     suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,json,txt,bib,js}
     suites/<suite>/<cell>/index.html  *.png  map_<space>.svg
 
-The same records give the same bytes: no build date, no order that depends on the file system. `.built.json`
-holds what the whole and what each cell's folder was made of, so that only changed cells are drawn again and nothing
-where nothing changed, and what files are ours, so that those of cells that are gone can be removed and no others.
+The same records give the same bytes: no build date, no order of the file system. `.built.json` holds digests of the
+inputs of the site and of each cell's folder, so that a build renders only what changed. It also lists the written
+files, so that those of removed cells are deleted and no others.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from bench import registry
 from bench.errors import UsageError, did_you_mean
 from bench.results.store import CELL_ID, Store
 
-from .charts.charts import DARK, LIGHT, WEIGHTS, colours
+from .charts.colours import colours, palette
 from .data import Cell, Suite, coordinates, load
 from .pages import cell as cell_page
 from .pages import index as index_page
@@ -37,7 +37,7 @@ from .tables.model import Table
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
 LARGE = {"checkpoint.safetensors", "codes.npz"}  #: files of a cell that no page shows
-#: Styles and scripts, these in the order they are to be read in
+#: Styles and scripts, in loading order
 STATIC = ("report.css", "report.js", "single.js", "tables.js")
 
 Files = dict[str, bytes]  #: path below the site -> content
@@ -47,7 +47,7 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
     """Build the site of all suites under `results`, or of those named, into `out`; returns its index.html.
 
     Raises `UsageError` for a suite without results or a folder that has none at all, and `ResultError` for records
-    that cannot be read; then nothing that is in `out` is touched.
+    that cannot be read; then `out` is not changed.
     """
     results, out = Path(results), Path(out)
     names = _names(Store(results), suites)
@@ -57,11 +57,11 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
         return out / "index.html"
     loaded = [load(results, name) for name in names]
     measured = [(suite, build_tables(suite)) for suite in loaded]
-    hues = colours(str(group.at["label"]) for suite in loaded for group in suite.groups)
     after: dict[str, dict[str, Any]] = {}
     env = environment()
-    files = _shared(env, measured, hues)
+    files = _shared(env, measured)
     for suite, families in measured:
+        hues = colours(suite.groups)
         files |= suite_page.files(env, suite, families, hues)
         for cell, neighbours in _with_neighbours(suite):
             folder = f"suites/{suite.name}/{cell.id}"
@@ -96,7 +96,7 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
     known = store.suites()
     if not known:
         lacks = "holds no results of any suite" if store.root.is_dir() else "does not exist"
-        hint = "`bench run SUITE` makes some, --results names another folder"
+        hint = "`bench run SUITE` computes some, --results names another folder"
         raise UsageError(f"the results folder {store.root} {lacks}; {hint}")
     for name in wanted or []:
         if name not in known:
@@ -104,10 +104,10 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
     return known if not wanted else list(dict.fromkeys(wanted))
 
 
-def _shared(env: Environment, measured: list[tuple[Suite, list[Table]]], hues: dict[str, int]) -> Files:
+def _shared(env: Environment, measured: list[tuple[Suite, list[Table]]]) -> Files:
     suites = [suite for suite, _ in measured]
     pages = index_page.files(env, suites) | methods_page.files(env, suites)
-    pages |= variant_page.files(env, measured, hues)
+    pages |= variant_page.files(env, measured)
     return pages | {f"static/{name}": _static(name) for name in STATIC}
 
 
@@ -117,21 +117,8 @@ def _static(name: str) -> bytes:
     return source.replace(b"/* palette */", palette().encode()) if name.endswith(".css") else source
 
 
-def palette() -> str:
-    """The hues of `charts` as custom properties, and a class for each hue and width of line."""
-    light = "".join(f"--k{i}:{c};" for i, c in enumerate(LIGHT))
-    dark = "".join(f"--k{i}:{c};" for i, c in enumerate(DARK))
-    classes = "".join(
-        f".k{i + len(LIGHT) * place}{{--hue:var(--k{i});--weight:{weight}px}}\n"
-        for place, weight in enumerate(WEIGHTS)
-        for i in range(len(LIGHT))
-    )
-    night = f"@media (prefers-color-scheme: dark) {{:root{{{dark}}}}}"
-    return f":root{{{light}}}\n{night}\n@media print {{:root{{{light}}}}}\n{classes}"
-
-
 def _with_neighbours(suite: Suite) -> Iterable[tuple[Cell, list[Cell]]]:
-    """Every cell with a record, and the settled cells of its group: the same configuration's seeds."""
+    """Every cell with a record, and the cells with a record of the same configuration."""
     for group in suite.groups:
         settled = [cell for cell in group.cells if cell.record is not None]
         for cell in settled:
@@ -161,19 +148,19 @@ class _Inputs:
 
 
 def _cell_folders(folder: Path) -> list[Path]:
-    """A suite's cells that have a record, without looking at what links lead to."""
+    """A suite's cells that have a record; links are not followed."""
     found = sorted(entry.name for entry in os.scandir(folder) if CELL_ID.fullmatch(entry.name) and entry.is_dir())
     return [folder / name for name in found if (folder / name / "record.json").is_file()]
 
 
 def _files(folder: Path) -> list[Path]:
-    """A cell's files that a report may show: not the weights and codes, which are large, nor links."""
+    """A cell's files without links, weights and codes, which no page shows."""
     named = sorted(e.name for e in os.scandir(folder) if e.is_file(follow_symlinks=False))
     return [folder / name for name in named if name not in LARGE and not name.startswith(".")]
 
 
 def _digest(suite: Suite, cell: Cell, neighbours: list[Cell], hues: dict[str, int], read: _Inputs) -> str:
-    """Changes when anything that the cell's page is made of changes, the templates included."""
+    """A digest of everything that a cell's page depends on, code and templates included."""
     assert cell.record is not None
     assert CELL_ID.fullmatch(cell.id), cell.id
     state = hashlib.sha256(_sources())
@@ -193,7 +180,7 @@ def _sources() -> bytes:
 
 @cache
 def _components() -> bytes:
-    """The code behind definitions and verdicts: bench, which the pages quote and compute with."""
+    """The code of `bench`, whose docstrings and verdicts the pages contain."""
     return _code(registry.ROOT, (".py",))
 
 
@@ -203,7 +190,7 @@ def _code(folder: Path, suffixes: tuple[str, ...]) -> bytes:
 
 
 def _complete(out: Path, before: dict[str, dict[str, Any]], everything: str) -> bool:
-    """True where the last build was of the same inputs and all that it wrote is still there."""
+    """True where the last build had the same inputs and all its files still exist."""
     if before.get("", {}).get("digest") != everything:
         return False
     return all((out / name).is_file() for entry in before.values() for name in entry["files"])
@@ -214,7 +201,7 @@ def _unchanged(out: Path, entry: dict[str, Any] | None, digest: str) -> bool:
 
 
 def _manifest(out: Path) -> dict[str, dict[str, Any]]:
-    """What the last build wrote; {} where that is unknown. Names that lead out of the site are dropped."""
+    """The files of the last build; {} where they are unknown. Names that lead out of the site are dropped."""
     try:
         content = json.loads((out / MANIFEST).read_bytes())
         entries = [(str(folder), str(entry["digest"]), list(entry["files"])) for folder, entry in content.items()]
@@ -226,13 +213,13 @@ def _manifest(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _inside(out: Path, folders: set[Path]) -> set[Path]:
-    """Those of some folders that lie below the site, whatever links there are on the way to them."""
+    """The folders that lie below the site after resolving links."""
     root = out.resolve()
     return {folder for folder in folders if (out / folder).resolve().is_relative_to(root)}
 
 
 def _write(out: Path, files: Files) -> None:
-    """Write what differs, so that an unchanged file keeps its time."""
+    """Write files that differ; an unchanged file keeps its modification time."""
     for name, content in files.items():
         path = out / name
         if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
@@ -242,7 +229,7 @@ def _write(out: Path, files: Files) -> None:
 
 
 def _remove(out: Path, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
-    """Remove files that an earlier build wrote and this one did not, and folders left empty by that."""
+    """Remove files that only an earlier build wrote, and folders that this leaves empty."""
     kept = {name for entry in after.values() for name in entry["files"]}
     for name in sorted({name for entry in before.values() for name in entry["files"]} - kept):
         path = out / name

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import synthetic
 from bench.report.pages.gallery import figures
-from bench.report.pages.kinds import kind
-from bench.report.pages.pictures import read, read_all
+from bench.report.pages.pictures import kind, read, read_all
 from browsing import IN_BROWSER
 from PIL import Image
 

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 import synthetic
 from bench.report.charts import pareto, trends
-from bench.report.charts.charts import LIGHT, colours
+from bench.report.charts.colours import LIGHT, colours
 from bench.report.charts.curves import curves
 from bench.report.charts.model import LineChart, PointChart, TrendChart, Who
 from bench.report.data import load
 from bench.report.figures import figures, styles_of, write_figures
-from bench.report.figures.legend import entries
 from bench.report.figures.mpl import figure, saved
-from bench.report.figures.style import printable
+from bench.report.figures.style import entries, printable
 from bench.report.tables.build import build
 from conftest import ROOT, run_bench
 from matplotlib.figure import Figure
@@ -58,11 +57,7 @@ def suite(results):
 
 @pytest.fixture(scope="module")
 def made(suite):
-    return {one.name: one for one in figures(suite, hues(suite))}
-
-
-def hues(suite):
-    return colours(str(group.at["label"]) for group in suite.groups)
+    return {one.name: one for one in figures(suite)}
 
 
 def draw(suite, one) -> Figure:
@@ -153,7 +148,7 @@ def test_many_configurations_side_by_side_stay_apart_and_in_view(sizes, tmp_path
     labels = tuple(f"v{k:02d}" for k in range(12))
     synthetic.write(tmp_path, "demo", labels=labels, sizes=sizes, seeds=2, artefacts=False)
     found = load(tmp_path, "demo")
-    fig = draw(found, next(one for one in figures(found, hues(found)) if one.name == "trend-mnist-mse"))
+    fig = draw(found, next(one for one in figures(found) if one.name == "trend-mnist-mse"))
     (axes,) = fig.axes
     places = [line.get_transform().transform(line.get_xydata()) for kind in ("mean", "seeds")
               for line in artists(fig, kind).values()]  # fmt: skip
@@ -171,9 +166,14 @@ def test_every_drawing_of_the_page_has_its_figure(suite, made, written):
     assert {path.name for path in folder.iterdir()} == wanted
     assert re.findall(r"\\includegraphics\{(.+)\.pdf\}", (folder / "figures.tex").read_text()) == list(made)
     families = build(suite)
-    page = [view for module in (pareto, trends) for view in module.views(suite, families, hues(suite))]
+    page = [view for module in (pareto, trends) for view in module.views(suite, families, colours(suite.groups))]
     charts = [panel["chart"] for view in page for panel in view["panels"]]
-    charts += [panel["chart"] for view in curves(suite, hues(suite)) for row in view["rows"] for panel in row["panels"]]
+    charts += [
+        panel["chart"]
+        for view in curves(suite, colours(suite.groups))
+        for row in view["rows"]
+        for panel in row["panels"]
+    ]
     assert len(made) == len(charts) > 15
 
 
@@ -189,7 +189,9 @@ def test_a_variant_keeps_its_hue_and_marker_and_a_net_its_stroke_and_fill(suite,
             looks.setdefault(member.who.label, set()).add((means[index].get_color(), means[index].get_marker()))
             nets.setdefault(member.who.net, set()).add(means[index].get_markerfacecolor() == "white")
     assert {label: len(found) for label, found in looks.items()} == {"ae": 1, "vae": 1, "pca": 1}
-    assert {color for found in looks.values() for color, _ in found} == {LIGHT[n % 10] for n in hues(suite).values()}
+    assert {color for found in looks.values() for color, _ in found} == {
+        LIGHT[n % 10] for n in colours(suite.groups).values()
+    }
     assert len({marker for found in looks.values() for _, marker in found}) == 3
     assert (nets["mlp"], nets["conv"]) == ({False}, {True})
 
@@ -277,7 +279,7 @@ def test_figures_tex_compiles_with_hostile_labels(tmp_path):
 def test_hostile_labels_are_shown_as_text(tmp_path):
     synthetic.write(tmp_path, "demo", points=20, labels=HOSTILE, nets=("mlp",), seeds=2, pca=False)
     found = load(tmp_path, "demo")
-    for one in figures(found, hues(found)):
+    for one in figures(found):
         svg = saved(draw(found, one), "svg", one.title)
         shown = " ".join(labels_of(svg))
         wanted = [label for label in HOSTILE if "pareto" not in one.name or "rate" not in one.name]
@@ -289,7 +291,7 @@ def test_hostile_labels_are_shown_as_text(tmp_path):
 def test_an_endless_label_is_cut_so_that_the_legend_fits(tmp_path):
     synthetic.write(tmp_path, "demo", points=20, labels=("W" * 10_000, "i" * 10_000), nets=("mlp",), seeds=2, pca=False)
     found = load(tmp_path, "demo")
-    for one in figures(found, hues(found)):
+    for one in figures(found):
         fig = draw(found, one)
         assert fig.legends[0].get_window_extent().width <= fig.bbox.width
         assert all("…" in text.get_text() and len(text.get_text()) <= 80 for text in fig.legends[0].get_texts()[:1])
@@ -312,11 +314,11 @@ def test_data_of_names_that_no_file_can_have_get_files_of_their_own(tmp_path):
 def test_a_single_seed_and_a_single_epoch_are_drawn_without_intervals(tmp_path):
     synthetic.write(tmp_path, "demo", points=20, seeds=1, epochs=1)
     found = load(tmp_path, "demo")
-    for one in figures(found, hues(found)):
+    for one in figures(found):
         fig = draw(found, one)
         assert artists(fig, "mean")
         assert not artists(fig, "interval")
-        assert any("hence no interval" in part for part in one.caption)
+        assert any("so there is no interval" in part for part in one.caption)
 
 
 def test_a_suite_without_results_draws_nothing_and_says_so(tmp_path):
@@ -355,6 +357,6 @@ def test_a_record_with_hostile_numbers_does_not_break_a_figure(tmp_path):
         record["timings"]["train"] = "soon"
         path.write_text(json.dumps(record))
     found = load(tmp_path, "demo")
-    made = {one.name: one for one in figures(found, hues(found))}
+    made = {one.name: one for one in figures(found)}
     for name in ("trend-mnist-mse", "pareto-mnist-mse-and-training-seconds", "pareto-mnist-mse-and-parameters"):
         assert "pca" in labels_of(saved(draw(found, made[name]), "svg", made[name].title))

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import synthetic
-from bench.report.charts.charts import LIGHT, colours, scatter, ticks
+from bench.report.charts.colours import LIGHT, colours, hue
 from bench.report.charts.curves import curves
+from bench.report.charts.maps import code_map
+from bench.report.charts.scales import ticks
 from bench.report.data import load
 from bench.report.tables.published import published
 
@@ -395,22 +398,20 @@ def test_the_report_imports_no_torch_and_no_plotting_library():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_label_keeps_its_colour_when_others_come_and_go():
-    labels = [*registry.names("variants"), *(f"label {k}" for k in range(60))]
-    every = colours(labels)
-    for k, label in enumerate(labels):
-        some = colours([label, *labels[:: k + 2], "another"])
-        assert some[label] % len(LIGHT) == every[label] % len(LIGHT) == colours([label])[label]
+def configuration(variant, label=None):
+    return SimpleNamespace(at={"variant": variant, "label": label or variant})
 
 
-def test_variants_of_their_own_name_have_colours_of_their_own():
-    known = registry.names("variants")[: len(LIGHT)]
-    found = colours([*known, *(f"label {k}" for k in range(60))])
-    assert len({found[name] % len(LIGHT) for name in known}) == len(known)
+def test_a_variant_has_one_hue_under_every_label_and_in_every_company():
+    few = colours([configuration("vae", "VAE"), configuration("ae", "AE")])
+    many = colours([configuration(v) for v in registry.names("variants")] + [configuration("vae", "VAE, 10 %")])
+    assert few["VAE"] == many["vae"] == hue("vae")
+    assert few["AE"] == many["ae"] == hue("ae") != hue("vae")
+    assert many["VAE, 10 %"] % len(LIGHT) == hue("vae")
 
 
 def test_labels_that_share_a_colour_differ_in_the_width_of_their_lines(site):
-    found = colours([f"label {k}" for k in range(12)])
+    found = colours([configuration("vae", f"label {k}") for k in range(4)] + [configuration("ae")])
     twins = [sorted(n for n in found.values() if n % len(LIGHT) == hue) for hue in range(len(LIGHT))]
     assert [numbers[:2] for numbers in twins if len(numbers) > 1]
     for numbers in twins:
@@ -476,6 +477,6 @@ def test_a_map_draws_every_finite_point_once():
     import numpy as np
 
     points = np.array([[0.0, 0.0], [1.0, 1.0], [np.nan, 0.0], [0.5, 0.2]])
-    drawing = scatter(points, np.array([0, 1, 1, 0]), ["a", "b"], "a map")
+    drawing = code_map(points, np.array([0, 1, 1, 0]), ["a", "b"], "a map")
     assert drawing.count("h0") == 3
     assert ">a</text>" in drawing

@@ -15,8 +15,11 @@ import pytest
 import synthetic
 import test_report
 from bench.report.charts import pareto, trends
-from bench.report.charts.charts import colours
-from bench.report.charts.svg import Axis, front, log_ticks, scale, shape_path
+from bench.report.charts.colours import colours
+from bench.report.charts.model import Axis
+from bench.report.charts.pareto import front
+from bench.report.charts.scales import log_ticks, scale
+from bench.report.charts.svg import shape_path
 from bench.report.data import load
 from bench.report.pages import bibtex, methods, variant
 from bench.report.tables.build import build
@@ -69,7 +72,7 @@ def with_terms(root, cells, rec=100.0, off=0.0):
 
 
 def panels_of(suite):
-    hues = colours(str(group.at["label"]) for group in suite.groups)
+    hues = colours(suite.groups)
     return {panel["title"]: panel for view in pareto.views(suite, build(suite), hues) for panel in view["panels"]}
 
 
@@ -187,7 +190,7 @@ def test_a_variants_page_has_its_method_its_reference_and_its_results_of_every_s
 def test_a_legend_draws_a_method_without_a_net_in_the_shape_of_its_marks(tmp_path):
     synthetic.write(tmp_path, "demo", points=20)
     suite = load(tmp_path, "demo")
-    hues = colours(group.at["label"] for group in suite.groups)
+    hues = colours(suite.groups)
     [view] = pareto.views(suite, build(suite), hues)
     outlines = {entry["label"]: entry["outline"] for entry in view["legend"]["labels"]}
     [shape] = {m.shape for p in view["panels"] for m in p["drawing"].marks if m.who.label == "pca"}

@@ -1,7 +1,7 @@
-"""Training curves of a suite: the reconstruction term of all variants, and totals where they are one quantity.
+"""Training curves of a suite: the reconstruction term of all variants, and their total losses.
 
-A total loss is a sum of other terms in each method (rec; rec + kl; rec + a penalty): such totals are different
-quantities and share no axis. The reconstruction term under one likelihood is the same in all of them.
+The reconstruction term under one likelihood is one quantity in all methods. Total losses are sums of different terms
+(rec; rec + kl; rec + a penalty), so only totals of the same terms share an axis.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from bench.report.data import Group, Suite, fingerprint, history, number, words
 from bench.results.stats import summarise
 from bench.results.store import Record
 
-from .charts import line_chart
 from .model import Line, LineChart, Who
+from .svg import line_chart
 
 Panel = tuple[Any, Any]  #: latent size, likelihood
 Run = tuple[Group, list[Record]]  #: seeds of one configuration, on the same images
@@ -22,7 +22,7 @@ NOT_TERMS = ("epoch", "seconds", "loss")
 def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
     """Panels by dataset, latent size and likelihood: losses of different likelihoods share no axis.
 
-    A panel has its `chart`, the `drawing` that this shows, and the `runs` behind it.
+    A panel has its `chart` (SVG), the `drawing` it renders, and the `runs` it is made of.
     """
     found: dict[str, dict[Panel, list[Run]]] = {}
     for group in suite.groups:
@@ -33,7 +33,7 @@ def curves(suite: Suite, hues: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def _alike(group: Group) -> list[list[Record]]:
-    """The records of a group that have curves, apart where they were trained on different images."""
+    """The records of a group that have curves, in lists of those trained on the same images."""
     found: dict[str, list[Record]] = {}
     for cell in group.cells:
         if cell.record and cell.status in ("done", "diverged") and history(cell.record):
@@ -58,7 +58,7 @@ def _view(dataset: str, panels: dict[Panel, list[Run]], hues: dict[str, int]) ->
 
 
 def _by_terms(runs: list[Run]) -> dict[tuple[str, ...], list[Run]]:
-    """Runs by the terms of their loss; without those whose loss is the reconstruction term alone."""
+    """Runs by the terms of their loss, without those whose loss is only the reconstruction term."""
     found: dict[tuple[str, ...], list[Run]] = {}
     for group, records in runs:
         found.setdefault(terms(records), []).append((group, records))
@@ -66,7 +66,7 @@ def _by_terms(runs: list[Run]) -> dict[tuple[str, ...], list[Run]]:
 
 
 def terms(records: list[Record]) -> tuple[str, ...]:
-    """The terms that a configuration's loss is made of, the reconstruction first, in the order recorded."""
+    """The terms of a configuration's loss in the recorded order, the reconstruction first."""
     columns = [name for record in records for name in (history(record) or [{}])[0]]
     names = dict.fromkeys(name.removeprefix("test_") for name in columns if name.startswith("test_"))
     return tuple(sorted((words(name, 40) for name in names if name not in NOT_TERMS), key=lambda name: name != "rec"))
@@ -77,8 +77,13 @@ def _panel(dataset: str, where: str, term: str, y_label: str, runs: list[Run], h
     drawn = ", ".join(line.name for line in lines if len(line.x))
     alt = f"{y_label} per epoch on {dataset}, {where}: {drawn}"
     drawing = LineChart(tuple(lines), "epoch", words(y_label), words(alt, 600))
-    chart = line_chart(lines, drawing.x, drawing.y, drawing.alt)
-    return {"caption": f"{dataset}, {where}", "term": term, "chart": chart, "drawing": drawing, "runs": runs}
+    return {
+        "caption": f"{dataset}, {where}",
+        "term": term,
+        "chart": line_chart(drawing),
+        "drawing": drawing,
+        "runs": runs,
+    }
 
 
 def _legend(groups: list[Group]) -> list[dict[str, Any]]:
@@ -90,7 +95,7 @@ def _dashed(net: object) -> bool:
 
 
 def _lines(group: Group, records: list[Record], term: str, hues: dict[str, int]) -> list[Line]:
-    """Test with its interval, and training dotted."""
+    """The training line, dotted, and the test line with its interval."""
     name = f"{group.at['label']} {group.at['net'] or ''}".strip()
     colour, who = hues.get(str(group.at["label"]), 0), Who.at(group.at)
     histories = [rows for record in records if (rows := history(record))]
@@ -104,7 +109,7 @@ def _lines(group: Group, records: list[Record], term: str, hues: dict[str, int])
 
 
 def _mean_curve(histories: list[list[dict[str, float]]], column: str) -> tuple[list[float], list[float], list[float]]:
-    """Epochs, mean and t half-width over the seeds that reached each epoch."""
+    """Epochs, means and half-widths of 95 % t-intervals over the seeds that reached each epoch."""
     values: dict[float, list[float]] = {}
     for rows in histories:
         for entry in rows:

@@ -1,9 +1,5 @@
-"""What a drawing shows, apart from how it is drawn: the site's charts and the figures for papers take the same objects.
+"""The contents of charts: the site renders them as SVG, and Matplotlib as figures for papers."""
 
-Lines over epochs, configurations as points, a metric over the latent size; and what of each must be in view.
-"""
-
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +10,7 @@ MOST_SEEDS = 400  #: dots of seeds in one drawing of points; more would hide the
 
 @dataclass(frozen=True)
 class Who:
-    """A configuration apart from its data, latent size and seed: what an entry of a legend stands for."""
+    """A configuration without its data, latent size and seed: an entry of a legend."""
 
     label: str = ""
     net: str = ""
@@ -23,13 +19,13 @@ class Who:
 
     @classmethod
     def at(cls, coordinates: Mapping[str, Any]) -> "Who":
-        """Of a group's or value's coordinates."""
+        """The configuration at a group's or value's coordinates."""
         return cls(*(str(coordinates.get(name) or "") for name in ("label", "net", "likelihood", "setting")))
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis is called, and whether it is logarithmic; `at` fixes its ticks."""
+    """The label of an axis, whether it is logarithmic, and its ticks where `at` fixes them."""
 
     label: str
     log: bool = False
@@ -76,7 +72,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class PointChart:
-    """Marks, those `on_front` joined by a line in this order. `sums`: lines of equal x + y, of equal bound."""
+    """Marks; those `on_front` are joined by a line in this order. `sums`: draws lines of equal x + y."""
 
     marks: tuple[Mark, ...]
     on_front: tuple[int, ...]
@@ -87,13 +83,13 @@ class PointChart:
 
     @property
     def seeds(self) -> list[Pair]:
-        """Every seed's dot; none where they would hide the means."""
+        """The dots of all seeds; none where so many would hide the means."""
         dots = [seed for mark in self.marks for seed in mark.seeds]
         return dots if len(dots) <= MOST_SEEDS else []
 
     @property
     def view(self) -> tuple[list[float], list[float]]:
-        """x and y values that must be in view."""
+        """x and y values that lie in the view."""
         seen = [(mark.x, mark.y) for mark in self.marks] + self.seeds
         return [x for x, _ in seen], [y for _, y in seen]
 
@@ -123,52 +119,16 @@ class TrendChart:
 
     @property
     def view(self) -> tuple[list[float], list[float]]:
-        """x and y values that must be in view."""
+        """x and y values that lie in the view."""
         return [x for trend in self.trends for x in trend.x], [end for trend in self.trends for end in _ends(trend)]
 
 
 Drawing = LineChart | PointChart | TrendChart
 
 
-def line_view(lines: Sequence[Line]) -> tuple[Pair, Pair]:
-    """The x and the y range of curves, leaving out first epochs that would flatten all the rest.
-
-    y: of all but the first tenth of the epochs, bands included where they are not far wider.
-    """
-    kept = [y for line in lines for y in list(line.y)[math.ceil(0.1 * len(line.y)) if len(line.y) > 4 else 0 :]]
-    low, high = min(kept), max(kept)
-    room = 0.5 * (high - low)
-    bands = [y for line in lines for y in (*list(line.low)[1:], *list(line.high)[1:])]
-    y_range = max(low - room, min([low, *bands])), min(high + room, max([high, *bands]))
-    x_range = min(min(line.x) for line in lines), max(max(line.x) for line in lines)
-    return _padded(*x_range, 0), _padded(*y_range, 0.06)
-
-
-def _padded(low: float, high: float, share: float) -> Pair:
-    span = high - low or abs(high) or 1.0
-    low, high = (low - span / 2, high + span / 2) if low == high else (low, high)
-    return low - share * span, high + share * span
-
-
 def _ends(trend: Trend) -> list[float]:
-    """What must be in view: means and seeds, and intervals where they are not far wider than these."""
+    """Means and seeds, and the ends of intervals, cut where they are far wider than these."""
     seen = [*trend.y, *(value for _, value in trend.seeds)]
     room = max(seen) - min(seen)
     bars = [value + sign * half for value, half in zip(trend.y, trend.half, strict=True) if half for sign in (-1, 1)]
     return seen + [min(max(bar, min(seen) - room), max(seen) + room) for bar in bars]
-
-
-def ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
-    """At most `most` round numbers within [low, high]: steps of 1, 2 or 5 times a power of ten.
-
-    `whole` keeps to whole numbers (epochs), which then may be a single one.
-
-    >>> ticks(0, 10, 6)
-    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
-    """
-    raw = (high - low) / max(1, most - 1)
-    raw = max(raw, 1.0) if whole else raw
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * m for m in (1, 2, 5, 10, 20) if (high - low) / (power * m) <= most - 1 + 1e-9)
-    first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]

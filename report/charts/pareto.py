@@ -1,11 +1,11 @@
-"""What is paid for what: rate against distortion, and quality against training seconds and parameters.
+"""Trade-offs: rate against distortion, and quality against training seconds and parameters.
 
-A point is a configuration: its mean over seeds. The front is made of those that no other of the same drawing beats in
-one of the two without being worse in the other. Only what may be compared shares a drawing: one dataset, one key of the
-metric (likelihood, classifier), and for seconds one device with one number of threads.
+A point is a configuration: its mean over seeds. The front holds the points that no other point of the same drawing
+beats in one coordinate without being worse in the other. A drawing holds only comparable values: of one dataset and one
+key of the metric (likelihood, classifier), and seconds of one device with one number of threads.
 
 Rate and distortion (Alemi et al., Fixing a Broken ELBO, 2018, https://arxiv.org/abs/1711.00464): R = KL(q(z|x) ‖ p(z)),
-D = −E log p(x|z), both in nats per test image, as the last epoch's test curve has them; −ELBO = R + D.
+D = −E log p(x|z), both in nats per test image, from the last epoch's test curve; −ELBO = R + D.
 """
 
 import statistics
@@ -20,22 +20,19 @@ from bench.report.tables.values import QUIET, Key, Value
 from bench.results.store import Record
 
 from .model import Axis, Mark, Pair, PointChart, Who
-from .svg import front, point_chart, shape_path, shapes
+from .svg import point_chart, shape_path, shapes
 
 QUALITIES = ("mse", "fid", "fcd", "knn_accuracy")  #: metric families put against the costs
-WIDE_SPAN = 20.0  #: largest over smallest; beyond it an axis is logarithmic
-SLACK = 0.02  #: how far rate + distortion may be from −ELBO, relatively: both have noise of their own
+WIDE_SPAN = 20.0  #: an axis is logarithmic where largest / smallest exceeds this
+SLACK = 0.02  #: largest relative difference of rate + distortion and −ELBO, which are two noisy estimates
 
-Points = list[tuple[Value, list[Pair]]]  #: a configuration's value with both numbers of each seed
+Points = list[tuple[Value, list[Pair]]]  #: a configuration's value, and (x, y) of each seed
 Panel = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A cost of a configuration: what it is called, its value for one seed's record, what must agree to compare it.
-
-    A closed form trains no parameters and has no such cost.
-    """
+    """A cost: its name and unit, its value in a record, and `where` it was measured, which comparable costs share."""
 
     name: str
     unit: str
@@ -59,7 +56,7 @@ COSTS = (
 def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list[dict[str, Any]]:
     """By dataset: its drawings with captions and fronts, and the legend of colours and shapes.
 
-    A panel has its `chart`, the `drawing` that this shows, and the `values` behind it.
+    A panel has its `chart` (SVG), the `drawing` it renders, and the `values` it is made of.
     """
     nets = shapes([group.at["net"] for group in suite.groups])
     found: dict[str, list[Panel]] = {}
@@ -74,7 +71,7 @@ def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list
 
 def _legend(suite: Suite, dataset: str, nets: dict[Any, str]) -> dict[str, Any]:
     here = [group.at for group in suite.groups if group.at["dataset"] == dataset]
-    shaped = {at["label"]: at["net"] for at in reversed(here)}  # one without a net is drawn in no net's shape
+    shaped = {at["label"]: at["net"] for at in reversed(here)}  # a label without a net has its own shape
     return {
         "labels": [
             {"label": label, "outline": "" if shaped[label] else shape_path(nets[shaped[label]], 0, 0)}
@@ -90,7 +87,7 @@ def _legend(suite: Suite, dataset: str, nets: dict[Any, str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Drawer:
-    """What every drawing of a dataset shares."""
+    """Makes the panels of one dataset."""
 
     suite: Suite
     dataset: str
@@ -99,7 +96,7 @@ class _Drawer:
 
     def panel(self, title: str, points: Points, x: str, y: str, lower: tuple[bool, bool],
               sums: bool = False) -> Panel | None:  # fmt: skip
-        """One drawing; None unless at least two configurations have both numbers."""
+        """One panel; None unless at least two configurations have both numbers."""
         able = [(value, _mean(pairs), pairs) for value, pairs in points if pairs]
         logs = [not sums and _spread([mean[axis] for _, mean, _ in able]) for axis in (0, 1)]
         drawn = [one for one in able if all(not log or one[1][axis] > 0 for axis, log in enumerate(logs))]
@@ -113,7 +110,7 @@ class _Drawer:
         drawing = PointChart(marks, tuple(best), Axis(x, logs[0]), Axis(y, logs[1]), alt, sums)
         return {
             "title": title, "where": "", "front": [_name(drawn[i][0].group) for i in best],
-            "left": f"Not on a logarithmic axis, being zero: {'; '.join(left)}." if left else "",
+            "left": f"Zero, so not on the logarithmic axis: {'; '.join(left)}." if left else "",
             "chart": point_chart(drawing), "drawing": drawing, "values": [value for value, _, _ in drawn],
         }  # fmt: skip
 
@@ -126,12 +123,29 @@ class _Drawer:
         return Mark(name, hue, *mean, self.nets[at["net"]], text, tuple(seeds), Who.at(at))
 
 
+def front(points: Sequence[Pair], lower: tuple[bool, bool]) -> list[int]:
+    """Indices, by x, of the points that no other beats in one coordinate without being worse in the other.
+
+    lower: for x and y, whether lower is better.
+
+    >>> front([(1, 5), (2, 3), (3, 4), (4, 1)], (True, True))
+    [0, 1, 3]
+    """
+    sign = [1 if flag else -1 for flag in lower]
+    turned = [(sign[0] * x, sign[1] * y) for x, y in points]
+    kept: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (turned[i], i)):
+        if not kept or turned[index][1] < turned[kept[-1]][1] or turned[index] == turned[kept[-1]]:
+            kept.append(index)
+    return sorted(kept, key=lambda i: (points[i], i))
+
+
 def _mean(pairs: Sequence[Pair]) -> Pair:
     return statistics.fmean(x for x, _ in pairs), statistics.fmean(y for _, y in pairs)
 
 
 def _on(pairs: Sequence[Pair], logs: Sequence[bool]) -> list[Pair]:
-    """The seeds that have a place on the axes."""
+    """The seeds that lie on the axes."""
     return [pair for pair in pairs if all(not log or pair[axis] > 0 for axis, log in enumerate(logs))]
 
 
@@ -147,7 +161,7 @@ def _name(group: Group) -> str:
 
 
 def _measured(table: Table, dataset: str) -> dict[Key, list[Value]]:
-    """Values of a dataset by what must agree before they may be compared."""
+    """Values of a dataset by their key: only values of one key are comparable."""
     found: dict[Key, list[Value]] = {}
     for value in table.cells.values():
         if value.seeds and value.at.get("dataset") == dataset:
@@ -155,8 +169,8 @@ def _measured(table: Table, dataset: str) -> dict[Key, list[Value]]:
     return found
 
 
-def _said(key: Key, among: Sequence[Key]) -> str:
-    """A key in words, where there are several."""
+def _key_text(key: Key, among: Sequence[Key]) -> str:
+    """A key as text, "" where there is only one."""
     parts = [f"{k} {v}" for k, v in key if k not in QUIET] if len(among) > 1 else []
     return f" ({', '.join(parts)})" if parts else ""
 
@@ -165,7 +179,7 @@ def _said(key: Key, among: Sequence[Key]) -> str:
 
 
 def _rate_distortion(families: Sequence[Table], draw: _Drawer) -> list[Panel]:
-    """Of every configuration with an ELBO whose curves hold both terms; a drawing a likelihood."""
+    """A panel a likelihood, of the configurations with an ELBO whose curves hold both terms."""
     table = next((table for table in families if table.metric == "elbo"), None)
     by_key = _measured(table, draw.dataset) if table else {}
     panels = []
@@ -181,7 +195,7 @@ def _rate_distortion(families: Sequence[Table], draw: _Drawer) -> list[Panel]:
 
 
 def rate_distortion(record: Record) -> Pair | None:
-    """(distortion, rate) of a record in nats per test image; None where its curves do not add up to its ELBO."""
+    """(distortion, rate) of a record in nats per test image; None where they do not add up to −ELBO."""
     last = (history(record) or [{}])[-1]
     distortion, rate = number(last.get("test_rec")), number(last.get("test_kl"))
     elbo = number(mapping(record.metrics.get("elbo")).get("value"))
@@ -194,7 +208,7 @@ def rate_distortion(record: Record) -> Pair | None:
 
 
 def _quality_cost(families: Sequence[Table], draw: _Drawer) -> list[Panel]:
-    """Each quality against each cost."""
+    """A panel for each quality and cost."""
     panels = []
     for cost in COSTS:
         for name in QUALITIES:
@@ -213,7 +227,7 @@ def _against(table: Table, cost: Cost, draw: _Drawer) -> list[Panel]:
         places = list(dict.fromkeys(cost.where(record) for value in values for record in value.records))
         for place in places:
             points = [(value, _pairs(value, cost, place)) for value in values]
-            title = f"{called} and {cost.name.lower()}{_said(key, list(by_key))}"
+            title = f"{called} and {cost.name.lower()}{_key_text(key, list(by_key))}"
             panel = draw.panel(title, points, cost.unit, f"{called}, {table.unit}", (True, table.better != "higher"))
             if panel:
                 panels.append(panel | {"where": f"Measured on {place}." if place else ""})
@@ -221,7 +235,7 @@ def _against(table: Table, cost: Cost, draw: _Drawer) -> list[Panel]:
 
 
 def _one_member(values: list[Value]) -> list[Value]:
-    """Values of one sampler, the suite's last: fitted to codes, where the prior fits the codes of some methods only."""
+    """Values of the suite's last sampler, which is fitted to codes: the prior suits some methods only."""
     members = list(dict.fromkeys(value.at.get("member") for value in values))
     chosen = [m for m in members if sum(value.at.get("member") == m for value in values) > 1] or members
     return [value for value in values if value.at.get("member") == chosen[-1]]

@@ -15,9 +15,9 @@ Line = tuple[Any, ...]  #: coordinates of a configuration but its latent size
 
 
 def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list[dict[str, Any]]:
-    """By dataset: a drawing a metric, where there are at least two latent sizes to join.
+    """By dataset: a panel a metric that was measured at two or more latent sizes.
 
-    A panel has its `chart`, the `drawing` that this shows, and the `values` behind it.
+    A panel has its `chart` (SVG), the `drawing` it renders, and the `values` it is made of.
     """
     found = []
     for dataset in dict.fromkeys(str(group.at["dataset"]) for group in suite.groups):
@@ -31,7 +31,7 @@ def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list
 
 
 def _panels(table: Table, dataset: str, hues: dict[str, int]) -> list[dict[str, Any]]:
-    """A drawing a member and key: what may not be compared shares no axis."""
+    """A panel a member and key, because values under different keys may not be compared."""
     groups: dict[tuple[Any, Key], list[Value]] = {}
     for value in table.cells.values():
         if value.seeds and value.at.get("dataset") == dataset and isinstance(value.at.get("latent_size"), int):
@@ -53,12 +53,14 @@ def _panel(table: Table, dataset: str, member: Any, key: Key, values: list[Value
     if len(sizes) < 2 or all(len(trend.x) < 2 for trend in trends):
         return None
     called = f"{table.metric}_{member}" if member else table.metric
-    told = "".join(f", {k} {v}" for k, v in key if k not in QUIET)
-    alt = words(f"{called} over latent size on {dataset}{told}: {'; '.join(_told(trend) for trend in trends)}", 900)
+    key_text = "".join(f", {k} {v}" for k, v in key if k not in QUIET)
+    alt = words(
+        f"{called} over latent size on {dataset}{key_text}: {'; '.join(_numbers_text(trend) for trend in trends)}", 900
+    )
     log = sizes[0] > 0 and sizes[-1] / sizes[0] >= 4
     drawing = TrendChart(tuple(trends), Axis("latent size", log, _few(sizes)), Axis(table.unit), alt)
     return {
-        "title": f"{called}{told} {ARROWS.get(table.better, '')}".strip(), "metric": called,
+        "title": f"{called}{key_text} {ARROWS.get(table.better, '')}".strip(), "metric": called,
         "chart": trend_chart(drawing), "drawing": drawing, "values": values,
     }  # fmt: skip
 
@@ -74,7 +76,7 @@ def _size(value: Value) -> int:
 
 
 def _trend(line: Line, values: list[Value], hues: dict[str, int], several: bool) -> Trend:
-    """A line; `several` likelihoods in one drawing are told apart in its name."""
+    """One line of a panel. several: the panel has several likelihoods, which the name then states."""
     label, net, likelihood, setting = line
     summaries = [(_size(value), value.summary) for value in values]
     drawn = [(size, summary) for size, summary in summaries if summary is not None]
@@ -90,6 +92,6 @@ def _trend(line: Line, values: list[Value], hues: dict[str, int], several: bool)
     )
 
 
-def _told(trend: Trend) -> str:
+def _numbers_text(trend: Trend) -> str:
     numbers = ", ".join(f"{y:.4g} at {x:.0f}" for x, y in zip(trend.x, trend.y, strict=True))
     return f"{trend.name} {numbers}".replace("-", "−")

@@ -1,4 +1,4 @@
-r"""The curves, trends and Pareto views of a suite's page as figures for a paper: SVG, PDF, captions to paste.
+r"""The curves, trends and Pareto views of a suite as figures for a paper: SVG, PDF, and captions in LaTeX.
 
     DIR/<suite>/figures.tex   a figure environment each, with its caption
     DIR/<suite>/<figure>.svg  <figure>.pdf
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.charts import pareto, trends
-from bench.report.charts.charts import colours
+from bench.report.charts.colours import colours
 from bench.report.charts.curves import Run, curves
 from bench.report.charts.model import Drawing, Who
 from bench.report.data import Suite, history, load, number, words
@@ -26,9 +26,8 @@ from bench.report.tables.values import Value, gap_texts
 from bench.errors import UsageError
 from bench.results.store import Store
 
-from .legend import entries
 from .mpl import figure, saved
-from .style import Styles
+from .style import Styles, entries
 
 FORMS = ("svg", "pdf")
 CURVES = (
@@ -41,10 +40,10 @@ TRENDS = (
 )
 POINTS = (
     "A mark is a configuration, its mean over training seeds; small dots: seeds; bars: 95 % t-intervals{}; numbers: "
-    "latent sizes. Ringed and joined: the front, which no other configuration beats in one of the two without being "
-    "worse in the other."
+    "latent sizes. Ringed and joined: the front, the configurations that no other one beats in one of the two without "
+    "being worse in the other."
 )
-SUMS = "Along a thin line the ELBO, written at it, is the same."
+SUMS = "A thin line joins points of equal ELBO, which is written at the line."
 
 
 @dataclass(frozen=True)
@@ -61,20 +60,19 @@ class PaperFigure:
 def write_figures(results: Path, out: Path, suites: Sequence[str] | None = None) -> list[tuple[Path, int]]:
     """Write the figures of all suites under `results`, or of those named; each figures.tex with its number of figures.
 
-    A suite that has nothing to draw yet has no file. Figures of earlier records that are drawn no longer stay.
-    Raises `UsageError` for a suite without results or a folder that has none at all, and `ResultError` for records
-    that cannot be read; then nothing is written.
+    A suite without results to draw gets no file. Figures of earlier records are not removed.
+    Raises `UsageError` for a suite without results or a folder that has none at all, and `ResultError` for unreadable
+    records; then nothing is written.
     """
     names = list(dict.fromkeys(suites or Store(results).suites()))
     if not names:
-        raise UsageError(f"no results of any suite under {results}: `bench run SUITE` makes some")
+        raise UsageError(f"no results of any suite under {results}: `bench run SUITE` computes them")
     loaded = [load(results, name) for name in names]
-    hues = colours(str(group.at["label"]) for suite in loaded for group in suite.groups)
-    return [(out / suite.name / "figures.tex", _write(suite, out / suite.name, hues)) for suite in loaded]
+    return [(out / suite.name / "figures.tex", _write(suite, out / suite.name)) for suite in loaded]
 
 
-def _write(suite: Suite, folder: Path, hues: dict[str, int]) -> int:
-    found, styles = figures(suite, hues), styles_of(suite)
+def _write(suite: Suite, folder: Path) -> int:
+    found, styles = figures(suite), styles_of(suite)
     if found:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "figures.tex").write_text(_tex(suite, found), encoding="ascii")
@@ -90,8 +88,9 @@ def styles_of(suite: Suite) -> Styles:
     return Styles(Who.at(group.at) for group in suite.groups)
 
 
-def figures(suite: Suite, hues: dict[str, int]) -> list[PaperFigure]:
+def figures(suite: Suite) -> list[PaperFigure]:
     """All figures of a suite, in the order of its page, each with a file name of its own."""
+    hues = colours(suite.groups)
     families = build(suite)
     made = [*_points(suite, families, hues), *_trends(suite, families, hues), *_curves(suite, hues)]
     seen: dict[str, int] = {}
@@ -113,7 +112,7 @@ def _curves(suite: Suite, hues: dict[str, int]) -> Iterator[PaperFigure]:
 
 
 def _of_run(run: Run, term: str) -> Value:
-    """The curves' last values, so that a caption can say of which seeds and settings they are."""
+    """The curves' last values: a caption states their seeds and settings."""
     group, records = run
     seed = {cell.id: cell.seed for cell in group.cells}
     last = {seed[record.id]: (history(record) or [{}])[-1].get(f"test_{term}") for record in records}
@@ -135,28 +134,28 @@ def _points(suite: Suite, families: list[Table], hues: dict[str, int]) -> Iterat
         for panel in view["panels"]:
             title = f"{panel['title']} on {view['dataset']}"
             what = "" if panel["drawing"].sums else " of the quality"
-            said = [POINTS.format(what), f"Front: {'; '.join(panel['front'])}.", panel["left"], panel["where"]]
-            said += [SUMS] if panel["drawing"].sums else []
+            sentences = [POINTS.format(what), f"Front: {'; '.join(panel['front'])}.", panel["left"], panel["where"]]
+            sentences += [SUMS] if panel["drawing"].sums else []
             about = f"pareto-{view['dataset']}-{panel['title']}"
-            yield _figure(suite, about, title, panel["drawing"], panel["values"], said)
+            yield _figure(suite, about, title, panel["drawing"], panel["values"], sentences)
 
 
-def _figure(suite: Suite, about: str, title: str, drawing: Any, values: list[Value], said: list[str],
+def _figure(suite: Suite, about: str, title: str, drawing: Any, values: list[Value], sentences: list[str],
             y: str = "") -> PaperFigure:  # fmt: skip
-    """A figure whose caption ends with the conditions, as below a table."""
+    """A figure with a caption that ends with the conditions of its values, as below a table."""
     plain = [replace(value, best=False) for value in values]
-    shown = {"dataset", "label", "latent_size", *_told_apart(values)}
-    caption = [f"{title}.", *said, *_incomplete(values), *notes(suite, plain, shown)]
+    shown = {"dataset", "label", "latent_size", *_varied_axes(values)}
+    caption = [f"{title}.", *sentences, *_incomplete(values), *notes(suite, plain, shown)]
     return PaperFigure(_slug(about), drawing, y, words(title, 200), tuple(part for part in caption if part))
 
 
-def _told_apart(values: list[Value]) -> list[str]:
-    """The axes that the figure's legend names."""
+def _varied_axes(values: list[Value]) -> list[str]:
+    """The axes in which the values differ, which the legend therefore names."""
     return [axis for axis in ("net", "likelihood") if len({value.at.get(axis) for value in values} - {None, ""}) > 1]
 
 
 def _incomplete(values: list[Value]) -> list[str]:
-    """Seeds that are missing behind a point or line, with the reason."""
+    """A sentence on the seeds that are missing, with the reasons; none where all are there."""
     found = []
     named = entries([Who.at(value.at) for value in values])
     for value in values:
@@ -169,7 +168,7 @@ def _incomplete(values: list[Value]) -> list[str]:
 
 
 def _slug(text: str) -> str:
-    """A file name that LaTeX and every file system take: lower case, so that no two differ in case alone."""
+    """A file name for LaTeX and every file system: lower case, so that no two names differ in case only."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:100].strip("-")
 
 

@@ -1,6 +1,6 @@
-"""Figures for papers, drawn by Matplotlib from what the site's charts show: vector, text as text, one column wide.
+"""Charts as figures for papers, by Matplotlib: vector graphics with text as text, one column wide.
 
-The same drawing gives the same bytes. No text of a suite is read as mathematics or markup.
+The same drawing gives the same bytes. Texts of a suite are never read as mathematics or markup.
 """
 
 import io
@@ -20,10 +20,9 @@ from bench.report.charts.model import (
     PointChart,
     Trend,
     TrendChart,
-    line_view,
-    ticks,
 )
-from bench.report.charts.svg import Scale, beside, equal_sums, scale, tick
+from bench.report.charts.scales import Scale, equal_sums, format_tick, line_view, scale, ticks
+from bench.report.charts.svg import beside
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -31,19 +30,18 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from bench.results.stats import summarise
 
-from .legend import add_legend
-from .style import DOTTED, RC, SMALL, WIDTH, Style, Styles, printable, wrapped
+from .style import DOTTED, RC, SMALL, WIDTH, Style, Styles, add_legend, printable, wrapped
 
 HEIGHT = 2.25  #: inches without the legend
-AXES = 185.0  #: points, about: how wide the axes are
-PIXELS_A_POINT = 1.7  #: of the site's drawings, whose rules for placing a text are used
+AXES = 185.0  #: points: the approximate width of the axes
+PIXELS_A_POINT = 1.7  #: of the site's charts, whose rules place the texts
 METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
 def figure(drawing: Drawing, styles: Styles, y: str = "") -> Figure:
-    """A drawing as a figure of one column. y: what its y axis is called, in place of the drawing's own words.
+    """A drawing as a figure of one column. y: a label of the y axis in place of the drawing's.
 
-    Every artist has a gid that says what it shows: "mean-0", "seeds-0", "interval-0", ... by the drawing's order.
+    Every artist has a gid: "mean-0", "seeds-0", "interval-0", ... in the drawing's order.
     """
     with mpl.rc_context(RC):
         fig = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
@@ -59,7 +57,7 @@ def figure(drawing: Drawing, styles: Styles, y: str = "") -> Figure:
         ax.set_ylabel(wrapped(y or _y_label(drawing)))
         add_legend(fig, drawing, styles, renderer)
         fig.draw_without_rendering()
-        fig.set_layout_engine("none")  # so that all files have one layout
+        fig.set_layout_engine("none")  # the same layout for SVG and PDF
         if isinstance(drawing, PointChart):
             _texts(ax, drawing)
         return fig
@@ -78,11 +76,11 @@ def _y_label(drawing: Drawing) -> str:
 
 
 def _frame(ax: Axes, x: Pair, y: Pair, x_ticks: Sequence[float], y_ticks: Sequence[float], x_label: str) -> None:
-    """Limits, round ticks, faint lines to read values at."""
+    """Set limits, ticks, the x label and faint horizontal lines."""
     ax.set_xlim(*x)
     ax.set_ylim(*y)
-    ax.set_xticks(x_ticks, [tick(value) for value in x_ticks])
-    ax.set_yticks(y_ticks, [tick(value) for value in y_ticks])
+    ax.set_xticks(x_ticks, [format_tick(value) for value in x_ticks])
+    ax.set_yticks(y_ticks, [format_tick(value) for value in y_ticks])
     ax.set_xlabel(wrapped(x_label, 52, 1))
     ax.grid(axis="y", color="#dddddd", linewidth=0.4)
     ax.set_axisbelow(True)
@@ -112,7 +110,7 @@ def _line(ax: Axes, line: Line, style: Style, index: int, count: int) -> None:
 
 
 def _every(length: int, index: int, count: int) -> tuple[int, int]:
-    """Five markers a line, each line's at other epochs."""
+    """Five markers a line; lines have them at different epochs."""
     step = max(1, round(length / 5))
     return min(length - 1, round(step * index / max(1, count))), step
 
@@ -133,17 +131,14 @@ def _trend_chart(ax: Axes, chart: TrendChart, styles: Styles) -> None:
 
 
 def _step(chart: TrendChart, across: Scale) -> float:
-    """How far apart configurations stand at one x, in points: together at most over half of the way to the next x.
-
-    Nor over the edge of the view, which has room at both sides.
-    """
+    """The distance in points of configurations at one x, which together fill at most half of the way to the next."""
     places = sorted({across(x) for trend in chart.trends for x in trend.x})
     gap = min((b - a for a, b in itertools.pairwise(places)), default=1.0)
     return min(5.5, AXES * min(0.55 * gap, 1.8 * places[0]) / len(chart.trends))
 
 
 def _trend(ax: Axes, trend: Trend, style: Style, index: int, by: float, step: float) -> None:
-    """Beside the others by some points, so that none hides another; the seeds beside their mean."""
+    """Draw a trend `by` points to the side, so that none hides another, and the seeds beside their means."""
     moved = _moved(ax, by)
     ax.plot(trend.x, trend.y, gid=f"mean-{index}", transform=moved, zorder=3, **style.line() | style.mark(3.4))
     bars = [(x, y, half) for x, y, half in zip(trend.x, trend.y, trend.half, strict=True) if half]
@@ -171,13 +166,13 @@ def _seeds(ax: Axes, seeds: Sequence[Pair], style: Style, gid: str, where: Trans
 
 
 def _set_logs(ax: Axes, chart: TrendChart | PointChart) -> None:
-    """Logarithmic axes, keeping limits and ticks: Matplotlib sets its own when a scale changes."""
+    """Make axes logarithmic, with the limits and ticks that were set: Matplotlib resets both when a scale changes."""
     for axis, log in ((ax.xaxis, chart.x.log), (ax.yaxis, chart.y.log)):
         if log:
             limits, at = axis.get_view_interval(), axis.get_ticklocs()
             set_scale = ax.set_xscale if axis is ax.xaxis else ax.set_yscale
             set_scale("log")
-            axis.set_ticks(list(at), [tick(value) for value in at])
+            axis.set_ticks(list(at), [format_tick(value) for value in at])
             axis.set_ticks([], minor=True)
             axis.set_view_interval(*limits, ignore=True)
 
@@ -201,7 +196,7 @@ def _point_chart(ax: Axes, chart: PointChart, styles: Styles) -> None:
 
 
 def _scales(chart: PointChart) -> tuple[Scale, Scale]:
-    """The site's view, and the intervals where they are not far wider than all that is in it."""
+    """The site's view, extended by the intervals unless they are far wider."""
     found = []
     seen = chart.view
     for axis, values, named in ((0, seen[0], chart.x), (1, seen[1], chart.y)):
@@ -226,9 +221,9 @@ def _mark(ax: Axes, mark: Mark, style: Style, index: int, chart: PointChart) -> 
 
 
 def _intervals(mark: Mark, chart: PointChart) -> list[tuple[Pair, Pair]]:
-    """The 95 % t-interval of y as a line's x and y, then that of x where it is a result as well and no cost.
+    """The 95 % t-interval of y as a line's x and y, and that of x where x is a result and not a cost.
 
-    None for a single seed, and none where some seeds have no place on a logarithmic axis.
+    A line has no length for a single seed, and where some seeds do not lie on a logarithmic axis.
     """
     found = []
     for axis, at in enumerate((mark.x, mark.y)):
@@ -239,7 +234,7 @@ def _intervals(mark: Mark, chart: PointChart) -> list[tuple[Pair, Pair]]:
 
 
 def _texts(ax: Axes, chart: PointChart) -> None:
-    """Latent sizes beside their marks, and what lines of equal sums stand for, where there is room."""
+    """Write latent sizes beside their marks, and the values of lines of equal sums, where there is room."""
     box = ax.get_window_extent()
     assert isinstance(ax.figure, Figure)
     unit = ax.figure.dpi / 72 / PIXELS_A_POINT  # display units a pixel of the site
@@ -262,4 +257,4 @@ def _texts(ax: Axes, chart: PointChart) -> None:
     for total, _, foot in equal_sums(*_scales(chart)) if chart.sums else []:
         x, y = place(*foot)
         if x > 34 and all(abs(px - x + 14) > 28 or abs(py - y + 7) > 14 for px, py in places):
-            write(tick(-total), x - 4, y - 4, ha="right", color="#666666")
+            write(format_tick(-total), x - 4, y - 4, ha="right", color="#666666")

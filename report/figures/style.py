@@ -1,17 +1,20 @@
-"""What the figures for papers look like: one column wide, 8 pt, the site's hues; readable in grey print as well.
+"""The style of figures for papers, and their legends: one column wide, 8 pt, the site's hues, readable in grey print.
 
-A variant keeps its hue and gets a marker; a net is told by the line (solid, dashed, ...) and by how markers are filled.
+A variant has the hue of the site and a marker. A net has a line style (solid, dashed, ...) and a fill of its markers.
 """
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.charts.charts import LIGHT
-from bench.report.charts.model import Who
+from bench.report.charts.colours import LIGHT
+from bench.report.charts.model import Drawing, Line, LineChart, Mark, PointChart, Trend, TrendChart, Who
 from matplotlib import font_manager
+from matplotlib.backend_bases import RendererBase
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 
 WIDTH = 3.25  #: inches: a column of most two-column styles
 DPI = 100  #: of the layout; the files are vectors
@@ -20,6 +23,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 STROKES: tuple[Any, ...] = ("-", (0, (4, 1.6)), (0, (4, 1.4, 1, 1.4)), (0, (7, 1.6)))
 FILLS = ("full", "none", "left", "top")
 DOTTED = (0, (1, 1.6))
+LEGEND_LINE = 0.138  #: inches
+SAMPLE = 26.0  #: points: the width of a legend's sample with its gaps
 LINE = 1.1  #: points; labels that share a hue differ by their marker, not by width as on the site
 
 RC: Any = {  # Matplotlib types a mapping of settings by all their names
@@ -38,7 +43,7 @@ RC |= {"legend.labelspacing": 0.25, "legend.frameon": False}
 
 @dataclass(frozen=True)
 class Style:
-    """How a configuration is drawn."""
+    """The style of a configuration."""
 
     colour: str
     stroke: Any
@@ -46,14 +51,14 @@ class Style:
     fill: str
 
     def mark(self, size: float = 4.0) -> dict[str, Any]:
-        """Arguments of a marker alone: a white inside where the fill is "none", so that lines do not run through it."""
+        """Arguments of a marker. The fill "none" is drawn white, so that lines do not show through it."""
         inside = "white" if self.fill == "none" else self.colour
         shape = {"marker": self.marker, "fillstyle": "full" if self.fill == "none" else self.fill}
         edge = {"markeredgecolor": self.colour, "markeredgewidth": 0.8, "markerfacecolor": inside}
         return {"color": self.colour, "markersize": size, "markerfacecoloralt": "white", **shape, **edge}
 
     def line(self) -> dict[str, Any]:
-        """Arguments of a line alone."""
+        """Arguments of a line."""
         return {"color": self.colour, "linewidth": LINE, "linestyle": self.stroke}
 
 
@@ -75,7 +80,7 @@ class Styles:
 
 
 def printable(text: str) -> str:
-    """Text that the figures' font can print: a character that it lacks is named by its number, as in the tables.
+    """Text that the figures' font can print; a missing character is replaced by its code point, as in the tables.
 
     >>> printable("β-VAE, か")
     'β-VAE, (U+304B)'
@@ -85,9 +90,80 @@ def printable(text: str) -> str:
 
 
 def wrapped(text: str, width: int = 27, lines: int = 2) -> str:
-    """An axis label, on lines that are no longer than the axis: its unit on a line of its own where it needs two."""
+    """An axis label broken into lines that fit the axis; the unit has a line of its own where one line is too short."""
     shown = printable(text)
     head, comma, unit = shown.partition(", ")
     apart = f"{head}{comma.strip()}", unit
     parts = apart if comma and len(shown) > width >= len(apart[0]) else (shown,)
     return "\n".join(line for part in parts for line in textwrap.wrap(part, width, max_lines=lines, placeholder=" …"))
+
+
+def add_legend(fig: Figure, drawing: Drawing, styles: Styles, renderer: RendererBase) -> None:
+    """Add a legend below the axes, in as many columns as fit, and grow the figure by its height."""
+    members: dict[Who, Style] = {}
+    for member in _members(drawing):
+        members.setdefault(member.who, styles.of(member.who, member.colour))
+    room = 72 * WIDTH - 4
+    named = entries(list(members))
+    texts = [_fitted(named[who], room - SAMPLE, renderer) for who in members]
+    columns = _columns([SAMPLE + _width(text, renderer) for text in texts], room)
+    handles: list[Line2D] = [_handle(style, not isinstance(drawing, PointChart)) for style in members.values()]
+    fig.set_size_inches(WIDTH, fig.get_figheight() + LEGEND_LINE * -(-len(texts) // columns))
+    # Matplotlib leaves out labels that begin with an underscore, so the texts are set afterwards
+    legend = fig.legend(handles, ["-"] * len(texts), loc="outside lower center", ncols=columns)
+    for shown, text in zip(legend.get_texts(), texts, strict=True):
+        shown.set_text(text)
+
+
+def _members(drawing: Drawing) -> Sequence[Line | Trend | Mark]:
+    if isinstance(drawing, LineChart):
+        return [line for line in drawing.lines if len(line.x)]
+    return drawing.trends if isinstance(drawing, TrendChart) else drawing.marks
+
+
+def _columns(widths: Sequence[float], room: float) -> int:
+    """The number of columns, at most four, that fit the room; fewer where that needs no more rows."""
+    for most in range(min(4, len(widths)), 1, -1):
+        columns = -(-len(widths) // -(-len(widths) // most))
+        sizes = [len(widths) // columns + (k < len(widths) % columns) for k in range(columns)]
+        starts = [sum(sizes[:k]) for k in range(columns)]
+        if sum(max(widths[start : start + size]) for start, size in zip(starts, sizes, strict=True)) <= room:
+            return columns
+    return 1
+
+
+def entries(whos: Sequence[Who]) -> dict[Who, str]:
+    """The legend's text of each configuration: its label, and the coordinates in which the configurations differ.
+
+    >>> list(entries([Who("vae", "mlp"), Who("vae", "conv"), Who("pca")]).values())
+    ['vae, mlp', 'vae, conv', 'pca']
+    """
+    found = list(dict.fromkeys(whos))
+    several = {axis: len({getattr(who, axis) for who in found} - {""}) > 1 for axis in ("net", "likelihood")}
+    return {
+        who: ", ".join(filter(None, [who.label, who.net if several["net"] else "",
+                                     who.likelihood if several["likelihood"] else "", who.setting]))
+        for who in found
+    }  # fmt: skip
+
+
+def _width(text: str, renderer: RendererBase) -> float:
+    """The width in points, at the size of a legend."""
+    pixels = renderer.get_text_width_height_descent(text, FontProperties(size=SMALL), False)[0]
+    return pixels * 72 / DPI
+
+
+def _fitted(text: str, width: float, renderer: RendererBase) -> str:
+    """Text cut in its middle to at most `width` points: beginning and end may distinguish configurations."""
+    shown = printable(text)
+    kept = len(shown)
+    while _width(shown, renderer) > width:
+        kept = min(kept - 1, int(kept * 0.95))
+        shown = f"{printable(text[: -(-kept // 2)])}…{printable(text[len(text) - kept // 2 :])}"
+    return shown
+
+
+def _handle(style: Style, lines: bool) -> Line2D:
+    """The sample of a legend's entry."""
+    line: dict[str, Any] = style.line() if lines else {"linestyle": "none"}
+    return Line2D([], [], **(line | style.mark()))

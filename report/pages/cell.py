@@ -1,10 +1,12 @@
-"""A cell's page: everything that is known of it, and the command that makes it again."""
+"""A cell's page: all its results, settings and provenance, and the command that reproduces it."""
 
 import re
 from typing import Any
 
 import numpy as np
-from bench.report.charts.charts import Line, line_chart, scatter
+from bench.report.charts.maps import code_map
+from bench.report.charts.model import Line, LineChart
+from bench.report.charts.svg import line_chart
 from bench.report.data import Cell, Suite, coordinates, embeddings, flatten, history, mapping, number, words
 from bench.report.tables.names import ARROWS
 from jinja2 import Environment
@@ -40,13 +42,13 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
 
 
 def _variant_page(cell: Cell) -> str:
-    """Where the cell's method has its page, "" for a record that names none."""
+    """The path of the page of the cell's method, "" for a record without a method."""
     name = words(cell.cell.get("variant"))
     return f"variants/{file_name(name)}.html" if name else ""
 
 
 def _unreadable(cell: Cell, pictures: list[Picture], rows: object, arrays: object) -> list[str]:
-    """Names of files that are there and cannot be used."""
+    """Names of files that exist and cannot be read."""
     assert cell.record is not None
     shown = {picture.name for picture in pictures}
     bad = [words(path.name) for path in picture_files(cell.record) if path.stem not in shown]
@@ -67,7 +69,7 @@ def _maps(cell: Cell, arrays: dict[str, np.ndarray] | None) -> dict[str, str]:
     assert cell.record is not None
     names, said = class_names(cell.record), caption(cell)
     return {
-        space: scatter(arrays[space], arrays["labels"], names, f"{_space(cell, space)}: {said}", space == "latent")
+        space: code_map(arrays[space], arrays["labels"], names, f"{_space(cell, space)}: {said}", space == "latent")
         for space in spaces(arrays)
         if arrays
     }
@@ -92,7 +94,7 @@ def _metrics(cell: Cell) -> list[dict[str, Any]]:
 
 
 def _curves(cell: Cell, rows: list[dict[str, float]], hues: dict[str, int]) -> list[tuple[str, Markup]]:
-    """A chart for the loss and for each of its terms, train and test."""
+    """A chart of the loss and of each of its terms, on training and test images."""
     names = dict.fromkeys(name for row in rows for name in row)
     terms = dict.fromkeys(m.group(1) for name in names if (m := re.fullmatch(r"(?:train|test)_(\w{1,40})", name)))
     hue = hues.get(str(coordinates(cell.cell)["label"]), 0)
@@ -108,7 +110,7 @@ def _curve(rows: list[dict[str, float]], term: str, hue: int, what: str) -> Mark
             lines.append(Line(split, hue, [x for x, _ in points], [y for _, y in points], style=style))
     if all(y == 0 for line in lines for y in line.y):
         return Markup("")
-    return line_chart(lines, "epoch", "nats per image", f"{term} per epoch, {what}")
+    return line_chart(LineChart(tuple(lines), "epoch", "nats per image", f"{term} per epoch, {what}"))
 
 
 def _parameters(cell: Cell) -> dict[str, str]:

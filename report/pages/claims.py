@@ -1,4 +1,4 @@
-"""The claims of a suite's page: each sentence, its verdict, the numbers behind it and the cells they come from."""
+"""The claims on a suite's page: sentence, verdict, numbers and the cells they are computed from."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ WIDTH, HEIGHT, EDGE = 160, 20, 6  #: of a drawing
 
 
 def view(suite: Suite) -> dict[str, Any] | None:
-    """What the template needs; None for a suite without claims."""
+    """The claims for the template; None for a suite without claims."""
     if not suite.verdicts:
         return None
     cells = {cell.id: cell for cell in suite.cells}
@@ -64,7 +64,7 @@ def _check(check: Check, family: dict[str, str], verdict: Verdict) -> dict[str, 
 
 
 def drawing(found: Outcome) -> Markup:
-    """Seeds as dots, the mean with its interval as a bar, and a line where the claimed side begins."""
+    """An SVG: seeds as dots, the mean with its interval as a bar, a line at the border of the claimed side."""
     bar = () if found.scale == "fraction" or found.interval is None else found.interval
     every = [*found.seeds.values(), *found.borders, *bar]
     if not found.seeds or not every:

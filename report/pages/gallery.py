@@ -1,4 +1,4 @@
-"""Pictures side by side: the same test images over all variants, samples by sampler, maps of the codes."""
+"""Galleries: pictures of all methods side by side, by dataset and latent size."""
 
 import re
 from itertools import groupby
@@ -12,8 +12,8 @@ from bench.results.store import Record
 from .pictures import Picture, read_all
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-WIDE = 22 * 16  #: pixels of a column of panels
-TILE = 15 * 16  #: pixels of a tile; a larger picture stands in a panel
+WIDE = 22 * 16  #: pixels: the width of a column of panels
+TILE = 15 * 16  #: pixels: the width of a tile; larger pictures are panels
 
 
 def galleries(suite: Suite) -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ def _gallery_entry(group: Group, cell: Cell) -> dict[str, Any]:
 
 
 def figures(found: list[Picture]) -> list[dict[str, Any]]:
-    """What a page needs of each picture: its file, what it shows, the size it is shown in.
+    """Each picture for a template: its file, kind, and size in pixels.
 
-    A moving one stands with the strip of the same images, and is left out where there is none: who has asked for less
-    motion is shown the strip.
+    A moving picture belongs to the strip of the same images, which readers see who prefer reduced motion. It is left
+    out where there is no strip.
     """
     moving = {p.kind.section: p for p in found if p.kind.moving}
     return [
@@ -79,12 +79,12 @@ def _moving(picture: Picture | None) -> dict[str, Any] | None:
 
 
 def _scale(picture: Picture) -> int:
-    """How many times larger a small picture is shown, so that its pixels stay square."""
+    """The integer factor by which a small picture is enlarged, so that its pixels stay square."""
     return max(1, WIDE // max(picture.width, picture.height, 1))
 
 
 def _sections(entries: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Section → its kinds of pictures, each with that picture of every entry that has one, side by side."""
+    """Section → its kinds of pictures, each with the pictures of all entries that have one."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in entries:
         for figure in entry["figures"]:
@@ -98,14 +98,14 @@ def _sections(entries: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def spaces(arrays: dict[str, np.ndarray] | None) -> list[str]:
-    """The maps that a cell has: "latent", "tsne", "umap", those with an array of shape (P, 2)."""
+    """The maps of a cell ("latent", "tsne", "umap"): its arrays of shape (P, 2)."""
     found = arrays or {}
     shape = (len(found.get("labels", ())), 2)
     return [n for n, a in found.items() if n != "labels" and NAME.fullmatch(n) and a.shape == shape]
 
 
 def space_title(space: str, latent_size: object) -> str:
-    """What a map shows; codes of more than two dimensions are drawn on their first two principal components."""
+    """The title of a map; codes of more than two dimensions are shown by their first two principal components."""
     plane = "First two principal components of the codes"
     latent = plane if isinstance(latent_size, int) and latent_size > 2 else "Codes"
     return {"latent": latent, "tsne": "t-SNE of the codes", "umap": "UMAP of the codes"}.get(space, space)
@@ -117,7 +117,7 @@ def class_names(record: Record) -> list[str]:
 
 
 def caption(cell: Cell) -> str:
-    """What a picture always says: variant, net, dataset, latent size, seed."""
+    """The caption of every picture of a cell: variant, net, dataset, latent size, seed."""
     at = coordinates(cell.cell)
     parts = [at["label"], at["net"], at["dataset"], f"latent size {at['latent_size']}", f"seed {cell.seed}"]
     return ", ".join(str(part) for part in parts if part)

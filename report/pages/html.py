@@ -1,4 +1,4 @@
-"""Words for the pages: documentation as paragraphs, links in references, commands to paste, numbers."""
+"""Text as HTML: paragraphs of documentation, links in references, commands, numbers."""
 
 import re
 import shlex
@@ -9,12 +9,12 @@ from bench.report.data import number, words
 from bench.report.tables.names import format_significant
 from markupsafe import Markup, escape
 
-#: An address; parentheses in it come in pairs, as those of older DOIs do.
+#: A web address; parentheses in it come in pairs, as in older DOIs
 URL = re.compile(r"https?://(?:[^\s<>\"'()\[\]{}\\]|\([^\s<>\"'()\[\]{}\\]*\))+(?<![.,;:])")
 
 
 def linked(text: Any) -> Markup:
-    """Escaped text whose web addresses are links; nothing else in it is markup.
+    """Escaped text with its web addresses as links.
 
     >>> print(linked("see https://a.org/x. <b>"))
     see <a href="https://a.org/x" rel="noreferrer">https://a.org/x</a>. &lt;b&gt;
@@ -28,7 +28,7 @@ def linked(text: Any) -> Markup:
 
 
 def paragraphs(text: Any) -> Markup:
-    """A docstring as HTML: paragraphs flow, indented or table-like blocks keep their lines."""
+    """A docstring as HTML: paragraphs are joined, indented or table-like blocks keep their lines."""
     blocks = re.split(r"\n\s*\n", words(text, 20_000, lines=True).strip("\n"))
     return Markup("").join(_paragraph(block) for block in blocks if block.strip())
 
@@ -51,7 +51,7 @@ def figure(value: Any, digits: int = 5) -> str:
 
 
 def command(suite: str, cell: dict[str, Any], overrides: Sequence[str] = ()) -> str:
-    """The shell command that computes one cell anew (`--force`: also where it is done), every word of it quoted.
+    """The shell command that computes one cell again (`--force`: also a finished one), with quoted words.
 
     >>> command("demo", {"label": "a b", "net": None, "latent_size": 2, "seed": 0})
     "python -m bench run suites/demo.yaml --only 'label=a b' --only latent_size=2 --only seed=0 --force"

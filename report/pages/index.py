@@ -1,4 +1,4 @@
-"""The first page: every suite by its question, with what came out."""
+"""The first page: every suite with its question and its state."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,7 @@
-"""The page that says how everything is measured: protocol, metrics, samplers, methods, nets, likelihoods, data.
+"""The page of definitions: protocol, metrics, samplers, variants, nets, likelihoods, datasets.
 
-In the words of the code's own docstrings: of what was measured, as the records and suites keep them; of the rest, as
-the installed code has them, read without importing it (`bench.registry`).
+The texts are docstrings. Those of measured components come from records and suites; the others are read from the
+installed code without importing it (`bench.registry`).
 """
 
 import ast
@@ -21,8 +21,8 @@ from .variant import variant_pages
 #: Sections after the metrics: kind in a cell, heading, kind of the registry.
 KINDS = (("sampler", "Samplers", "samplers"), ("variant", "Variants", "variants"), ("net", "Nets", "nets"),
          ("likelihood", "Likelihoods", "likelihoods"), ("dataset", "Datasets", "datasets"))  # fmt: skip
-PER = {"sampler": "one value a sampler", "space": "one value a space: codes, t-SNE, UMAP",
-       "corruption": "one value a corruption"}  # fmt: skip
+PER = {"sampler": "one value per sampler", "space": "one value per space: codes, t-SNE, UMAP",
+       "corruption": "one value per corruption"}  # fmt: skip
 
 
 def files(env: Environment, suites: Sequence[Suite]) -> dict[str, bytes]:
@@ -41,7 +41,7 @@ def module_doc(path: str) -> str:
 
 
 def protocol(suites: Sequence[Suite]) -> list[dict[str, Any]]:
-    """Every setting of the evaluation, with its values and the suites that have each."""
+    """Every setting of the evaluation: value → the suites that use it."""
     found: dict[str, dict[str, list[str]]] = {}
     for suite in suites:
         for cell in suite.cells:
@@ -56,7 +56,7 @@ def protocol(suites: Sequence[Suite]) -> list[dict[str, Any]]:
 
 
 def metrics(suites: Sequence[Suite]) -> list[dict[str, Any]]:
-    """Every metric family with its unit, direction and definition, by name; measured ones as they were recorded."""
+    """Every metric family with its unit, direction and definition, sorted by name."""
     found: dict[str, dict[str, Any]] = {}
     for suite in suites:
         for family, members in families(suite).items():
@@ -84,7 +84,7 @@ def _complete(entry: dict[str, Any], family: str, values: dict[str, Any], about:
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
-    """With what the installed code declares: what n counts, of what there is a value each, what must agree."""
+    """The entry with the declarations of the installed code."""
     declared, doc = {}, ""
     if entry["name"] in registry.names("metrics"):
         component = registry.describe("metrics", entry["name"])
@@ -112,7 +112,7 @@ def _section(suites: Sequence[Suite], kind: str, heading: str, folder: str) -> d
 
 
 def _recorded(suites: Sequence[Suite], kind: str, folder: str) -> dict[str, dict[str, Any]]:
-    """What records, and behind them the suites, say of each component in use."""
+    """The documentation of each component in records, else in suites."""
     found: dict[str, dict[str, Any]] = {}
     for suite in suites:
         for record in suite.records:

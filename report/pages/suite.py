@@ -17,7 +17,7 @@ from .variant import variant_pages
 
 
 def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str, int]) -> dict[str, bytes]:
-    """The page, the tables to copy, results.csv and the suite as it was run; `families`: a table a metric family."""
+    """The page, its tables as files, results.csv and suite.yaml; `families`: one table per metric family."""
     base = f"suites/{suite.name}"
     built = tables.suite_tables(suite, families)
     page = env.get_template("suite.html").render(
@@ -39,7 +39,7 @@ def _results(suite: Suite) -> bytes:
 
 
 def _source(suite: Suite) -> str:
-    """The suite's file as it was run: what was overridden stands above it, as comments."""
+    """The suite's file, below comments that state the `--set` it was run with."""
     head = [f"# run with --set {override}" for override in suite.overrides]
     return "\n".join([*head, suite.text])
 
@@ -50,7 +50,7 @@ def _states(suite: Suite) -> dict[str, int]:
 
 
 def _facts(suite: Suite) -> dict[str, str]:
-    """What a reader wants to know of the grid before its numbers."""
+    """The grid and the training, as names and texts."""
     axes = {"Variants": "label", "Nets": "net", "Data": "dataset", "Latent sizes": "latent_size"}
     facts = {}
     for name, axis in axes.items():

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from bench.report.charts.charts import strip
+from bench.report.charts.svg import strip
 from bench.report.data import AXES, Suite
 from bench.report.tables import build, format_tables
 from bench.report.tables.model import PrintedColumn, Table

@@ -1,4 +1,4 @@
-"""A page a variant: what the method is, in the words of its own file, and all its results over all suites."""
+"""One page per variant: its documentation, and its results in all suites."""
 
 import hashlib
 import math
@@ -14,17 +14,17 @@ from jinja2 import Environment
 
 from .bibtex import entry, reference_line
 
-Suites = Sequence[tuple[Suite, list[Table]]]  #: each with a table a metric family
+Suites = Sequence[tuple[Suite, list[Table]]]  #: each with one table per metric family
 
 
 def variant_pages(suites: Sequence[Suite]) -> dict[str, str]:
-    """Variant -> its page below the site."""
+    """Variant -> the path of its page below the site."""
     names = {words(cell.cell.get("variant")) for suite in suites for cell in suite.cells}
     return {name: f"variants/{file_name(name)}.html" for name in sorted(names) if name}
 
 
 def file_name(name: str) -> str:
-    """A name as part of a path, safe and its own wherever capitals do not count.
+    """A name as a file name: safe, and unique where the file system ignores case.
 
     >>> file_name("beta_vae"), file_name("../x")[:2], file_name("VAE") != file_name("vae")
     ('beta_vae', 'x-', True)
@@ -35,19 +35,19 @@ def file_name(name: str) -> str:
     return f"{plain or 'variant'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def files(env: Environment, suites: Suites, hues: dict[str, int]) -> dict[str, bytes]:
+def files(env: Environment, suites: Suites) -> dict[str, bytes]:
     """The pages of all variants of these suites."""
     template = env.get_template("variant.html")
     pages = variant_pages([suite for suite, _ in suites])
     return {
-        page: template.render(root="../", name=name, hues=hues, **_about(name, suites),
+        page: template.render(root="../", name=name, **_about(name, suites),
                               results=_results(name, suites)).encode()
         for name, page in pages.items()
     }  # fmt: skip
 
 
 def _about(name: str, suites: Suites) -> dict[str, Any]:
-    """Documentation and reference as recorded, the labels it goes by, and the options they stand for."""
+    """Documentation and reference as recorded, and the options behind each label."""
     about: dict[str, Any] = {}
     labels: dict[str, str] = {}
     for suite, _ in suites:
@@ -62,7 +62,7 @@ def _about(name: str, suites: Suites) -> dict[str, Any]:
 
 
 def _results(name: str, suites: Suites) -> list[dict[str, Any]]:
-    """A table a suite and dataset: a row a metric, a column a configuration."""
+    """One table per suite and dataset, with a row per metric and a column per configuration."""
     found = []
     for suite, families in suites:
         groups = [group for group in suite.groups if group.at["variant"] == name]
@@ -74,7 +74,7 @@ def _results(name: str, suites: Suites) -> list[dict[str, Any]]:
 
 
 def _ordered(groups: list[Group]) -> list[Group]:
-    """Labels and nets in the order of the grid, each with its latent sizes ascending."""
+    """Sorted by label and net in the order of the grid, then by latent size."""
     kinds = list(dict.fromkeys((group.at["label"], group.at["net"]) for group in groups))
 
     def place(group: Group) -> tuple[int, float]:
@@ -99,7 +99,7 @@ def _said(axis: str, word: object) -> str:
 
 
 def _rows(table: Table, groups: list[Group]) -> list[dict[str, Any]]:
-    """The metric's values of these configurations; a row a member, none where there is no number."""
+    """A row per member of the metric family with a value in these configurations."""
     places = {id(group): index for index, group in enumerate(groups)}
     rows: dict[Any, list[dict[str, Any] | None]] = {}
     for (_, column), value in table.cells.items():
