@@ -147,10 +147,11 @@ def read_bytes(path: Path | str, largest: int | None = None, root: Path | None =
             raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
         check_inside(Path(path), root or Path(path).parent.parent.parent)
         return read_bytes(Path(path).resolve(), largest)
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise ResultError(f"{path}: is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise ResultError(f"{path}: is not a regular file")
         if largest is not None and about.st_size > largest:
             raise ResultError(f"{path}: has {about.st_size} bytes, more than {largest}")
         try:
@@ -211,6 +212,9 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray] | None":
             unpacked = sum(entry.file_size for entry in arrays.zip.infolist())
             if unpacked > LARGEST_ARRAYS:
                 raise ValueError(f"{unpacked} bytes unpacked, more than {LARGEST_ARRAYS}")
-            return {name: arrays[name] for name in arrays.files}
+            found = {name: arrays[name] for name in arrays.files}
+            if not all(isinstance(array, np.ndarray) for array in found.values()):
+                raise ValueError("an entry is no array")
+            return found
     except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds for a file that is damaged on purpose
         raise ResultError(f"{path}: not a readable array file ({type(error).__name__}: {error})") from error

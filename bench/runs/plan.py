@@ -101,7 +101,7 @@ def _by_kind(records: list[Record]) -> dict[tuple[Any, ...], list[tuple[Record, 
     for record in records:
         if record.status == "done":
             with os.scandir(record.folder) as files:
-                size = sum(file.stat().st_size for file in files)
+                size = sum(file.stat(follow_symlinks=False).st_size for file in files)
             kind = tuple(record.cell.get(part) for part in ("dataset", "variant", "net"))
             found.setdefault(kind, []).append((record, size))
     return found

@@ -22,7 +22,10 @@ COLUMNS = ("dataset", "member", "latent_size")
 
 
 def families(suite: Suite) -> dict[str, list[str]]:
-    """Metric family -> its metric names, in the order of the suite, then of the records."""
+    """Metric family -> its metric names, in the order of the suite, then of the records.
+
+    Where no cell has any number, the families themselves: their tables show the reason of each hole.
+    """
     found: dict[str, list[str]] = {name: [] for name in suite.metrics}
     for record in suite.records:
         for name, entry in record.metrics.items():
@@ -30,6 +33,8 @@ def families(suite: Suite) -> dict[str, list[str]]:
             names = found.setdefault(family, [])
             if name not in names:
                 names.append(name)
+    if not any(found.values()) and suite.records:
+        return {family: [family] for family in found}
     return {family: names for family, names in found.items() if names}
 
 
