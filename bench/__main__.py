@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,6 +22,7 @@ from bench.results import problems
 
 if TYPE_CHECKING:
     from bench.results.store import Record
+    from bench.suite import Cell
 
 
 class NonEmptyPath(click.Path):
@@ -123,9 +124,10 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
 
 @cli.command()
 @selecting
+@DATA
 @JSON
 def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
-         as_json: bool) -> None:  # fmt: skip
+         data: str | None, as_json: bool) -> None:  # fmt: skip
     """What would run, what is done, what is skipped and why, and what it needs."""
     from bench.results.store import Store
     from bench.runs import memory_estimate
@@ -137,17 +139,32 @@ def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
     records = [record for name in store.suites() for record in store.records(name)]
     guess = planning.estimate(planned, records)
     memory = memory_estimate.memory(loaded.cells, records)
+    notes = _data_notes(loaded.cells, store.records(loaded.name), data)
     if as_json:
         cells = [{"id": p.cell.id, "state": p.state, "reason": p.reason, "cell": p.cell.as_record()} for p in planned]
-        told = {"counts": planning.counts(planned), "estimate": guess, "memory": memory.as_json()}
+        told = {"counts": planning.counts(planned), "estimate": guess, "memory": memory.as_json(), "data": notes}
         click.echo(json.dumps({"cells": cells, **told}, indent=1))
         return
     for p in planned:
         click.echo(f"{p.state:<9} {p.cell.title}{f'  ({p.reason})' if p.reason else ''}")
     click.echo(f"{loaded.name}: {_counted(planning.counts(planned))}")
-    for line in (_told(guess), memory.words()):
+    for line in (_told(guess), memory.words(), *notes):
         if line:
             click.echo(line)
+
+
+def _data_notes(cells: Sequence["Cell"], records: list["Record"], data: str | None) -> list[str]:
+    """What is to say about datasets of the user's own: files that are not read, images that were replaced."""
+    from bench.runs.plan import has_own_data
+
+    own = [cell for cell in cells if has_own_data(cell)]
+    if not own:  # the rest imports torch
+        return []
+    from bench.datasets._loading import find_root
+    from bench.runs import data_check
+
+    root = find_root(data).absolute()
+    return [*data_check.skipped_lines(own, root), *data_check.compare(own, records, root).changed]
 
 
 @cli.command()
@@ -250,10 +267,12 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
 @RESULTS
 @click.option("--table", "pasted", type=click.File(encoding="utf-8"), metavar="FILE",
               help="A text with tables of `bench table` (LaTeX, Markdown, CSV, JSON; - is stdin).")  # fmt: skip
+@DATA
 @JSON
-def verify(suite: str | None, results: Path, pasted: TextIO | None, as_json: bool) -> None:
+def verify(suite: str | None, results: Path, pasted: TextIO | None, data: str | None, as_json: bool) -> None:
     """Is SUITE's results.csv what its records give, and are ids, fingerprints and hashes sound?
 
+    Where the images are at hand, they are compared with those that the cells were computed on.
     With --table: does a pasted table still agree with the records? Exit code 0 if so, 1 if something differs.
     """
     name = _suite_name(suite) if suite else None
@@ -264,7 +283,13 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, as_json: boo
     from bench.results import verify as verification
 
     files = Path(str(suite)), Path("suites") / f"{name}.yaml"
-    found = verification.verify(results, name, next((file for file in files if file.is_file()), None))
+    file = next((file for file in files if file.is_file()), None)
+    found = verification.verify(results, name, file)
+    if file is not None:
+        from bench.datasets._loading import find_root
+        from bench.runs import data_check
+
+        found = data_check.add_to(found, file, results, find_root(data).absolute())
     click.echo(json.dumps(found.as_json(), indent=1) if as_json else verification.as_text(found))
     sys.exit(1 if found.faults else 0)
 

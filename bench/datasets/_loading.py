@@ -1,9 +1,11 @@
 """Where the data lie, whether they are all there before anything trains, and loading each of them once."""
 
+import hashlib
 import json
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +14,7 @@ from bench import registry
 from bench.errors import DataError, UsageError, did_you_mean
 
 from . import Data, Dataset, Split
+from ._fingerprints import Fingerprints
 
 _loading = threading.Lock()
 
@@ -83,6 +86,42 @@ def load(choice: Choice, root: Path) -> Data:
 @lru_cache(maxsize=4)  # a few: CelebA alone is 2 GB
 def _load(name: str, options: str, root: Path) -> Data:
     return build(name, json.loads(options)).load(root)
+
+
+def inspect(entries: Iterable[tuple[str, Dataset]], root: Path) -> None:
+    """Raise one `DataError` for all datasets, given with their labels, that cannot be trained on."""
+    problems: dict[str, None] = {}
+    for label, dataset in entries:
+        try:
+            dataset.inspect(root)
+        except DataError as error:
+            problems[f"{label}: {error}"] = None
+    if problems:
+        raise DataError("\n".join(problems))
+
+
+def prints(choice: Choice, root: Path) -> Fingerprints:
+    """The fingerprints of the images under `root`, which are read unless files have the sizes and times they had then.
+
+    They are kept under `<root>/.cache` by a hash of the dataset, its options, and the files' names, sizes and times.
+    Raises `DataError` for missing or damaged data.
+    """
+    dataset = build(choice.name, choice.options)
+    known = (choice.name, dataset.version, sorted(choice.options.items()), dataset.where(root), dataset.stamp(root))
+    kept = root / ".cache" / f"fingerprint-{hashlib.sha256(repr(known).encode()).hexdigest()[:24]}.json"
+    try:
+        content = json.loads(kept.read_bytes())
+        return Fingerprints(str(content["fingerprint"]), str(content["order"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        _load.cache_clear()  # images of this process may be the ones that were replaced
+    data = load(choice, root)
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"fingerprint": data.fingerprint(), "order": data.order()})
+        temporary = kept.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(kept)
+    return Fingerprints(data.fingerprint(), data.order())
 
 
 def fetch_or_check(verb: str, name: str, flag: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

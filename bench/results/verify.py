@@ -30,6 +30,7 @@ CHECKS = {
     "ids": "are the hashes of their cells",
     "fingerprints": "of a dataset's images agree",
     "rulers": "have the hash that values name",
+    "data": "are the images that cells were computed on",
 }
 MOST = 5  #: differing places shown of one file
 

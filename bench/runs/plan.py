@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from bench import registry
 from bench.errors import ResultError
 from bench.results.store import DAMAGED, Record, Store
 from bench.suite import Cell, Suite
@@ -42,6 +43,12 @@ def lacking(metrics: tuple[str, ...], cell: Cell, record: Record) -> list[str]:
     """Columns that the suite asks for and the record does not have, or has by an older definition."""
     wanted = expected_metrics(metrics, cell)
     return [name for name, parts in wanted.items() if not parts.items() <= record.metrics.get(name, {}).items()]
+
+
+def has_own_data(cell: Cell) -> bool:
+    """True if nobody published checksums of the dataset's files: they are the user's, and may be replaced."""
+    constants = registry.describe("datasets", cell.dataset.name).constants
+    return not constants["embedded"] and not constants.get("md5")
 
 
 def counts(planned: list[Planned]) -> dict[str, int]:

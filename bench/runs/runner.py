@@ -19,7 +19,7 @@ from bench.suite import Cell, Choice, Suite
 from bench.suite.grid import extent
 from bench.training import checkpoint
 
-from . import memory_estimate
+from . import data_check, memory_estimate
 from .devices import pick_device
 from .executor import default_workers, execute
 from .plan import Planned, counts, plan
@@ -58,6 +58,8 @@ def run(
         on_event(Event("note", note))
     store.sweep(suite.name)
     asked = [p for p in plan(suite, store) if request.only is None or p.cell.id in request.only]
+    if not request.force:
+        _refuse_changed_data([p.cell for p in asked], suite, store, settings)
     todo = _todo(asked, suite, store, settings, request)
     todo, left = todo[: request.limit], {p.cell.id for p in (todo[request.limit :] if request.limit else [])}
     if todo:
@@ -176,6 +178,7 @@ def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event:
     by_dataset = {dataset_key(c.dataset): c for c in cells}.values()
     entries = [(c.dataset_label, _loading.build(c.dataset.name, c.dataset.options)) for c in by_dataset]
     _loading.check(entries, settings.data_root, offline=settings.offline)
+    _loading.inspect(entries, settings.data_root)
     for cell in {(c.variant, c.net, c.latent_size): c for c in cells}.values():
         _try_to_build(cell)
     if {"fid", "kid"} & set(suite.metrics):
@@ -183,6 +186,13 @@ def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event:
             inception.fetch_weights(settings.data_root, settings.offline)
         except DataError as error:
             on_event(Event("note", f"fid and kid stay empty: {error}"))
+
+
+def _refuse_changed_data(cells: list[Cell], suite: Suite, store: Store, settings: Settings) -> None:
+    """Raise `DataError` if images were replaced since cells were computed on them."""
+    if changed := data_check.compare(cells, store.records(suite.name), settings.data_root).changed:
+        remedy = "use another --results folder, or --force to compute these cells anew"
+        raise DataError(f"{'; '.join(changed)}; {remedy}")
 
 
 def _try_to_build(cell: Cell) -> None:
