@@ -76,6 +76,16 @@ class Component:
         """First line of the docstring."""
         return self.doc.strip().split("\n", 1)[0]
 
+    @property
+    def title(self) -> str:
+        """The full name for readers, `Variational autoencoder`."""
+        return self.constants.get("title") or readable_name(self.name)
+
+    @property
+    def short_title(self) -> str:
+        """The short name in tables, figures and legends, `VAE`."""
+        return self.constants.get("symbol") or self.title
+
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
@@ -87,6 +97,20 @@ def names(kind: str) -> tuple[str, ...]:
     if kind == "likelihoods":
         return tuple(sorted(_likelihoods()))
     return tuple(sorted(p.stem for p in (ROOT / PLACES[kind]).glob("*.py") if not p.stem.startswith("_")))
+
+
+def readable_name(name: str) -> str:
+    """A name for a component that declares none.
+
+    >>> readable_name("my_vae")
+    'my vae'
+    """
+    return name.replace("_", " ")
+
+
+def short_title(kind: str, name: str) -> str:
+    """The short name of a component, `VAE`; a readable form of a name that is not installed."""
+    return describe(kind, name).short_title if name in names(kind) else readable_name(name)
 
 
 def check(kind: str, name: str) -> None:

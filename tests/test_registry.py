@@ -80,3 +80,20 @@ def test_an_unknown_name_suggests_the_nearest():
 
 def test_helper_files_are_no_components():
     assert not [name for kind in registry.KINDS for name in registry.names(kind) if name.startswith("_")]
+
+
+@pytest.mark.parametrize("kind", ["variants", "nets", "samplers", "datasets", "metrics"])
+def test_every_component_declares_names_for_readers(kind):
+    components = [registry.describe(kind, name) for name in registry.names(kind)]
+    for component in components:
+        assert component.constants.get("title"), component.name
+        assert component.constants.get("symbol"), component.name
+        assert set(component.constants.get("option_symbols", {})) <= set(component.options)
+        assert kind != "metrics" or component.constants["unit"]
+    for names in ([c.title for c in components], [c.short_title for c in components]):
+        assert len(set(names)) == len(names)
+
+
+def test_a_name_that_is_not_installed_is_made_readable():
+    assert registry.short_title("variants", "vae") == "VAE"
+    assert registry.short_title("variants", "their_vae") == "their vae"

@@ -100,6 +100,8 @@ class Dataset:
     `binarise`: "none" keeps the pixels; "threshold" and "static" are those of `binarised`.
     """
 
+    title: ClassVar[str] = ""  #: the full name, for readers
+    symbol: ClassVar[str] = ""  #: the short name in tables, figures and legends
     reference: ClassVar[str] = ""
     version: ClassVar[int] = 1
     channels: ClassVar[int | None] = None  #: None: an option says

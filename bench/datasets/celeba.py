@@ -32,6 +32,8 @@ class CelebA(TorchvisionDataset):
     The decoded images are kept under `<data root>/.cache`: 2.2 GB at 64 pixels.
     """
 
+    title: ClassVar[str] = "CelebA"
+    symbol: ClassVar[str] = "CelebA"
     reference: ClassVar[str] = (
         "Liu, Luo, Wang & Tang, Deep learning face attributes in the wild, 2015, https://arxiv.org/abs/1411.7766"
     )

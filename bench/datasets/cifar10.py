@@ -20,6 +20,8 @@ class CIFAR10(TorchvisionDataset):
     copy is not read at all: use `folder` for those.
     """
 
+    title: ClassVar[str] = "CIFAR-10"
+    symbol: ClassVar[str] = "CIFAR-10"
     reference: ClassVar[str] = (
         "Krizhevsky, Learning multiple layers of features from tiny images, 2009, "
         "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"

@@ -19,6 +19,8 @@ class Digits(Dataset):
       are by writers not trained on.
     """
 
+    title: ClassVar[str] = "Digits of scikit-learn"
+    symbol: ClassVar[str] = "Digits"
     reference: ClassVar[str] = (
         "Alpaydin & Kaynak, Optical recognition of handwritten digits, UCI, 1998, https://doi.org/10.24432/C50P49"
     )

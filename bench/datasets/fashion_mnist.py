@@ -12,6 +12,8 @@ class FashionMNIST(IdxDataset):
     mean 0.2860 and standard deviation 0.3530 of the train pixels.
     """
 
+    title: ClassVar[str] = "Fashion-MNIST"
+    symbol: ClassVar[str] = "Fashion-MNIST"
     reference: ClassVar[str] = (
         "Xiao, Rasul & Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning "
         "algorithms, 2017, https://arxiv.org/abs/1708.07747"

@@ -27,6 +27,8 @@ class Folder(Dataset):
       `_recipe.py`. The decoded images are kept under `<data root>/.cache`.
     """
 
+    title: ClassVar[str] = "Folder of images"
+    symbol: ClassVar[str] = "Folder"
     source: ClassVar[str] = "a folder of the user"
     location_options: ClassVar[tuple[str, ...]] = ("path",)
 

@@ -8,6 +8,8 @@ from ._idx import IdxDataset
 class KMNIST(IdxDataset):
     """The checksums of the .gz files are those that torchvision demands; none are published of their contents."""
 
+    title: ClassVar[str] = "Kuzushiji-MNIST"
+    symbol: ClassVar[str] = "KMNIST"
     reference: ClassVar[str] = (
         "Clanuwat et al., Deep learning for classical Japanese literature, 2018, https://arxiv.org/abs/1812.01718"
     )

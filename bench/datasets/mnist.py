@@ -8,6 +8,8 @@ from ._idx import IdxDataset
 class MNIST(IdxDataset):
     """The checksums of the .gz files are those that torchvision demands, the others those of their contents."""
 
+    title: ClassVar[str] = "MNIST"
+    symbol: ClassVar[str] = "MNIST"
     reference: ClassVar[str] = (
         "LeCun, Bottou, Bengio & Haffner, Gradient-based learning applied to document recognition, 1998, "
         "https://doi.org/10.1109/5.726791"

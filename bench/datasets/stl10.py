@@ -19,6 +19,8 @@ class STL10(TorchvisionDataset):
     is 1 to 10.
     """
 
+    title: ClassVar[str] = "STL-10"
+    symbol: ClassVar[str] = "STL-10"
     reference: ClassVar[str] = (
         "Coates, Lee & Ng, An analysis of single-layer networks in unsupervised feature learning, 2011, "
         "https://proceedings.mlr.press/v15/coates11a.html"

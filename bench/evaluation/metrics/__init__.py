@@ -52,6 +52,7 @@ from typing import Any
 class Metric:
     """A metric function and what is declared on it.
 
+    title: the full name. symbol: the short name in tables and figures.
     unit: what the number is counted in. better: "lower", "higher" or "none".
     per: None for one value a cell; "sampler", "space" or "corruption" for one value of each, named `<metric>_<member>`.
     counts: the argument whose length is the `n` recorded beside the value.
@@ -67,6 +68,8 @@ class Metric:
     counts: str
     per: str | None = None
     key: tuple[str, ...] = ()
+    title: str = ""
+    symbol: str = ""
     reference: str = ""
     cite: str = ""
     version: int = 1
@@ -82,6 +85,8 @@ class Metric:
 
 def metric(
     *,
+    title: str = "",
+    symbol: str = "",
     unit: str,
     better: str,
     counts: str,
@@ -97,6 +102,6 @@ def metric(
 
     def declare(function: Callable[..., float]) -> Metric:
         name = function.__module__.rsplit(".", 1)[-1]
-        return Metric(name, function, unit, better, counts, per, key, reference, cite, version)
+        return Metric(name, function, unit, better, counts, per, key, title, symbol, reference, cite, version)
 
     return declare

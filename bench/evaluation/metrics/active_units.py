@@ -17,6 +17,8 @@ THRESHOLD = 0.01
 
 
 @metric(
+    title="Active units",
+    symbol="Active units",
     unit="latent dimensions",
     better="none",
     counts="posterior_mean",

@@ -14,6 +14,8 @@ from .class_recall_min import class_recalls
 
 
 @metric(
+    title="Largest recall of a class (kNN)",
+    symbol="Largest class recall",
     unit="fraction",
     better="higher",
     counts="labels",

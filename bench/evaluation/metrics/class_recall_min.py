@@ -14,6 +14,8 @@ from . import metric
 
 
 @metric(
+    title="Smallest recall of a class (kNN)",
+    symbol="Smallest class recall",
     unit="fraction",
     better="higher",
     counts="labels",

@@ -19,7 +19,14 @@ from bench.evaluation.neighbors import as_float64
 from . import metric
 
 
-@metric(unit="from 0 to 1", better="none", counts="codes", reference="textbook definition")
+@metric(
+    title="Correlation of code dimensions",
+    symbol="Code correlation",
+    unit="from 0 to 1",
+    better="none",
+    counts="codes",
+    reference="textbook definition",
+)
 def code_correlation(codes: Tensor) -> float:
     live = codes.amax(0) > codes.amin(0)
     if live.sum() < 2:

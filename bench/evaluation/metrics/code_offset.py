@@ -13,6 +13,13 @@ from bench.evaluation.neighbors import as_float64
 from . import metric
 
 
-@metric(unit="code units", better="none", counts="codes", reference="textbook definition")
+@metric(
+    title="Distance of the mean code from zero",
+    symbol="Code offset",
+    unit="code units",
+    better="none",
+    counts="codes",
+    reference="textbook definition",
+)
 def code_offset(codes: Tensor) -> float:
     return as_float64(codes).mean(0).norm().item()

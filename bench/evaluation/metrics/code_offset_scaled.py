@@ -17,7 +17,14 @@ from . import metric
 from .code_offset import code_offset
 
 
-@metric(unit="root mean square radii", better="none", counts="codes", reference="textbook definition")
+@metric(
+    title="Distance of the mean code from zero, scaled by the codes",
+    symbol="Scaled code offset",
+    unit="root mean square radii",
+    better="none",
+    counts="codes",
+    reference="textbook definition",
+)
 def code_offset_scaled(codes: Tensor) -> float:
     if bool((codes == codes[0]).all()):
         raise NotApplicable("all codes are the same point")

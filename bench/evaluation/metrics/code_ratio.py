@@ -11,6 +11,13 @@ from torch import Tensor
 from . import metric
 
 
-@metric(unit="ratio", better="none", counts="codes", reference="textbook definition")
+@metric(
+    title="Numbers in the code per number in the image",
+    symbol="Code ratio",
+    unit="ratio",
+    better="none",
+    counts="codes",
+    reference="textbook definition",
+)
 def code_ratio(codes: Tensor, images: Tensor) -> float:
     return codes.shape[1] / images[0].numel()

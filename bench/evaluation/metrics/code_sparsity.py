@@ -15,6 +15,8 @@ THRESHOLD = 1e-2
 
 
 @metric(
+    title="Share of code entries near zero",
+    symbol="Code sparsity",
     unit="fraction",
     better="none",
     counts="codes",

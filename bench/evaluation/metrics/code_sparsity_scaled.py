@@ -17,6 +17,8 @@ from .code_sparsity import THRESHOLD
 
 
 @metric(
+    title="Share of code entries near zero, scaled by the codes",
+    symbol="Scaled code sparsity",
     unit="fraction",
     better="none",
     counts="codes",

@@ -15,6 +15,8 @@ from . import metric
 
 
 @metric(
+    title="Mean squared error from corrupted images",
+    symbol="Corrupted MSE",
     unit="squared error per lost pixel",
     better="lower",
     counts="images",

@@ -13,6 +13,8 @@ from .corrupted_mse import masked_mse
 
 
 @metric(
+    title="Mean squared error of the corruption",
+    symbol="Corruption MSE",
     unit="squared error per lost pixel",
     better="none",
     counts="images",

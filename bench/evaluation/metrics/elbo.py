@@ -18,6 +18,8 @@ from . import metric
 
 
 @metric(
+    title="Evidence lower bound",
+    symbol="ELBO",
     unit="nats per image",
     better="higher",
     counts="nll",

@@ -19,6 +19,8 @@ from . import metric
 
 
 @metric(
+    title="Fréchet distance in classifier features",
+    symbol="FCD",
     unit="squared feature distance",
     better="lower",
     counts="classifier_samples",

@@ -18,6 +18,8 @@ from . import metric
 
 
 @metric(
+    title="Fréchet distance of interpolations in classifier features",
+    symbol="FCD of interpolations",
     unit="squared feature distance",
     better="lower",
     counts="classifier_interpolations",

@@ -20,6 +20,8 @@ from . import metric
 
 
 @metric(
+    title="Fréchet Inception distance",
+    symbol="FID",
     unit="squared feature distance",
     better="lower",
     counts="inception_samples",

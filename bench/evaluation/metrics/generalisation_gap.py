@@ -16,7 +16,14 @@ from .mse import mse
 from .train_mse import train_mse
 
 
-@metric(unit="ratio", better="none", counts="images", reference="textbook definition")
+@metric(
+    title="Generalisation gap",
+    symbol="Generalisation gap",
+    unit="ratio",
+    better="none",
+    counts="images",
+    reference="textbook definition",
+)
 def generalisation_gap(
     images: Tensor, reconstructions: Tensor, train_images: Tensor, train_reconstructions: Tensor
 ) -> float:

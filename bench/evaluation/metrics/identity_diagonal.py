@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Mean diagonal entry of W₂ W₁",
+    symbol="Identity diagonal",
     unit="of the pixel",
     better="none",
     counts="linear_map",

@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Distance of W₂ W₁ from the identity",
+    symbol="Identity error",
     unit="relative to the identity",
     better="lower",
     counts="linear_map",

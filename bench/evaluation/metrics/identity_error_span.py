@@ -17,6 +17,8 @@ from .identity_error import minus_identity
 
 
 @metric(
+    title="Distance of W₂ W₁ from the identity on varying pixels",
+    symbol="Identity error, varying pixels",
     unit="relative to the identity",
     better="lower",
     counts="linear_map",

@@ -16,6 +16,8 @@ from .identity_diagonal import varying_block
 
 
 @metric(
+    title="Root mean square of W₂ W₁ off the diagonal",
+    symbol="Identity off-diagonal",
     unit="of a pixel",
     better="lower",
     counts="linear_map",

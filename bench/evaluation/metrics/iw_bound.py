@@ -17,6 +17,8 @@ from . import metric
 
 
 @metric(
+    title="Importance-weighted bound",
+    symbol="IW bound",
     unit="nats per image",
     better="higher",
     counts="log_weights",

@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Jacobian norm of the encoder",
+    symbol="Jacobian norm",
     unit="squared code units per squared pixel value",
     better="none",
     counts="jacobian_norms",

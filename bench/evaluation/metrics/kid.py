@@ -32,6 +32,8 @@ PINNED = {
 
 
 @metric(
+    title="Kernel Inception distance",
+    symbol="KID",
     unit="squared MMD",
     better="lower",
     counts="inception_samples",

@@ -17,6 +17,8 @@ from .kmeans_nmi import clusters
 
 
 @metric(
+    title="Adjusted Rand index of k-means on the codes",
+    symbol="k-means ARI",
     unit="at most 1, chance 0",
     better="higher",
     counts="codes",

@@ -32,6 +32,8 @@ def clusters(codes: Tensor, labels: Tensor) -> np.ndarray:
 
 
 @metric(
+    title="Normalised mutual information of k-means on the codes",
+    symbol="k-means NMI",
     unit="from 0 to 1",
     better="higher",
     counts="codes",

@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="k-nearest-neighbour accuracy of the codes",
+    symbol="kNN accuracy",
     unit="fraction",
     better="higher",
     counts="labels",

@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Agreement of given and classified labels",
+    symbol="Label agreement",
     unit="fraction",
     better="higher",
     counts="sample_labels",

@@ -26,6 +26,8 @@ LIMIT = 10_000  #: train codes used, so that the fit takes seconds on every data
 
 
 @metric(
+    title="Linear-probe accuracy of the codes",
+    symbol="Linear probe",
     unit="fraction",
     better="higher",
     counts="codes",

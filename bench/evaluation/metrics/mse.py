@@ -19,6 +19,13 @@ def per_image_mse(images: Tensor, reconstructions: Tensor) -> Tensor:
     return (images - reconstructions).square().flatten(1).mean(1).cpu().double()
 
 
-@metric(unit="squared error per pixel", better="lower", counts="images", reference="textbook definition")
+@metric(
+    title="Mean squared error",
+    symbol="MSE",
+    unit="squared error per pixel",
+    better="lower",
+    counts="images",
+    reference="textbook definition",
+)
 def mse(images: Tensor, reconstructions: Tensor) -> float:
     return per_image_mse(images, reconstructions).mean().item()

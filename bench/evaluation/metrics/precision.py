@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Precision of samples",
+    symbol="Precision",
     unit="fraction",
     better="higher",
     counts="samples_covered",

@@ -18,6 +18,8 @@ FLOOR = 1e-10  #: of an image's mean squared error; caps it at 100 dB
 
 
 @metric(
+    title="Peak signal-to-noise ratio",
+    symbol="PSNR",
     unit="dB",
     better="higher",
     counts="images",

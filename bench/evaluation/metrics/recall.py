@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Recall of samples",
+    symbol="Recall",
     unit="fraction",
     better="higher",
     counts="test_covered",

@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Classifier confidence in samples",
+    symbol="Sample confidence",
     unit="probability",
     better="higher",
     counts="sample_logits",

@@ -16,6 +16,8 @@ from . import metric
 
 
 @metric(
+    title="Class entropy of samples",
+    symbol="Sample entropy",
     unit="nats per image",
     better="lower",
     counts="sample_logits",

@@ -21,6 +21,8 @@ from . import metric
 
 
 @metric(
+    title="Silhouette of the true classes",
+    symbol="Silhouette",
     unit="from −1 to 1",
     better="higher",
     counts="points",

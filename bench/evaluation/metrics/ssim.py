@@ -51,6 +51,8 @@ def per_image_ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 @metric(
+    title="Structural similarity",
+    symbol="SSIM",
     unit="similarity, at most 1",
     better="higher",
     counts="images",

@@ -13,6 +13,13 @@ from . import metric
 from .mse import per_image_mse
 
 
-@metric(unit="squared error per pixel", better="lower", counts="train_images", reference="textbook definition")
+@metric(
+    title="Mean squared error on training images",
+    symbol="Train MSE",
+    unit="squared error per pixel",
+    better="lower",
+    counts="train_images",
+    reference="textbook definition",
+)
 def train_mse(train_images: Tensor, train_reconstructions: Tensor) -> float:
     return per_image_mse(train_images, train_reconstructions).mean().item()

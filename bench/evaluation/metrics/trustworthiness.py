@@ -21,6 +21,8 @@ K = 5  #: neighbours looked at
 
 
 @metric(
+    title="Trustworthiness of a map",
+    symbol="Trustworthiness",
     unit="from 0 to 1",
     better="higher",
     counts="points",

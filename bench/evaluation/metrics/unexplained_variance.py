@@ -14,7 +14,14 @@ from . import metric
 from .mse import mse
 
 
-@metric(unit="fraction", better="lower", counts="images", reference="1 - R² of the regression textbooks")
+@metric(
+    title="Share of unexplained variance",
+    symbol="Unexplained variance",
+    unit="fraction",
+    better="lower",
+    counts="images",
+    reference="1 - R² of the regression textbooks",
+)
 def unexplained_variance(images: Tensor, reconstructions: Tensor, train_mean: Tensor) -> float:
     spread = mse(images, train_mean.expand_as(images))
     if spread == 0:

@@ -53,6 +53,8 @@ class Net(nn.Module):
     - `decoder`: codes (B, D + K) → (B, C, H, W), unbounded; the likelihood says what these numbers mean
     """
 
+    title: ClassVar[str] = ""  #: the full name, for readers
+    symbol: ClassVar[str] = ""  #: the short name in tables, figures and legends
     reference: ClassVar[str] = ""
     version: ClassVar[int] = 1
     min_size: ClassVar[int] = 1  #: smallest height and width, pixels

@@ -20,6 +20,8 @@ LARGEST_MAP = 7  #: the last map is at most this wide, pixels
 class Conv(Net):
     """Strided convolutions with a linear bottleneck. `channels`: width of the first stage; `hidden`: see `stages`."""
 
+    title = "Convolutional net"
+    symbol = "Conv"
     reference = (
         "Radford et al., Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks, "
         "ICLR 2016, https://arxiv.org/abs/1511.06434 (the strides; no batch normalisation)"

@@ -21,6 +21,8 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "softplus": nn
 class MLP(Net):
     """Fully connected encoder and decoder. `hidden`: widths of the encoder's layers, reversed in the decoder."""
 
+    title = "Multi-layer perceptron"
+    symbol = "MLP"
     reference = "Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114"
 
     def __init__(

@@ -18,6 +18,8 @@ from . import Net, Size, with_planes
 class Spatial(Net):
     """Strided convolutions to a small map. `side`: the code's height and width; `channels`: the first stage's width."""
 
+    title = "Convolutional net with a spatial code"
+    symbol = "Spatial"
     reference = (
         "Masci et al., Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction, ICANN 2011, "
         "https://doi.org/10.1007/978-3-642-21735-7_7"

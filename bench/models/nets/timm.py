@@ -22,6 +22,8 @@ GROUPS = 8  #: per group normalisation, or fewer where the channels do not divid
 class Timm(Net):
     """`model`: a timm model name, such as `resnet18`. `channels`: width of the decoder's last stage."""
 
+    title = "Encoder of timm"
+    symbol = "timm"
     reference = "Wightman, PyTorch Image Models, 2019, https://github.com/huggingface/pytorch-image-models"
     min_size = 8
     max_size = 256

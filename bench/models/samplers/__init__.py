@@ -12,6 +12,8 @@ import numpy as np
 class Sampler:
     """Fitted on train codes, then drawn from. Options are keyword-only parameters of `__init__`."""
 
+    title: ClassVar[str] = ""  #: the full name, for readers
+    symbol: ClassVar[str] = ""  #: the short name in tables, figures and legends
     reference: ClassVar[str] = ""
     version: ClassVar[int] = 1
     needs_codes: ClassVar[bool] = True  #: False: `fit` needs only the latent size, read off the codes' shape

@@ -6,6 +6,8 @@ from . import Sampler
 
 
 class Gaussian(Sampler):
+    title = "Gaussian fitted to the codes"
+    symbol = "Gaussian"
     reference = "Ghosh et al., From Variational to Deterministic Autoencoders, 2020, https://arxiv.org/abs/1903.12436"
 
     def fit(self, codes: np.ndarray, seed: int) -> None:

@@ -20,6 +20,8 @@ from . import Sampler
 
 
 class GMM(Sampler):
+    title = "Gaussian mixture fitted to the codes"
+    symbol = "GMM"
     reference = "Ghosh et al., From Variational to Deterministic Autoencoders, 2020, https://arxiv.org/abs/1903.12436"
 
     def __init__(self, *, components: int = 10) -> None:

@@ -6,6 +6,8 @@ from . import Sampler
 
 
 class Prior(Sampler):
+    title = "Prior N(0, I)"
+    symbol = "prior"
     reference = "Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114"
     needs_codes = False
 

@@ -41,6 +41,9 @@ class Variant(nn.Module):
     data (`labelled_fraction`) depend on is no scalar.
     """
 
+    title: ClassVar[str] = ""  #: the full name, for readers
+    symbol: ClassVar[str] = ""  #: the short name in tables, figures and legends
+    option_symbols: ClassVar[dict[str, str]] = {}  #: option -> its symbol in the paper
     reference: ClassVar[str] = ""  #: authors, title, year, URL
     cite: ClassVar[str] = ""  #: key of the entry in bench/references.bib
     version: ClassVar[int] = 1  #: raised when the definition changes; part of every cell's id

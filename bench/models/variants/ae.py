@@ -19,6 +19,8 @@ from . import Variant
 
 
 class AE(Variant):
+    title = "Autoencoder"
+    symbol = "AE"
     reference = (
         "Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006, "
         "https://doi.org/10.1126/science.1127647"

@@ -8,6 +8,8 @@ Reference: Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Const
 https://openreview.net/forum?id=Sy2fzU9gl (eq. 4)
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from bench.models.likelihoods import Likelihood
@@ -17,6 +19,9 @@ from .vae import VAE
 
 
 class BetaVAE(VAE):
+    title = "β-VAE"
+    symbol = "β-VAE"
+    option_symbols: ClassVar = {"beta": "β"}
     reference = (
         "Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017, "
         "https://openreview.net/forum?id=Sy2fzU9gl"

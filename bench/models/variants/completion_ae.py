@@ -20,6 +20,8 @@ from .ae import AE
 
 
 class CompletionAE(AE):
+    title = "Completion autoencoder"
+    symbol = "Completion AE"
     reference = (
         "Pathak et al., Context Encoders: Feature Learning by Inpainting, CVPR 2016, https://arxiv.org/abs/1604.07379"
     )

@@ -20,6 +20,8 @@ from . import LabelsGiven, Variant
 
 
 class ConditionalAE(LabelsGiven, Variant):
+    title = "Conditional autoencoder"
+    symbol = "Conditional AE"
     reference = (
         "Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, "
         "NeurIPS 2015, https://papers.nips.cc/paper/5775"

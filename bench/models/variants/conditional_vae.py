@@ -23,6 +23,8 @@ from .vae import VAE
 
 
 class ConditionalVAE(LabelsGiven, VAE):
+    title = "Conditional VAE"
+    symbol = "CVAE"
     reference = (
         "Sohn et al., Learning Structured Output Representation using Deep Conditional Generative Models, "
         "NeurIPS 2015, https://papers.nips.cc/paper/5775"

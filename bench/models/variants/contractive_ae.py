@@ -11,7 +11,7 @@ https://icml.cc/2011/papers/455_icmlpaper.pdf (eq. 2)
 Deviation: any net and any activation; the paper's closed form is for one sigmoid layer with tied weights.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from .ae import AE
 
 
 class ContractiveAE(AE):
+    title = "Contractive autoencoder"
+    symbol = "Contractive AE"
+    option_symbols: ClassVar = {"weight": "λ"}
     reference = (
         "Rifai et al., Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, ICML 2011, "
         "https://icml.cc/2011/papers/455_icmlpaper.pdf"

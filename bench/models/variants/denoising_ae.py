@@ -20,6 +20,8 @@ from .ae import AE
 
 
 class DenoisingAE(AE):
+    title = "Denoising autoencoder"
+    symbol = "Denoising AE"
     reference = (
         "Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, ICML 2008, "
         "https://doi.org/10.1145/1390156.1390294"

@@ -24,6 +24,8 @@ from . import Variant
 
 
 class LinearAE(Variant):
+    title = "Linear autoencoder"
+    symbol = "Linear AE"
     reference = (
         "Baldi & Hornik, Neural Networks and Principal Component Analysis: Learning from Examples Without Local "
         "Minima, Neural Networks 1989, https://doi.org/10.1016/0893-6080(89)90014-2"

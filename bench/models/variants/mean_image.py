@@ -19,6 +19,8 @@ from . import Variant
 
 
 class MeanImage(Variant):
+    title = "Mean image"
+    symbol = "Mean image"
     uses_net = False
     has_code = False
     closed_form = True

@@ -30,6 +30,8 @@ SMALLEST_VARIANCE = 1e-10  #: components below it carry nothing (always-black pi
 
 
 class PCA(Variant):
+    title = "Principal component analysis"
+    symbol = "PCA"
     reference = (
         "Tipping & Bishop, Probabilistic Principal Component Analysis, JRSS-B 1999, "
         "https://doi.org/10.1111/1467-9868.00196"

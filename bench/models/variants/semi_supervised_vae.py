@@ -11,7 +11,7 @@ and Le et al., Supervised Autoencoders, NeurIPS 2018.
 Deviation (ours, the source leaves it open): a linear classifier, λ = 10, all images labelled by default.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -23,6 +23,9 @@ from .vae import VAE
 
 
 class SemiSupervisedVAE(VAE):
+    title = "Semi-supervised VAE"
+    symbol = "Semi-supervised VAE"
+    option_symbols: ClassVar = {"weight": "λ"}
     reference = (
         "Kingma et al., Semi-supervised Learning with Deep Generative Models, NeurIPS 2014, "
         "https://arxiv.org/abs/1406.5298"

@@ -10,7 +10,7 @@ https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf
 Deviation: L1 on a linear code in place of a KL divergence on mean sigmoid activations.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -21,6 +21,9 @@ from .ae import AE
 
 
 class SparseAE(AE):
+    title = "Sparse autoencoder"
+    symbol = "Sparse AE"
+    option_symbols: ClassVar = {"weight": "λ"}
     reference = "Ng, Sparse Autoencoder, 2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf"
     cite = "ng2011sparse"
     scalars = ("weight",)

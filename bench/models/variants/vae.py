@@ -17,6 +17,8 @@ from . import Posterior, Variant
 
 
 class VAE(Variant):
+    title = "Variational autoencoder"
+    symbol = "VAE"
     reference = "Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114"
     cite = "kingma2014auto"
     heads = 2
