@@ -127,3 +127,14 @@ def test_a_bad_image_is_refused_before_anything_trains(tmp_path):
     with pytest.raises(DataError, match=r"mine: .*images: 1 of 11 images cannot be used"):
         run(suite, settings)
     assert not list((tmp_path / "results").glob("*/*/*"))
+
+
+def test_where_images_lie_stands_in_no_label_and_no_table(tmp_path):
+    write_images(tmp_path / "images")
+    (tmp_path / "s.yaml").write_text(SUITE.format(path=tmp_path / "images", seeds=1).replace(", label: mine", ""))
+    suite = load(tmp_path / "s.yaml")
+    assert suite.cells[0].dataset_label == "folder (path=images, size=8)"
+    run(suite, Settings(tmp_path / "results", tmp_path / "data", "cpu"))
+    table = CliRunner().invoke(cli, ["table", "s", "--results", str(tmp_path / "results")])
+    assert "folder (path=images, size=8)" in table.output
+    assert str(tmp_path / "images") not in table.output

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from bench import registry
@@ -44,10 +45,11 @@ class Choice:
         >>> Choice("timm", {"model": "resnet18", "channels": 32}).title("nets")
         'timm/resnet18'
         """
-        options = _changed_options(registry.describe(kind, self.name), self.options)
+        shown = without_folders(self.name, self.options) if kind == "datasets" else self.options
+        options = _changed_options(registry.describe(kind, self.name), shown)
         name = f"timm/{options.pop('model')}" if (kind, self.name) == ("nets", "timm") else self.name
-        shown = ", ".join(f"{key}={format_value(value)}" for key, value in options.items())
-        return f"{name} ({shown})" if shown else name
+        listed = ", ".join(f"{key}={format_value(value)}" for key, value in options.items())
+        return f"{name} ({listed})" if listed else name
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,18 @@ class CellIndex:
 def _typed(value: Any) -> tuple[type, Any]:
     """A key that tells True from 1, and a list or mapping from every value that a cell has."""
     return (type(value), value if value is None or isinstance(value, str | int | float) else repr(value))
+
+
+def without_folders(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A dataset's options with paths cut to their last part, for print; an unknown dataset's stay as they are.
+
+    >>> without_folders("folder", {"path": "/home/me/faces.zip", "size": 32})
+    {'path': 'faces.zip', 'size': 32}
+    """
+    if dataset not in registry.names("datasets"):
+        return dict(options)
+    paths = registry.describe("datasets", dataset).constants.get("location_options", ())
+    return {name: PurePath(value).name if name in paths else value for name, value in options.items()}
 
 
 def as_list(value: Any) -> Sequence[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.report.data import Coordinates, Suite, commit, day, flatten, mapping, number, words
 
+from bench.suite.cells import without_folders
 from bench.suite.schema import Embed, Train
 
 from .names import AXIS_NAMES, coordinate_text, member_name
@@ -123,9 +124,10 @@ def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
     called, real = words(cell.get(label)), words(cell.get(name))
     if not called or not real or called == real or called.startswith(f"{real} ("):
         return ""
-    listed = ", ".join(
-        f"{k}={v}" for k, v in flatten(mapping(cell.get(options))).items() if k and v not in ("", "null")
-    )
+    chosen = mapping(cell.get(options))
+    if name == "dataset":
+        chosen = without_folders(real, chosen)
+    listed = ", ".join(f"{k}={v}" for k, v in flatten(chosen).items() if k and v not in ("", "null"))
     return f"{called} is {real}" + (f" ({listed})" if listed else "")
 
 
