@@ -6,9 +6,8 @@ read without the silhouette of the codes beside it.
 References: van der Maaten & Hinton, JMLR 9, 2008 (t-SNE) · McInnes et al. 2018, https://arxiv.org/abs/1802.03426 (UMAP)
 """
 
+import logging
 import warnings
-from contextlib import suppress
-from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -18,7 +17,10 @@ from threadpoolctl import threadpool_limits
 from bench.errors import NotApplicable
 from bench.suite import Embed
 
+from . import umap_code
 from .neighbors import nearest
+
+log = logging.getLogger(__name__)
 
 FEWEST = 4  #: codes of a map
 SPREAD_FLOOR = 1e-12  #: codes whose total variance is below it are one point
@@ -29,6 +31,7 @@ def embed(method: str, codes: np.ndarray, protocol: Embed) -> np.ndarray:
     if len(codes) < FEWEST:
         raise NotApplicable(f"a map needs at least {FEWEST} codes, there are {len(codes)}")
     require_spread(codes)
+    log.info("making the %s map", {"tsne": "t-SNE", "umap": "UMAP"}.get(method, method))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries' notes on spectral gaps and thread counts; the protocol is pinned
         points = _tsne(codes, protocol) if method == "tsne" else _umap(codes, protocol)
@@ -70,15 +73,8 @@ def _tsne(codes: np.ndarray, protocol: Embed) -> np.ndarray:
 
 def _umap(codes: np.ndarray, protocol: Embed) -> np.ndarray:
     """umap-learn's layout over exact neighbours: what it finds itself below 4,096 points, at a tenth of the time."""
-    from umap import UMAP
-
-    _keep_compiled()
-    count = min(protocol.n_neighbors, len(codes) - 1)
-    mapper = UMAP(
-        n_neighbors=count, min_dist=protocol.min_dist, random_state=protocol.seed, n_jobs=1,
-        precomputed_knn=neighbours(codes, count),
-    )  # fmt: skip
-    return mapper.fit_transform(codes)
+    knn = neighbours(codes, min(protocol.n_neighbors, len(codes) - 1))
+    return umap_code.layout(umap_code.umap(), codes, knn, min_dist=protocol.min_dist, random_state=protocol.seed)
 
 
 def neighbours(codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,16 +89,3 @@ def neighbours(codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     distances = np.sqrt(squares.astype(np.float64).sum(2)).astype(np.float32)
     order = np.argsort(distances, axis=1, kind="stable")
     return np.take_along_axis(index, order, 1).astype(np.int32), np.take_along_axis(distances, order, 1)
-
-
-@cache
-def _keep_compiled() -> None:
-    """Let numba keep on disk what it compiles of UMAP, beside umap-learn or in the user's cache folder: once a machine,
-    not once a process. Functions it cannot keep are compiled as before."""
-    from numba.core.dispatcher import Dispatcher
-    from umap import layouts, umap_, utils
-
-    for function in (value for module in (layouts, umap_, utils) for value in vars(module).values()):
-        if isinstance(function, Dispatcher):
-            with suppress(RuntimeError):  # no folder for it
-                function.enable_caching()

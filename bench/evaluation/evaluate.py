@@ -3,6 +3,7 @@
 Metrics are pure functions whose parameter names say what they need; `context.py` makes each such thing once.
 """
 
+import logging
 import math
 import time
 from collections.abc import Collection
@@ -28,6 +29,8 @@ from . import cell_figures, image_files
 from .context import EvaluationContext
 from .embeddings import plane
 from .feature_extractors import FeatureExtractors
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -96,6 +99,7 @@ def _entry(declared: Any, artefacts: EvaluationContext, member: str | None) -> d
     entry |= versions(declared.name, declared.per, member)
     if member:
         entry |= {"family": declared.name, "member": member}
+    log.info("evaluating %s%s", declared.name, f" ({member})" if member else "")
     try:
         arguments = {name: artefacts.get(name, member) for name in declared.needs}
         start = time.perf_counter()
@@ -144,6 +148,7 @@ def _pictures(
     artefacts: EvaluationContext, metrics: Collection[str], present: Collection[str]
 ) -> dict[str, np.ndarray]:
     made = {}
+    log.info("drawing the figures")
     with torch.no_grad():
         for name, draw in cell_figures.figures_of(artefacts, metrics).items():
             if name not in present:

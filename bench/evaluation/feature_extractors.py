@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
 from bench.models.precision import double, matmul_precision
 from bench.suite import Train
+from bench.training.epoch_log import log_epochs
 from bench.training.trainer import fit
 
 from . import inception
@@ -195,7 +197,9 @@ def inception_extractor(data_root: Path, device: torch.device) -> FeatureExtract
 def _train_classifier(data: Data, path: Path, device: torch.device) -> None:
     epochs = min(MOST_EPOCHS, max(4, math.ceil(STEPS * 128 / len(data.train))))
     budget = Train(epochs=epochs, batch_size=128, optimizer="adam", lr=1e-3, schedule="cosine")
-    [fitted] = fit(lambda: Classifier(data.shape, len(data.classes)), data, budget, [0], device=device)
+    on_epoch = log_epochs(f"training the classifier of {data.name}, once per results folder", epochs)
+    make = partial(Classifier, data.shape, len(data.classes))
+    [fitted] = fit(make, data, budget, [0], device=device, on_epoch=on_epoch)
     accuracy = fitted.history[-1]["test_accuracy"]
     about = {"dataset": data.name, "accuracy": round(accuracy, 4), "epochs": epochs, "version": CLASSIFIER_VERSION}
     weights = {name: value.detach().cpu().contiguous() for name, value in fitted.model.state_dict().items()}

@@ -10,12 +10,14 @@ import os
 import platform
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zlib import crc32
 
 import dask
 import torch
@@ -92,8 +94,11 @@ def run_on(
 ) -> Iterator[list[Outcome]]:
     """Submit tasks and yield the outcomes of each as it ends. Raises `RunInterrupted` if the scheduler is lost."""
     client.subscribe_topic(TOPIC, lambda event: on_event(Event("stage", event[1]["text"], worker=event[1]["worker"])))
-    submit = client.submit
-    futures = {submit(_work, task, settings, marker, pure=False, priority=-i): task for i, task in enumerate(tasks)}
+    numbers = _numbers(client)
+    futures = {
+        client.submit(_work, task, settings, numbers, marker, pure=False, priority=-i): task
+        for i, task in enumerate(tasks)
+    }
     for future in as_completed(futures):
         yield _result(future, futures[future], settings)
 
@@ -170,17 +175,27 @@ def _lost(address: str) -> RunInterrupted:
     )
 
 
-def _work(task: Task, settings: Settings, marker: Marker | None) -> list[Outcome]:
-    """Run a task in a Dask worker; the worker's name chooses its GPU. A worker that joined late is checked here."""
+def _numbers(client: Client) -> dict[str, int]:
+    """Address of each worker → its number on its machine, from 0; it chooses a GPU there."""
+    on_host, found = Counter[str](), dict[str, int]()
+    for address, worker in sorted(client.scheduler_info(n_workers=-1)["workers"].items()):
+        found[address] = on_host[worker["host"]]
+        on_host[worker["host"]] += 1
+    return found
+
+
+def _work(task: Task, settings: Settings, numbers: dict[str, int], marker: Marker | None) -> list[Outcome]:
+    """Run a task in a Dask worker. A worker that joined late, or was restarted, is checked and numbered here."""
     worker: Any = get_worker()
     problem = marker and refusal(marker)
     if problem:
         raise UsageError(f"worker {worker.address} {problem}")
+    number = numbers.get(worker.address, crc32(worker.address.encode()))
+    name = str(number) if marker is None else worker.address
 
     def send(text: str) -> None:
-        worker.log_event(TOPIC, {"worker": str(worker.name), "text": text})
+        worker.log_event(TOPIC, {"worker": name, "text": text})
 
-    number = worker.name if isinstance(worker.name, int) else abs(hash(worker.name))
     return run_task(task, settings, number, send)
 
 

@@ -11,26 +11,29 @@ from contextlib import contextmanager
 Send = Callable[[str], None]
 
 
-class _Forwarding(logging.Handler):
+class Stages(logging.Handler):
+    """Sends each message after `title`, the cell that is being worked on."""
+
     def __init__(self, send: Send) -> None:
         super().__init__(logging.INFO)
-        self.send = send
+        self.send, self.title = send, ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.send(record.getMessage())
+        self.send(f"{self.title}: {record.getMessage()}" if self.title else record.getMessage())
 
 
 @contextmanager
-def forwarding(send: Send) -> Iterator[None]:
-    """Send every message of the loggers under `bench` while the block lasts."""
-    logger, handler = logging.getLogger("bench"), _Forwarding(send)
+def forwarding(send: Send) -> Iterator[Stages]:
+    """Send every message of the loggers under `bench` while the block lasts, and "" at its end."""
+    logger, handler = logging.getLogger("bench"), Stages(send)
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(handler)
     try:
-        yield
+        yield handler
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+        send("")

@@ -19,7 +19,7 @@ import torch
 from bench.datasets import Data
 from bench.datasets import _loading as data_room
 from bench.errors import BenchError, DataError, ResultError, StorageError
-from bench.evaluation import evaluate, feature_extractors, inception
+from bench.evaluation import evaluate, feature_extractors, inception, umap_code
 from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.registry import describe
 from bench.results.store import Record, Store, copy_file, write_bytes, write_history
@@ -34,7 +34,7 @@ from bench.training.trainer import Fitted, fit
 from .devices import limited_threads, pick_device
 from .plan import lacking
 from .provenance import forget_peak_memory, peak_memory_mb, provenance
-from .stages import Send, forwarding
+from .stages import Send, Stages, forwarding
 from .task import Outcome, Settings, Task
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class _Job:
     store: Store
     device: torch.device
     data: Data
+    stages: Stages
 
     def folder(self, cell: Cell) -> Path:
         return self.store.folder(self.task.suite, cell.id)
@@ -76,14 +77,11 @@ def run_task(task: Task, settings: Settings, worker: int = 0, send: Send = lambd
     worker: its number, which chooses its GPU. send: receives what the worker is doing, and "" at the end.
     Raises `DataError` (the run cannot go on); other errors are recorded.
     """
-    with _one_task_at_a_time, forwarding(send):
-        try:
-            return _run_task(task, settings, worker)
-        finally:
-            send("")
+    with _one_task_at_a_time, forwarding(send) as stages:
+        return _run_task(task, settings, worker, stages)
 
 
-def _run_task(task: Task, settings: Settings, worker: int) -> list[Outcome]:
+def _run_task(task: Task, settings: Settings, worker: int, stages: Stages) -> list[Outcome]:
     keep_freed_memory()
     store, device = Store(settings.results), pick_device(settings.device, worker)
     with ExitStack() as claims, limited_threads(settings.threads):
@@ -91,8 +89,11 @@ def _run_task(task: Task, settings: Settings, worker: int) -> list[Outcome]:
         cells = [c for c in held if not _finished(store, task, c, settings)]
         if not cells:
             return []
-        log.info("%s: loading %s", _name(cells), cells[0].dataset_label)
-        job = _Job(task, settings, store, device, _load(cells[0], settings, task.fingerprint))
+        if any("umap" in cell.evaluate.embed.methods for cell in cells):
+            umap_code.compile_in_background()
+        stages.title = cells[0].title + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
+        log.info("loading %s", cells[0].dataset_label)
+        job = _Job(task, settings, store, device, _load(cells[0], settings, task.fingerprint), stages)
         forget_peak_memory(device)
         try:
             trained = _train(cells, job)
@@ -149,19 +150,14 @@ def _train(cells: list[Cell], job: _Job) -> dict[str, _Trained]:
     if fresh and job.task.request.train:
         builds, seeds = [partial(checkpoint.build_cell, c, job.data) for c in fresh], [c.seed for c in fresh]
         files = [_resume_file(cell, job) for cell in fresh]
-        log.info("%s: training", _name(fresh))
-        on_epoch = log_epochs(f"{_name(fresh)}: training", fresh[0].train.epochs)
+        log.info("training")
+        on_epoch = log_epochs("training", fresh[0].train.epochs)
         results = fit(builds, job.data, fresh[0].train, seeds, device=job.device, on_epoch=on_epoch, resume=files)
         for cell, fitted in zip(fresh, results, strict=True):
             ready[cell.id] = _keep(cell, fitted, job)
         for file in files:
             file.path.unlink(missing_ok=True)
     return ready
-
-
-def _name(cells: list[Cell]) -> str:
-    """What to call cells that are trained together."""
-    return cells[0].title + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
 
 
 def _resume_file(cell: Cell, job: _Job) -> ResumeFile:
@@ -252,11 +248,12 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
     metrics, present = job.task.metrics, frozenset[str]()
     if before is not None:
         metrics, present = _lacking_families(before, cell, job.task), _present(before, cell, job.task)
-    log.info("%s: preparing the evaluation", cell.title)
+    job.stages.title = cell.title
+    log.info("preparing the feature extractors")
     feature_nets.prepare(metrics)
     start, kind = time.perf_counter(), (cell.dataset_label, metrics)
     last = _seconds_of_evaluations.get(kind)
-    log.info("%s: evaluating%s", cell.title, f", about {last:.0f} s" if last else "")
+    job.stages.title += f": evaluation of about {last:.0f} s" if last else ""
     shown = job.task.metrics
     result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present, shown)
     evaluate.write(result, folder)
