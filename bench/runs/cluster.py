@@ -79,6 +79,7 @@ def remote(address: str, settings: Settings, on_event: OnEvent) -> Iterator[tupl
 
     Raises `UsageError` where no scheduler answers, or a worker sees another results folder or has other versions.
     """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost scheduler is one message, not tracebacks
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
