@@ -226,11 +226,17 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 @RESULTS
 @click.option("--format", "style", type=click.Choice(["text", "markdown", "latex", "csv", "json"]), default="text",
               show_default=True)  # fmt: skip
-@click.option("--metric", multiple=True, callback=_metrics,
+@click.option("--metric", "--metrics", "metric", multiple=True, callback=_metrics,
               help="Only these metrics or families, such as mse,fcd [default: all].")  # fmt: skip
 @click.option("--rows", help="What makes a row, such as label,net.")
-@click.option("--columns", help="What makes a column, such as dataset,latent_size.")
+@click.option("--columns", help="What makes a column, such as dataset,latent_size; with 'metric' one table of several "
+                                "metrics.")  # fmt: skip
 @click.option("--dataset", help="Only this dataset's columns.")
+@click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Only these, such as latent_size=16 or label=ae,vae.")
+@click.option("--transpose", is_flag=True, help="Swap rows and columns.")
+@click.option("--notes", type=click.Choice(["short", "full"]),
+              help="The note below [default: short with --columns metric, otherwise full].")  # fmt: skip
+@click.option("--width", type=click.Choice(["column", "page"]), help="LaTeX that fits 3.4 in or 6.9 in.")
 @click.option("--sort", metavar="COLUMN", help="Best first by a column (its name or number), or by 'name'.")
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals [default: two digits of the interval].")
 @click.option("--published/--no-published", default=True, help="Published values beside obtained ones.")

@@ -13,6 +13,8 @@ WORDS = {
     "begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn",
     "textbf", "bfseries", "num", "sisetup", "pm", "textsuperscript",
     "textsubscript", "par", "smallskip", "footnotesize", "ldots", "textbackslash",
+    "small", "scriptsize", "raggedright", "allowbreak", "setlength", "tabcolsep", "resizebox", "linewidth", "width",
+    "ifdim", "else", "fi",
     "textasciitilde", "textasciicircum", "textasciigrave", "textless", "textgreater", "textbar", "L", "i", "c", "k",
 }  # fmt: skip
 SYMBOLS = set("&%$#_{}\\,'`\"~^=.")
@@ -24,7 +26,8 @@ TOKEN = re.compile(r"\\([A-Za-z]+)|\\(.)|(.)", re.DOTALL)
 
 def complaints(text):
     """Everything that is wrong with some LaTeX, one sentence each; [] for sound text."""
-    lines = [line for line in text.splitlines() if not line.startswith("%")]
+    lines = [line.removesuffix("%") if line.endswith("{%") else line
+             for line in text.splitlines() if not line.startswith("%")]  # fmt: skip
     return [*_tokens("\n".join(lines)), *_tables("\n".join(lines)), *_arguments("\n".join(lines))]
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import latex_check
 import pytest
@@ -14,8 +15,11 @@ from bench.report import table as print_table
 from bench.report.data import load
 from bench.report.tables import format_tables, parse
 from bench.report.tables.aggregate import standings
-from bench.report.tables.build import build
-from bench.report.tables.latex import escape_latex
+from bench.report.tables.build import build, build_tables
+from bench.report.tables.check import verify
+from bench.report.tables.latex import COMPACT, escape_latex
+from bench.report.tables.model import PrintedColumn
+from bench.report.tables.width import INCHES, SETTINGS, fit, table_points
 
 from bench.errors import UsageError
 from bench.results.stats import aggregate
@@ -563,6 +567,115 @@ def test_a_hostile_row_of_the_standings_is_text(tmp_path, name):
     assert [len(line.cells) for line in standing.rows] == [3, 3]
 
 
+# -- several metrics in one table
+
+
+METRICS = ["mse", "elbo", "fcd_prior", "knn_accuracy"]
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    root = tmp_path_factory.mktemp("several")
+    synthetic.write(root, "s", artefacts=False, labels=("ae", "vae"), nets=("mlp", "conv"))
+    return root
+
+
+def across(root, *metrics, **options):
+    [table] = build_tables(load(root, "s"), metrics, None, "metric", **options)
+    return table
+
+
+def test_a_table_across_metrics_has_the_values_and_the_best_of_the_tables_of_each(several):
+    table = across(several, *METRICS)
+    assert [dict(column)["metric"] for column in table.columns] == ["mse ↓", "elbo ↑", "fcd_prior ↓", "knn_accuracy ↑"]
+    assert table.row_axes == ("label", "net", "latent_size")
+    for metric, column in zip(METRICS, table.columns, strict=True):
+        [alone] = build(load(several, "s"), metric, ("label", "net", "latent_size"), ("member",))
+        assert {row: (v.summary, v.best) for (row, _), v in alone.cells.items()} == {
+            row: (v.summary, v.best) for (row, c), v in table.cells.items() if c == column}  # fmt: skip
+
+
+def test_only_keeps_coordinates_and_rows_to_which_the_axis_does_not_apply(several):
+    table = across(several, "mse", only=["latent_size=2", "net=mlp"])
+    assert table.row_axes == ("label",)  # one net, and none
+    assert [dict(row)["label"] for row in table.rows] == ["ae", "vae", "pca"]
+    assert "Net mlp (ae, vae), none (pca)" in table.note or "net mlp (ae, vae), none (pca)" in table.note
+    assert [dict(row)["label"] for row in across(several, "mse", only=["label=vae,pca"]).rows][:2] == ["vae", "vae"]
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [("net=mpl", "did you mean 'mlp'"), ("nett=mlp", "did you mean 'net'"), ("net", "expected AXIS=VALUE")],
+)
+def test_a_wrong_condition_is_told_with_the_nearest_right_one(several, only, message):
+    with pytest.raises(UsageError, match=message):
+        across(several, "mse", only=[only])
+
+
+def test_a_compact_table_has_a_short_note_and_names_the_columns_that_it_leaves_out(several):
+    table = across(several, "mse", "elbo", only=["label=ae"])
+    assert [dict(column)["metric"] for column in table.columns] == ["mse ↓"]
+    assert "Left out, without any number: elbo ↑." in table.note
+    assert "n = 3; seeds 0 to 2" in table.note
+    assert "8 training epochs; suite s (" in table.note
+    assert "binarisation" not in table.note
+    full = across(several, "mse", "elbo", notes="full")
+    assert "Measured with binarisation none, likelihood bernoulli." in full.note
+    assert full.marks != {}
+
+
+def test_sorting_by_a_metric_follows_its_own_direction(several):
+    table = across(several, "mse", "elbo", sort="elbo")
+    means = [table.cells[row, table.columns[1]].summary for row in table.rows]
+    numbers = [found.mean for found in means if found]
+    assert numbers == sorted(numbers, reverse=True)
+    assert means[: len(numbers)].count(None) == 0
+
+
+def test_a_transposed_table_has_the_same_texts_in_swapped_places(several):
+    table, turned = across(several, *METRICS), across(several, *METRICS, transpose=True)
+    assert (turned.rows, turned.columns) == (table.columns, table.rows)
+    for row in table.rows:
+        for column in table.columns:
+            assert turned.parts(column, PrintedColumn(row)) == table.parts(row, PrintedColumn(column))
+
+
+@pytest.mark.parametrize("options", [{}, {"width": "column"}, {"width": "page", "transpose": True}, {"notes": "full"}])
+@pytest.mark.parametrize("form", ["latex", "markdown", "csv", "json"])
+def test_a_pasted_table_across_metrics_is_verified(several, form, options):
+    text = print_table(several, "s", form, METRICS, columns="metric", only=["latent_size=2"], **options)
+    [found] = verify(several, text)
+    assert (found.differences, found.left_out, found.table_id) == ([], 0, found.table_id_now)
+    assert found.checked > 0
+    if form == "latex":
+        assert latex_check.complaints(text) == []
+
+
+def test_csv_has_the_direction_and_the_unit_of_each_metric(several):
+    lines = list(csv.DictReader(io.StringIO(print_table(several, "s", "csv", METRICS, columns="metric"))))
+    directions = {line["metric"]: line["better"] for line in lines}
+    assert directions == {"mse": "lower", "elbo": "higher", "fcd_prior": "lower", "knn_accuracy": "higher"}
+
+
+def test_a_table_is_set_smaller_until_it_fits_its_width():
+    column = ["knn_accuracy ↑", "0.9701 ± 0.0077"]
+    for count, width in ((1, "column"), (3, "column"), (6, "page")):
+        setting = fit([column] * count, width)
+        assert table_points([column] * count, setting) <= INCHES[width] * 72.27
+    assert fit([column], "column") == SETTINGS[0]
+    assert fit([column] * 3, "column") != SETTINGS[0]
+    assert fit([column] * 40, "column") == SETTINGS[-1]  # too wide for any: the LaTeX scales it down
+
+
+def test_latex_of_a_column_prints_the_half_width_in_parentheses_and_says_so(several):
+    text = print_table(several, "s", "latex", METRICS, columns="metric", width="column")
+    assert "separate-uncertainty" not in text
+    assert COMPACT in text
+    page = print_table(several, "s", "latex", METRICS, columns="metric", width="page")
+    assert "separate-uncertainty" in page
+    assert r"\begin{table*}" in page
+
+
 def test_latex_sets_numbers_in_columns_that_siunitx_aligns(tmp_path):
     suite(tmp_path, runs("good", [-9.0, -9.1, -8.9]) + runs("bad", [105.0, 105.1, 104.9]) + runs("lone", [3.0]))
     printed = print_table(tmp_path, "s", "latex")
@@ -613,3 +726,23 @@ def test_a_real_latex_sets_every_table_without_a_warning(tmp_path):
     log = (tmp_path / "t.log").read_text(errors="replace")
     assert done.returncode == 0, log[-3000:]
     assert [line for line in log.splitlines() if "siunitx Warning" in line or "Overfull" in line] == []
+
+
+ARTICLE = r"""\documentclass[10pt]{article}
+\usepackage[papersize={8.5in,60in},textwidth=%sin,textheight=55in]{geometry}
+\usepackage{booktabs,graphicx,siunitx}\begin{document}%s\end{document}"""
+
+
+@pytest.mark.skipif(not has_tex(), reason="no pdflatex with siunitx and booktabs here; the estimate has been tested")
+@pytest.mark.parametrize(("width", "inches"), [("column", 3.4), ("page", 6.9)])
+def test_no_box_of_a_published_suites_compact_table_is_overfull(tmp_path, width, inches):
+    results = Path(__file__).parent.parent / "results"
+    names = sorted(path.parent.name for path in results.glob("*/suite.json"))
+    tables = [print_table(results, name, "latex", columns="metric", width=width) for name in names]
+    body = "".join(tables).replace("{table*}", "{table}").replace(r"\end{table}", r"\end{table}\clearpage")
+    (tmp_path / "t.tex").write_text(ARTICLE % (inches, body))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300)
+    log = (tmp_path / "t.log").read_text(errors="replace")
+    assert done.returncode == 0, log[-3000:]
+    assert [points for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log) if float(points) > 2] == []

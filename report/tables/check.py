@@ -29,8 +29,8 @@ from .parse import Line, Pasted, find
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING_FIELDS)
 #: Flags of `bench table` that a stamp may hold
-VALUES = {"metric": str, "rows": str, "columns": str, "dataset": str, "sort": str, "precision": int}
-SWITCHES = {"no-published": ("published", False), "ranks": ("ranked", True)}
+VALUES = ("metric", "rows", "columns", "dataset", "sort", "precision", "only", "notes", "width")
+SWITCHES = {"no-published": ("published", False), "ranks": ("ranked", True), "transpose": ("transpose", True)}
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,11 @@ def _rebuild(results: Path, suite: str, *flags: str) -> Table:
         if name not in VALUES:
             raise UsageError(f"the pasted command has {word!r}{did_you_mean(name, {*VALUES, *SWITCHES}, 'flags')}")
         value = next(words, "")
-        if VALUES[name] is int and not value.isdecimal():
+        if name == "precision" and not value.isdecimal():
             raise UsageError(f"the pasted command has --{name} {value!r}, which is no whole number")
-        options[name] = VALUES[name](value)
+        options[name] = [*options.get("only", []), value] if name == "only" else value
+    if "precision" in options:
+        options["precision"] = int(options["precision"])
     tables = build_tables(load(results, suite), options.pop("metric", ()), **options)
     if len(tables) != 1:
         raise UsageError("the pasted command names no metric, so it does not print one table")

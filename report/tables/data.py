@@ -59,7 +59,9 @@ def _row(table: Table, row: CellKey) -> dict[str, Any]:
 def _cell(table: Table, row: CellKey, column: CellKey) -> dict[str, Any]:
     names = ("published", "source", "protocol", "comparable", "because")
     beside = [{name: view[name] for name in names} for view in table.published.get((row, column), ())]
-    return {"at": dict(column), **_value(table.cells[row, column]), "published": beside}
+    value = table.cells[row, column]
+    of = {} if table.metric else {"metric": value.metric, "unit": value.unit, "better": value.better}
+    return {"at": dict(column), **of, **_value(value), "published": beside}
 
 
 def _value(value: Value) -> dict[str, Any]:
@@ -111,9 +113,10 @@ def _places(table: Table) -> list[tuple[CellKey, CellKey]]:
 
 
 def _line(table: Table, row: CellKey, column: CellKey) -> dict[str, Any]:
-    found = _value(table.cells[row, column])
+    value = table.cells[row, column]
+    found = _value(value)
     return {
-        "metric": table.metric, "unit": table.unit, "better": table.better, **found["coordinates"],
+        "metric": table.metric or value.metric, "unit": value.unit, "better": value.better, **found["coordinates"],
         **{name: found[name] for name in NUMBERS},
         "seeds": " ".join(f"{seed}:{number!r}" for seed, number in found["seeds"].items()),
         "classifier_accuracy": found["classifier_accuracy"],

@@ -19,7 +19,7 @@ from .values import QUIET, Value
 #: Part of a metric's key -> its name
 KEYS = {"iw_k": "importance samples (k)", "knn_k": "neighbours (k)", "inception": "Inception"}
 #: The axes that a condition may depend on, in the order tried
-DECIDING = ("dataset", "label", "net", "likelihood", "member", "latent_size", "setting")
+DECIDING = ("metric", "dataset", "label", "net", "likelihood", "member", "latent_size", "setting")
 #: The coordinates that a note names where neither rows nor columns show them
 FIXED = ("dataset", "label", "net", "likelihood", "latent_size", "member")
 #: Training settings that every note names; the others only where they differ from their default
@@ -46,6 +46,29 @@ def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tupl
         _training(measured),
         _maps(measured),
         _origin(suite, measured),
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tuple[str, ...]:
+    """The note of a compact table: seeds, interval, bold, fixed coordinates, units, budget, suite and digest."""
+    measured = [value for value in values if value.seeds]
+    if not measured:
+        return (_origin(suite, measured),)
+    bold = f"{BOLD} best, and all that the test cannot separate from it (5 %)." if any(v.best for v in measured) else ""
+    units = {value.metric: value.unit for value in values if value.unit}
+    epochs = _each(measured, lambda value: settings(value).get("epochs", ""))
+    origin = [
+        f"{epochs} training epochs" if epochs else "",
+        f"suite {suite.name}" + (f" ({suite.digest[:12]})" if suite.digest else ""),
+        f"run with {override_flags(suite.overrides)}" if suite.overrides else "",
+    ]
+    sentences = [
+        _seeds(measured),
+        bold,
+        _fixed(measured, (*shown, "member", "label")),
+        f"Units: {'; '.join(f'{metric} {unit}' for metric, unit in units.items())}." if units else "",
+        _sentence([*filter(None, origin)]),
     ]
     return tuple(sentence for sentence in sentences if sentence)
 

@@ -9,10 +9,15 @@ import unicodedata
 
 from .aggregate import standings, standings_heading
 from .model import CellParts, PrintedColumn, Table
-from .names import row_texts
+from .names import CellKey, row_texts
+from .width import SETTINGS, Setting, fit
 
-SETUP = r"\sisetup{separate-uncertainty, detect-weight, mode=text, group-minimum-digits=9}"
+SETUP = r"\sisetup{%sdetect-weight, mode=text, group-minimum-digits=9}"
 MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, integer, decimals; half-width likewise
+#: Scales a box down to the width of the text, and leaves one that fits
+SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+#: The note on numbers such as 1.23(12)
+COMPACT = "The digits in parentheses are the half-width in units of the last digits."
 LONE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 CHARACTERS = {
@@ -77,17 +82,32 @@ def _accented(letter: str, accent: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` environment."""
+    """A `table` environment, or `table*` for the width of a page."""
     columns = table.printed_columns
     cells = {(row, column): table.parts(row, column) for row in table.rows for column in columns}
     rows = [_line([*map(escape_latex, row_texts(row)), *(_cell(cells[row, column]) for column in columns)])
             for row in table.rows]  # fmt: skip
     specs = "".join(_spec([cells[row, column] for row in table.rows]) for column in columns)
+    setting = fit(_column_texts(table, cells), table.width) if table.width else SETTINGS[0]
+    notes = [*table.all_notes[:1], *([COMPACT] if setting.compact else []), *table.all_notes[1:]]
+    caption = f"{table.heading}. {table.summary}" if table.summary else table.heading
+    kind = "table*" if table.width == "page" else "table"
     return "\n".join([
-        "% needs \\usepackage{booktabs, siunitx}", r"\begin{table}", r"\centering", SETUP,
-        *_environment(table, f"{table.heading}. {table.summary}".strip(), "", specs, _head(table, columns), rows,
-                      table.all_notes),
+        f"% needs \\usepackage{{booktabs, {'graphicx, ' if table.width else ''}siunitx}}",
+        rf"\begin{{{kind}}}", r"\centering", SETUP % ("" if setting.compact else "separate-uncertainty, "),
+        *_body(table, caption, "", specs, _head(table, columns), rows, notes, setting), rf"\end{{{kind}}}", "",
     ])  # fmt: skip
+
+
+def _column_texts(table: Table, cells: dict[tuple[CellKey, PrintedColumn], CellParts]) -> list[list[str]]:
+    """The texts of each column, from which its width is estimated."""
+    heads = [[table.axis(axis), *(row_texts(row)[index] for row in table.rows)]
+             for index, axis in enumerate(table.row_axes)]  # fmt: skip
+    for column in table.printed_columns:
+        parts = [cells[row, column] for row in table.rows]
+        texts = [f"{p.text}{p.partial}{p.marks}" for p in parts]
+        heads.append([column.last_head, *(f"*{t}*" if p.best else t for p, t in zip(parts, texts, strict=True))])
+    return heads
 
 
 def latex_standings(table: Table) -> str:
@@ -96,20 +116,28 @@ def latex_standings(table: Table) -> str:
     if not found:
         return ""
     head, *rows = [_line([*map(escape_latex, row)]) for row in found.grid(table)]
-    body = _environment(table, standings_heading(table), "-standings", "rl", [head], rows, [table.stamp])
-    return "\n".join(["", r"\begin{table}", r"\centering", *body])
+    body = _body(table, standings_heading(table), "-standings", "rl", [head], rows, [table.stamp], SETTINGS[0])
+    return "\n".join(["", r"\begin{table}", r"\centering", *body, r"\end{table}", ""])
 
 
-def _environment(
-    table: Table, caption: str, suffix: str, specs: str, head: list[str], rows: list[str], notes: list[str]
-) -> list[str]:
+def _body(
+    table: Table, caption: str, suffix: str, specs: str, head: list[str], rows: list[str], notes: list[str],
+    setting: Setting,
+) -> list[str]:  # fmt: skip
+    """Caption, tabular and notes; a tabular of a given width is scaled down if its width was underestimated."""
     label = re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
-    return [
-        rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}{suffix}}}",
+    tabular = [
         rf"\begin{{tabular}}{{{'l' * len(table.row_axes)}{specs}}}", r"\toprule", *head, r"\midrule", *rows,
         r"\bottomrule", r"\end{tabular}",
-        *(rf"\par\smallskip{{\footnotesize {escape_latex(note)}}}" for note in notes), r"\end{table}", "",
     ]  # fmt: skip
+    if table.width:
+        tabular = ["{" + "".join(setting.commands) + SHRINK, *tabular, "}}"]
+    note = r"\par\smallskip{\footnotesize\raggedright %s\par}" if table.width else r"\par\smallskip{\footnotesize %s}"
+    texts = [escape_latex(text) for text in notes]
+    if table.width:  # long lists and paths may break after a comma or a slash
+        texts = [re.sub(r"([,/])(?=\S)", r"\1\\allowbreak{}", text) for text in texts]
+    return [rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}{suffix}}}", *tabular,
+            *(note % text for text in texts)]  # fmt: skip
 
 
 def _line(cells: list[str]) -> str:

@@ -6,7 +6,7 @@ configuration; nothing else is averaged. Every missing number is named with its 
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -45,11 +45,11 @@ class CellParts(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Values of one metric family; `cells[row, column]` is absent where the grid has nothing."""
+    """Values of one metric family, or of several metrics; `cells[row, column]` is absent where the grid has nothing."""
 
     id: str
     suite: str
-    metric: str
+    metric: str  #: the family; "" for a table of several metrics
     unit: str
     better: str
     summary: str
@@ -65,6 +65,11 @@ class Table:
     published: dict[tuple[CellKey, CellKey], tuple[dict[str, Any], ...]] = field(default_factory=dict)
     precision: int | None = None  #: decimals that the reader asked for
     command: str = ""  #: the command that prints this table
+    title: str = ""  #: the heading of a table of several metrics
+    extra: tuple[str, ...] = ()  #: sentences that also stand in a short note
+    short: bool = False  #: short notes, without the footnotes of gaps
+    width: str = ""  #: "column" or "page", which the LaTeX fits
+    swapped: bool = False  #: rows and columns were swapped, so decimals belong to rows
 
     @cached_property
     def table_id(self) -> str:
@@ -83,7 +88,7 @@ class Table:
     @property
     def heading(self) -> str:
         """Metric, dataset if there is one, direction and unit."""
-        name = f"{self.metric}, {self.dataset}" if self.dataset else self.metric
+        name = ", ".join(filter(None, [self.title or self.metric, self.dataset]))
         return metric_heading(name, self.better, self.unit)
 
     @property
@@ -114,14 +119,28 @@ class Table:
 
     @cached_property
     def decimals(self) -> dict[CellKey, int]:
-        """Decimals of each column."""
+        """Decimals of each column; of each row where rows and columns were swapped."""
         if self.precision is not None:
-            return dict.fromkeys(self.columns, self.precision)
+            return dict.fromkeys((*self.columns, *self.rows), self.precision)
+        if self.swapped:
+            return self.transposed.decimals
         return {column: decimals_of(self.column(column)) for column in self.columns}
+
+    @property
+    def transposed(self) -> "Table":
+        """The same table with rows and columns swapped."""
+        return replace(
+            self, row_axes=self.column_axes, column_axes=self.row_axes, rows=self.columns, columns=self.rows,
+            cells={(column, row): value for (row, column), value in self.cells.items()},
+            published={(column, row): views for (row, column), views in self.published.items()},
+            swapped=not self.swapped,
+        )  # fmt: skip
 
     @cached_property
     def marks(self) -> dict[str, str]:
         """Footnote -> its letter, in reading order."""
+        if self.short:
+            return {}
         places = ((row, column) for row in self.rows for column in self.columns)
         texts = dict.fromkeys(text for place in places for text in gap_texts(self.cells.get(place)))
         return {text: _letter(index) for index, text in enumerate(texts)}
@@ -140,7 +159,7 @@ class Table:
 
     def marks_of(self, value: Value) -> list[str]:
         """The letters of a value's footnotes."""
-        return [self.marks[text] for text in gap_texts(value)]
+        return [self.marks[text] for text in gap_texts(value) if text in self.marks]
 
     @cached_property
     def printed_columns(self) -> list[PrintedColumn]:
@@ -161,7 +180,8 @@ class Table:
         value = self.cells.get((row, printed.column))
         if value is None:
             return CellParts(EMPTY)
-        text = format_value(value, self.decimals[printed.column], self.precision is not None)
+        decimals = self.decimals[row if self.swapped else printed.column]
+        text = format_value(value, decimals, self.precision is not None)
         return CellParts(text, value.best, _partial(value), ",".join(self.marks_of(value)))
 
 

@@ -12,7 +12,7 @@ ARROWS = {"lower": "↓", "higher": "↑"}
 #: Axis -> its name; the "member" of a metric family has a name that depends on the family (`member_name`)
 AXIS_NAMES = {
     "label": "variant", "variant": "method", "net": "net", "likelihood": "likelihood", "dataset": "data",
-    "latent_size": "latent size", "setting": "setting", "key": "measured with",
+    "latent_size": "latent size", "setting": "setting", "key": "measured with", "metric": "metric",
 }  # fmt: skip
 #: Spaces in which codes are measured -> their names
 SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
@@ -52,12 +52,14 @@ def row_texts(row: CellKey) -> list[str]:
 def head_text(axis: str, coordinate: "str | int | None") -> str:
     """A coordinate without the heading of its axis: "latent 16"."""
     text = coordinate_text(axis, coordinate)
+    if axis == "key" and text == EMPTY:  # nothing to tell apart
+        return ""
     return f"latent {text}" if axis == "latent_size" else text
 
 
 def column_text(column: CellKey) -> str:
     """A column in one line: "mnist, latent 16"."""
-    return ", ".join(head_text(*part) for part in column)
+    return ", ".join(filter(None, (head_text(*part) for part in column)))
 
 
 def format_number(number: float, decimals: int, fixed: bool = False) -> str:

@@ -52,7 +52,7 @@ def find(text: str) -> list[Pasted]:
 
 def unescape(text: str) -> str:
     """The stamp of LaTeX or Markdown as it was before it was escaped."""
-    plain = re.sub(r"\\([^\w\s])", r"\1", re.sub(r"\{\}", "", text.replace(r"\textasciitilde", "~")))
+    plain = re.sub(r"\\([^\w\s])", r"\1", re.sub(r"(\\allowbreak)?\{\}", "", text.replace(r"\textasciitilde", "~")))
     return " ".join(plain.replace("''", '"').replace("&lt;", "<").replace("&amp;", "&").split())
 
 

@@ -45,6 +45,9 @@ class Value:
     images: tuple[int, ...] = ()  #: number of images (or points) behind one seed's value; several if seeds differ
     at: Coordinates = field(default_factory=dict)  #: the group's coordinates, and the member of a metric family
     best: bool = False
+    metric: str = ""
+    unit: str = ""
+    better: str = ""  #: lower | higher | none
 
     @cached_property
     def summary(self) -> Summary | None:
@@ -115,7 +118,7 @@ def measure(group: Group, name: str, member: str | None = None) -> Value:
         seeds = {}
     found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
     key = next(iter(keys)) if len(keys) == 1 else ()
-    return Value(group, seeds, found, key, tuple(sorted(images)), {**group.at, "member": member})
+    return Value(group, seeds, found, key, tuple(sorted(images)), {**group.at, "member": member}, metric=name)
 
 
 def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
