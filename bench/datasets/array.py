@@ -1,0 +1,151 @@
+"""Your own arrays: `train_images`, `train_labels`, `test_images`, `test_labels` in an npz or a folder of npy files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+
+from bench.errors import DataError, UsageError
+
+from . import Data, Dataset, Split, to_split
+from ._layout import drawn_for_tests
+
+KEYS = ("train_images", "train_labels", "test_images", "test_labels")  #: as in MedMNIST's files
+UNSPLIT = ("images", "labels")  #: for `split`
+
+
+class Array(Dataset):
+    """Options: `path`, an npz or a folder of npy files; `split`, as of the dataset `folder`.
+
+    - Images: uint8, or floats in [0, 1], which become round(255 x); N H W, N H W C or N C H W with 1 or 3 channels.
+    - Labels: integers from 0, N or N 1; without them the dataset is unlabelled.
+    - Split: 0 where the arrays are called as `KEYS`; else the share of each class that is drawn for tests from the
+      arrays `images` and `labels`.
+
+    Pickled arrays are refused. A relative `path` is looked for in the working directory and then under the data root.
+    """
+
+    source: ClassVar[str] = "arrays of the user"
+    location_options: ClassVar[tuple[str, ...]] = ("path",)
+
+    def __init__(
+        self, *, path: str, split: float = 0.0, binarise: Literal["none", "threshold", "static"] = "none"
+    ) -> None:
+        """Raises `UsageError` for a split that is no share."""
+        super().__init__(binarise=binarise)
+        if not 0 <= split < 1:
+            raise UsageError(f"array: split is {split:g}, must be at least 0 and below 1")
+        self.path = path
+        self.split = split
+
+    def where(self, root: Path) -> Path:
+        here, there = Path(self.path).expanduser(), root / self.path
+        return there if there.exists() and not here.exists() else here
+
+    def missing(self, root: Path) -> str | None:
+        if self.where(root).exists():
+            return None
+        looked = f"looked for {self.where(root).absolute()} and {(root / self.path).absolute()}"
+        return f"{self.path} is not there; {looked}; put an npz or a folder of npy files with {', '.join(KEYS)} there"
+
+    def fetch(self, root: Path) -> None:
+        """Only the user has these arrays."""
+        raise DataError(f"array: cannot be downloaded; {self.missing(root)}")
+
+    def stamp(self, root: Path) -> list[tuple[str, int, int]]:
+        where = self.where(root)
+        stats = [(path.name, path.stat()) for path in (sorted(where.glob("*.npy")) if where.is_dir() else [where])]
+        return [(name, stat.st_size, max(stat.st_mtime_ns, stat.st_ctime_ns)) for name, stat in stats]
+
+    def inspect(self, root: Path) -> None:
+        """Read all arrays once."""
+        self.read(root)
+
+    def read(self, root: Path) -> Data:
+        where = self.where(root)
+        arrays = _read_arrays(where, UNSPLIT if self.split else KEYS)
+        train, test = self._drawn(where, arrays) if self.split else _given(where, arrays)
+        if train.images.shape[1:] != test.images.shape[1:]:
+            shapes = " and ".join(str(tuple(s.images.shape[1:])) for s in (train, test))
+            raise DataError(f"{where}: images of train and test differ in shape: {shapes}")
+        if (train.labels is None) != (test.labels is None):
+            raise DataError(f"{where}: has labels of one of train and test only")
+        if train.labels is None:
+            return Data(self.name, train, test, (), f"arrays in {Path(self.path).name}")
+        classes = tuple(str(n) for n in range(int(train.labels.max()) + 1))
+        if int(test.labels.max()) >= len(classes):
+            raise DataError(f"{where}: test_labels has {int(test.labels.max())}, which train_labels does not have")
+        return Data(self.name, train, test, classes, f"arrays in {Path(self.path).name}")
+
+    def _drawn(self, where: Path, arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
+        whole = _split(where, arrays, "images", "labels")
+        if len(whole) < 2:
+            raise DataError(f"{where}: has 1 image; a split needs 2 or more")
+        labels = [""] * len(whole) if whole.labels is None else [str(n) for n in whole.labels.tolist()]
+        tests = torch.from_numpy(drawn_for_tests(labels, self.split))
+        parts = ((whole.images[rows], None if whole.labels is None else whole.labels[rows]) for rows in (~tests, tests))
+        train, test = (Split(images, labels) for images, labels in parts)
+        return train, test
+
+
+def _read_arrays(where: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    try:
+        if where.is_dir():
+            found = {p.stem: np.load(p, allow_pickle=False) for p in sorted(where.glob("*.npy")) if p.stem in names}
+        else:
+            with np.load(where, allow_pickle=False) as file:
+                found = {name: file[name] for name in names if name in file}
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+        MemoryError,
+    ) as error:
+        raise DataError(f"{where}: cannot be read as arrays ({error})") from error
+    if absent := [name for name in names if name.endswith("images") and name not in found]:
+        split = "" if "images" in names else ", or `images` with `split: 0.2`"
+        raise DataError(f"{where}: has no array {' and no '.join(absent)}; put {', '.join(names)} there{split}")
+    return found
+
+
+def _given(where: Path, arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
+    return _split(where, arrays, "train_images", "train_labels"), _split(where, arrays, "test_images", "test_labels")
+
+
+def _split(where: Path, arrays: Mapping[str, np.ndarray], images: str, labels: str) -> Split:
+    pixels = _channels_first(where, images, _to_bytes(where, images, arrays[images]))
+    numbers = None if labels not in arrays else _whole_numbers(where, labels, arrays[labels])
+    return to_split(torch.from_numpy(pixels), numbers, f"{where}, {images}")
+
+
+def _to_bytes(where: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """uint8 as they are; floats in [0, 1] as round(255 x)."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind == "f" and values.size and 0 <= values.min() <= values.max() <= 1:  # False for NaN
+        return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
+    raise DataError(f"{where}: {name} is {values.dtype}; must be uint8, or floats from 0 to 1")
+
+
+def _channels_first(where: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """N H W, N H W C or N C H W as N C H W."""
+    if values.ndim == 3:
+        return np.ascontiguousarray(values[:, None])
+    first, last = (values.ndim == 4 and values.shape[axis] in (1, 3) for axis in (1, 3))
+    if first == last:
+        raise DataError(f"{where}: {name} has the shape {values.shape}; must be N H W, N H W C or N C H W, C 1 or 3")
+    return np.ascontiguousarray(values if first else values.transpose(0, 3, 1, 2))
+
+
+def _whole_numbers(where: Path, name: str, values: np.ndarray) -> torch.Tensor:
+    """Labels N or N 1 as int64 N."""
+    flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if flat.ndim != 1 or flat.dtype.kind not in "iu" or not flat.size or flat.min() < 0 or flat.max() >= 2**31:
+        raise DataError(f"{where}: {name} is {values.dtype} {values.shape}; must be integers from 0, N or N 1")
+    return torch.from_numpy(flat.astype(np.int64))
