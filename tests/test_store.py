@@ -1,9 +1,12 @@
 """A record exists = the cell is settled; nothing read back is trusted."""
 
+import errno
 import gc
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +15,8 @@ import numpy as np
 import pytest
 
 from bench import load_results
-from bench.errors import ResultError, UsageError
-from bench.results import problems
+from bench.errors import ResultError, StorageError, UsageError
+from bench.results import files, locks, problems
 from bench.results.store import Record, Store, read_arrays, write_arrays, write_bytes, write_history, write_json
 
 ID = "0123456789ab"
@@ -251,3 +254,180 @@ def test_an_unknown_suite_names_the_nearest(store):
 def test_reading_imports_no_torch():
     code = "import sys, bench.results.store, bench.runs.plan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
+
+
+# -- locks
+
+
+def beat(folder, host, age, pid=1):
+    """A heartbeat of another process, `age` seconds old."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".lock").touch()
+    content = {"host": host, "pid": pid, "since": "2026-01-01T00:00:00Z", "token": "t"}
+    (folder / ".heartbeat").write_text(json.dumps(content), encoding="utf-8")
+    then = time.time() - age
+    os.utime(folder / ".heartbeat", (then, then))
+
+
+@pytest.mark.parametrize(
+    ("host", "age", "free"),
+    [
+        ("elsewhere", 0.0, False),
+        ("elsewhere", locks.STALE - 60, False),
+        ("elsewhere", locks.STALE + 60, True),
+        (socket.gethostname(), 0.0, True),  # `flock` says that the process is gone
+    ],
+)
+def test_a_cell_that_another_host_computes_is_left_alone_until_its_heartbeat_is_stale(store, host, age, free):
+    beat(store.folder("s", ID), host, age)
+    assert store.is_running("s", ID) is not free
+    with store.claim("s", ID) as mine:
+        assert mine is free
+    assert (store.folder("s", ID) / ".heartbeat").exists() is not free
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_two_hosts_that_share_a_folder_never_hold_one_cell_together(store, monkeypatch, supported):
+    """The second host has locks of its own, which do not see those of the first; or there are none at all."""
+    with store.claim("s", ID) as mine:
+        assert mine
+        monkeypatch.setattr(locks.socket, "gethostname", lambda: "second")
+        monkeypatch.setattr(locks, "_lock", lambda descriptor, kind: True if supported else None)
+        with store.claim("s", ID) as second:
+            assert not second
+        assert str(store.holder("s", ID)).startswith(f"process {os.getpid()} on ")
+    assert not (store.folder("s", ID)).exists()
+    with store.claim("s", ID) as second:
+        assert second
+
+
+def test_without_locks_of_the_file_system_a_live_process_of_this_host_keeps_its_cell(store, monkeypatch):
+    monkeypatch.setattr(locks, "_lock", lambda descriptor, kind: None)
+    beat(store.folder("s", ID), socket.gethostname(), 0.0, pid=os.getpid())
+    assert store.is_running("s", ID)
+    beat(store.folder("s", ID), socket.gethostname(), 0.0, pid=2**22 + 1)
+    assert not store.is_running("s", ID)
+
+
+def test_a_heartbeat_is_renewed_while_the_cell_is_held(store, monkeypatch):
+    monkeypatch.setattr(locks, "BEAT", 0.01)
+    path = store.folder("s", ID) / ".heartbeat"
+    with store.claim("s", ID):
+        os.utime(path, (1, 1))
+        for _ in range(500):
+            if path.stat().st_mtime > 1:
+                break
+            time.sleep(0.01)
+        assert path.stat().st_mtime > 1
+
+
+@pytest.mark.parametrize("name", [".lock", ".heartbeat"])
+def test_a_lock_that_is_a_link_is_refused_and_what_it_points_to_is_untouched(store, tmp_path, name):
+    precious = tmp_path / "precious"
+    precious.write_text("text", encoding="utf-8")
+    folder = store.folder("s", ID)
+    folder.mkdir()
+    (folder / name).symlink_to(precious)
+    with pytest.raises(ResultError, match="must be a plain file"), store.claim("s", ID):
+        pass
+    assert precious.read_text(encoding="utf-8") == "text"
+
+
+# -- links
+
+
+def test_links_that_leave_the_results_folder_are_refused_and_links_inside_it_are_read(store, tmp_path):
+    store.write(record())
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    moved = outside / "record.json"
+    moved.write_bytes((store.folder("s", ID) / "record.json").read_bytes())
+    (store.folder("s", ID) / "record.json").unlink()
+    (store.folder("s", ID) / "record.json").symlink_to(moved)
+    assert "leads out of" in store.record("s", ID).reason
+    other = store.folder("s", "ffffffffffff")
+    other.symlink_to(outside)
+    assert [r.status for r in store.records("s")] == ["damaged", "damaged"]
+    (store.root / "t").symlink_to(outside)
+    (outside / "suite.json").write_text('{"schema": 1}', encoding="utf-8")
+    assert store.suites() == ["s"]
+    with pytest.raises(ResultError, match="leads out of"):
+        store.suite("t")
+    (store.root / "alias").symlink_to("s")
+    assert store.suites() == ["alias", "s"]
+
+
+# -- names
+
+
+def test_a_suite_whose_name_differs_by_case_only_is_refused(store):
+    with pytest.raises(UsageError, match="results of a suite 's'"):
+        store.write_suite("S", {"name": "S"})
+
+
+def test_a_renamed_folder_keeps_its_records(store):
+    store.write(record())
+    (store.root / "s").rename(store.root / "renamed")
+    [found] = store.records("renamed")
+    assert (found.suite, found.status) == ("renamed", "done")
+
+
+# -- a full disk, and what killed processes leave
+
+
+def failing(number):
+    def fsync(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    return fsync
+
+
+def test_a_full_disk_is_one_message_and_leaves_no_file_behind(store, monkeypatch):
+    store.write(record())
+    before = sorted(store.root.rglob("*"))
+    monkeypatch.setattr(files.os, "fsync", failing(errno.ENOSPC))
+    with pytest.raises(StorageError, match=r"No space left on device.*free some space") as error:
+        store.write(record(reason="new"))
+    assert "record.json" in str(error.value)
+    assert sorted(store.root.rglob("*")) == before
+    assert store.record("s", ID).reason is None
+    monkeypatch.setattr(files.os, "fsync", failing(errno.EINTR))
+    with pytest.raises(InterruptedError):
+        store.write(record(reason="new"))
+    assert sorted(store.root.rglob("*")) == before
+
+
+def test_a_file_larger_than_the_system_allows_is_a_full_disk(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StorageError):
+            write_bytes(tmp_path / "large", b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_killed_processes_are_swept_and_those_of_others_stay(store):
+    dead, held, foreign = (store.folder("s", digit * 12) for digit in "abc")
+    for folder in (dead, held, foreign):
+        folder.mkdir()
+        for name in (".lock", ".checkpoint.safetensors.99.tmp"):
+            (folder / name).write_bytes(b"part")
+    beat(foreign, "elsewhere", 0.0)
+    suite = store.suite_folder("s")
+    for name, age in ((".results.csv.1.tmp", 2 * files.ABANDONED), (".suite.json.2.tmp", 0)):
+        (suite / name).write_bytes(b"part")
+        then = time.time() - age
+        os.utime(suite / name, (then, then))
+    (dead / "history.csv").write_bytes(b"epoch\n")
+    (held / ".checkpoint.safetensors.99.tmp").unlink()
+    with store.claim("s", "b" * 12) as mine:
+        assert mine
+        (held / ".checkpoint.safetensors.99.tmp").write_bytes(b"part")
+        store.sweep("s")
+        assert sorted(p.name for p in dead.iterdir()) == ["history.csv"]
+        assert (held / ".checkpoint.safetensors.99.tmp").exists()
+    assert sorted(p.name for p in foreign.iterdir()) == [".checkpoint.safetensors.99.tmp", ".heartbeat", ".lock"]
+    assert (suite / ".suite.json.2.tmp").exists()
+    assert not (suite / ".results.csv.1.tmp").exists()
