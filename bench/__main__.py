@@ -273,9 +273,11 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
 @RESULTS
 @click.option("--table", "pasted", type=click.File(encoding="utf-8"), metavar="FILE",
               help="A text with tables of `bench table` (LaTeX, Markdown, CSV, JSON; - is stdin).")  # fmt: skip
+@click.option("--migrate", is_flag=True, help="First rename cells whose ids an earlier version made from paths.")
 @DATA
 @JSON
-def verify(suite: str | None, results: Path, pasted: TextIO | None, data: str | None, as_json: bool) -> None:
+def verify(suite: str | None, results: Path, pasted: TextIO | None, migrate: bool, data: str | None,
+           as_json: bool) -> None:  # fmt: skip
     """Is SUITE's results.csv what its records give, and are ids, fingerprints and hashes sound?
 
     Where the images are at hand, they are compared with those that the cells were computed on.
@@ -287,7 +289,10 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, data: str | 
     if name is None:
         raise UsageError("name a suite (`bench verify digits`) or a file with tables (`bench verify --table FILE`)")
     from bench.results import verify as verification
+    from bench.results.migrate import migrate as migrate_suite
 
+    for old, new in migrate_suite(results, name).items() if migrate else ():
+        click.echo(f"{old} is now {new}", err=True)
     files = Path(str(suite)), Path("suites") / f"{name}.yaml"
     file = next((file for file in files if file.is_file()), None)
     found = verification.verify(results, name, file)

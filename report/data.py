@@ -131,7 +131,7 @@ def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell
     for entry in known or [{"id": r.id, "cell": r.cell} for r in records.values() if r.cell]:
         record, skip = records.get(entry["id"]), words(entry.get("skip"), 300)
         if record is not None:
-            yield Cell(record.id, record.cell, record.status, words(record.reason, 300), record)
+            yield Cell(record.id, entry["cell"], record.status, words(record.reason, 300), record)
         else:
             status = "skipped" if skip else "missing"
             yield Cell(entry["id"], entry["cell"], status, skip or "not run yet", None)

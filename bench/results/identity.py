@@ -8,6 +8,7 @@ from bench.errors import BenchError, UsageError
 from bench.suite import Suite, load
 
 from .problems import warn
+from .migrate import former_ids
 from .store import DAMAGED, Store
 
 
@@ -15,11 +16,18 @@ def check_same_suite(suite: Suite, store: Store, replace: bool = False) -> str |
     """What a person should know before `suite` is run into the folder of its name; None: nothing.
 
     replace: the suite may take the place of another one. Raises `UsageError` where the folder holds the results of
-    another suite, which is one of another title that shares no cell with this one.
+    another suite, which is one of another title that shares no cell with this one, or has cells to be migrated.
     """
-    if suite.overrides or suite.name not in store.suites():
+    if suite.name not in store.suites():
         return None
     recorded = store.suite(suite.name)
+    if not replace and (count := len(former_ids(recorded))):
+        raise UsageError(
+            f"{store.suite_folder(suite.name)}: {count} cells have ids of an earlier version, which hashed the path of "
+            f"their data; `bench verify {suite.name} --migrate` renames them, so that nothing is computed again"
+        )
+    if suite.overrides:
+        return None
     before, asked = _ids(recorded), {cell.id for cell in suite.cells}
     if DAMAGED in recorded or not before or before & asked:
         return None

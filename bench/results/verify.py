@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from bench.errors import BenchError, ResultError
 from bench.suite import load
-from bench.suite.cells import Cell
+from bench.suite.cells import Cell, Choice, location
 
 from .fingerprints import with_sets
 from .store import DAMAGED, Record, Store, csv_text, row
@@ -153,12 +153,15 @@ def _differing(found: dict[str, dict[str, str]], expected: dict[str, dict[str, s
 def _id_faults(entries: Iterable[tuple[str, str, dict[str, Any]]]) -> Iterator[Fault]:
     for where, cell_id, cell in entries:
         try:
-            derived = Cell.from_record(cell).id
+            rebuilt = Cell.from_record(cell)
+            derived = rebuilt.id
         except (BenchError, ValidationError, KeyError, TypeError, ValueError) as error:
             yield Fault("ids", where, f"is no cell of this version: {_brief(error)}")
             continue
         if derived != cell_id:
             said = "the cell was edited, or a component's version or a default was changed since"
+            if rebuilt.former_id == cell_id:
+                said = "an earlier version hashed the path of its data; `bench verify SUITE --migrate` renames it"
             yield Fault("ids", where, f"its cell has the id {derived}: {said}")
 
 
@@ -176,7 +179,10 @@ def _fingerprint_faults(records: list[Record]) -> Iterator[Fault]:
     first: dict[str, tuple[str, str]] = {}
     for record in (r for r in with_sets(records) if r.status == "done"):
         prints = {record.provenance.get("fingerprint"), record.training.get("fingerprint")} - {None}
-        name = json.dumps([record.cell.get("dataset"), record.cell.get("dataset_options")], sort_keys=True)
+        choice = Choice(str(record.cell.get("dataset")), record.cell.get("dataset_options") or {})
+        place = location("datasets", choice)  # where it lies says nothing; then its label tells it from others
+        options = {name: value for name, value in choice.options.items() if name not in place}
+        name = json.dumps([choice.name, options, record.cell.get("dataset_label") if place else None], sort_keys=True)
         if not prints:
             yield Fault("fingerprints", record.id, "records none, so nobody knows which images it is of")
         for found in sorted(map(str, prints)):

@@ -16,6 +16,7 @@ from bench.results.fingerprints import with_sets
 from bench.results.identity import check_same_suite
 from bench.results.store import DAMAGED, Record, Store
 from bench.suite import Cell, Choice, Suite
+from bench.suite.cells import location
 from bench.suite.grid import extent
 from bench.training import checkpoint
 
@@ -175,7 +176,7 @@ def _donor(cell: Cell, trained: dict[str, str], suite: Suite, store: Store) -> t
 
 def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event: OnEvent) -> None:
     """One error for everything that is missing, before a single step is trained."""
-    by_dataset = {dataset_key(c.dataset): c for c in cells}.values()
+    by_dataset = {dataset_key(c.dataset, c.dataset_label): c for c in cells}.values()
     entries = [(c.dataset_label, _loading.build(c.dataset.name, c.dataset.options)) for c in by_dataset]
     _loading.check(entries, settings.data_root, offline=settings.offline)
     _loading.inspect(entries, settings.data_root)
@@ -233,7 +234,7 @@ def _tasks(todo: list[Planned], most: int, suite: Suite, store: Store, request: 
             suite.name,
             tuple(p.cell for p in part),
             suite.metrics,
-            fingerprints.get(dataset_key(part[0].cell.dataset)),
+            fingerprints.get(dataset_key(part[0].cell.dataset, part[0].cell.dataset_label)),
             {p.cell.id: d for p in part if (d := _donor(p.cell, trained, suite, store))},
             request,
         )
@@ -253,17 +254,20 @@ def _fingerprints(suite: Suite, store: Store) -> dict[str, str]:
         if record.id not in ids or record.status != "done" or print_ is None:
             continue
         choice = Choice(record.cell["dataset"], record.cell.get("dataset_options", {}))
-        if found.setdefault(dataset_key(choice), print_) != print_:
+        key = dataset_key(choice, str(record.cell.get("dataset_label")))
+        if found.setdefault(key, print_) != print_:
             raise DataError(
                 f"{suite.name}: cells on {record.cell.get('dataset_label')} were computed on different images "
-                f"({found[dataset_key(choice)]} and {print_}); `bench run --force` computes all of them anew"
+                f"({found[key]} and {print_}); `bench run --force` computes all of them anew"
             )
     return found
 
 
-def dataset_key(choice: Choice) -> str:
-    """A dataset with its options as one string."""
-    return f"{choice.name} {sorted(choice.options.items())}"
+def dataset_key(choice: Choice, label: str) -> str:
+    """A dataset with its options as one string: with its label in place of where it lies."""
+    place = location("datasets", choice)
+    options = sorted((name, value) for name, value in choice.options.items() if name not in place)
+    return f"{choice.name} {options} {label if place else ''}"
 
 
 def _plain(item: Any) -> Any:

@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from bench import registry
+from bench.errors import UsageError
 
 from .issues import Problem, quote
 from .schema import Evaluate, Train
@@ -72,11 +73,21 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """12 hex digits; two cells with one id have the same numbers."""
+        return self._id_of(self._training)
+
+    @property
+    def former_id(self) -> str | None:
+        """The id of this cell in versions before 0.3, which hashed the path of its data; None where it is the same."""
+        if not location("datasets", self.dataset):
+            return None
+        return self._id_of({**self._training, "dataset": _content("datasets", self.dataset)})
+
+    def _id_of(self, training: Mapping[str, Any]) -> str:
         # The choice of samplers and maps adds numbers and changes none
         protocol = self.evaluate.model_dump(mode="json", exclude={"samplers", "embed"}, exclude_defaults=True)
         maps = self.evaluate.embed.model_dump(mode="json", exclude={"methods"}, exclude_defaults=True)
         evaluation = {"protocol": EVALUATION_PROTOCOL, **protocol, "embed": maps}
-        return digest({"training": {**self._training, "seed": self.seed}, "evaluation": evaluation})
+        return digest({"training": {**training, "seed": self.seed}, "evaluation": evaluation})
 
     @cached_property
     def train_id(self) -> str:
@@ -95,7 +106,7 @@ class Cell:
     def _training(self) -> dict[str, Any]:
         return {
             "protocol": TRAINING_PROTOCOL,
-            "dataset": _content("datasets", self.dataset),
+            "dataset": dataset_content(self.dataset, self.dataset_label),
             "variant": _content("variants", self.variant),
             "net": None if self.net is None else _content("nets", self.net),
             "likelihood": _content("likelihoods", self.likelihood),
@@ -244,6 +255,40 @@ def canonical(content: Any) -> str:
 def digest(content: Any) -> str:
     """The first 12 hex digits of the sha256 of canonical JSON."""
     return hashlib.sha256(canonical(content).encode()).hexdigest()[:12]
+
+
+def location(kind: str, choice: Choice) -> dict[str, Any]:
+    """The options of a component that say where on one machine its data lie, and not what they are.
+
+    A relative path is none: it is a name below the data root, which is the same on every machine.
+    """
+    try:
+        names = registry.describe(kind, choice.name).constants.get("location_options", ())
+    except UsageError:  # a record of a component that is not installed here
+        return {}
+    return {name: value for name in names if _is_place(value := choice.options.get(name))}
+
+
+def _is_place(value: Any) -> bool:
+    """
+    >>> _is_place("/home/ada/images"), _is_place("~/images"), _is_place("../images"), _is_place("images.zip")
+    (True, True, True, False)
+    """
+    if not isinstance(value, str):
+        return False
+    return value.startswith(("/", "~")) or ".." in PurePosixPath(value).parts
+
+
+def dataset_content(choice: Choice, label: str) -> dict[str, Any]:
+    """A dataset in the hash of a cell. One at a place of this machine is known by its label, not by the place.
+
+    Its images are known by their fingerprint, which every run compares with the records'.
+    """
+    content, place = _content("datasets", choice), location("datasets", choice)
+    if not place:
+        return content
+    options = {name: value for name, value in content["options"].items() if name not in place}
+    return {**content, "options": options, "label": label}
 
 
 def _content(kind: str, choice: Choice) -> dict[str, Any]:
