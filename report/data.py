@@ -19,6 +19,7 @@ from bench.errors import ResultError
 from bench.results.claims import Point, Verdict, judge, points
 from bench.results.fingerprints import with_sets
 from bench.results.store import CELL_ID, Record, Store
+from bench.suite.cells import Choice, location
 
 #: The coordinates of a configuration, in the order shown; "setting" holds all other parameters that differ
 AXES = ("label", "net", "likelihood", "dataset", "latent_size", "setting")
@@ -131,10 +132,19 @@ def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell
     for entry in known or [{"id": r.id, "cell": r.cell} for r in records.values() if r.cell]:
         record, skip = records.get(entry["id"]), words(entry.get("skip"), 300)
         if record is not None:
-            yield Cell(record.id, entry["cell"], record.status, words(record.reason, 300), record)
+            yield Cell(record.id, _without_place(entry["cell"]), record.status, words(record.reason, 300), record)
         else:
             status = "skipped" if skip else "missing"
-            yield Cell(entry["id"], entry["cell"], status, skip or "not run yet", None)
+            yield Cell(entry["id"], _without_place(entry["cell"]), status, skip or "not run yet", None)
+
+
+def _without_place(cell: dict[str, Any]) -> dict[str, Any]:
+    """A cell without the options that say where on one machine its data lie: they differ nothing and are private."""
+    options = mapping(cell.get("dataset_options"))
+    place = location("datasets", Choice(words(cell.get("dataset")), options))
+    if not place:
+        return cell
+    return cell | {"dataset_options": {name: value for name, value in options.items() if name not in place}}
 
 
 def _groups(cells: list[Cell]) -> tuple[Group, ...]:

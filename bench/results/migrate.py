@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import BenchError, UsageError
-from bench.suite.cells import Cell
+from bench.suite.cells import Cell, location
 
 from .files import copy_file, read_bytes, read_json, write_bytes, write_json
 from .record import DAMAGED
@@ -58,9 +58,8 @@ def _renamed(old: str, recorded: Mapping[str, Any]) -> Cell | None:
             return None
     except (BenchError, ValidationError, KeyError, TypeError, ValueError):
         return None
-    chosen = cell.dataset_label
-    with_path = any(str(value) in chosen for value in cell.dataset.options.values() if isinstance(value, str) and "/" in value)
-    return replace(cell, dataset_label=cell.dataset.title("datasets")) if with_path else cell
+    private = any(str(place) in cell.dataset_label for place in location("datasets", cell.dataset).values())
+    return replace(cell, dataset_label=cell.dataset.title("datasets")) if private else cell
 
 
 def _entry(entry: dict[str, Any], former: Mapping[str, Cell]) -> dict[str, Any]:
