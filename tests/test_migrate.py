@@ -53,7 +53,7 @@ def test_the_same_images_at_another_absolute_path_are_the_same_cells(tmp_path, l
     here, there = tmp_path / "a" / "imgs", tmp_path / "b" / "imgs"
     one, two = ([cell.id for cell in suite(tmp_path, place, label).cells] for place in (here, there))
     assert one == two
-    assert suite(tmp_path, here, label).cells[0].dataset_label == (label or "imgs (size=8)")
+    assert suite(tmp_path, here, label).cells[0].dataset_label == (label or "folder (path=imgs, size=8)")
     assert [cell.id for cell in suite(tmp_path, here, "other").cells] != one
 
 
@@ -111,7 +111,7 @@ def test_cells_of_an_earlier_version_are_renamed_with_all_that_was_measured(reco
     [after] = store.records("s")
     assert (after.id, after.metrics, after.provenance) == (cell.id, before.metrics, before.provenance)
     assert after.aliases == (old,)
-    assert after.cell["dataset_label"] == "imgs (size=8)"
+    assert after.cell["dataset_label"] == "folder (path=imgs, size=8)"
     assert store.find(old).id == cell.id
     assert sorted(p.name for p in after.folder.iterdir()) == sorted(p.name for p in before_files(recorded))
     assert not (root / "results" / "s" / old).exists()
