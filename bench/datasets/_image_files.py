@@ -6,8 +6,9 @@ import zipfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from PIL import Image
 
@@ -45,7 +46,7 @@ class FolderFiles:
         self._paths: dict[str, Path] = {}
         for file in _files_below(path, self.problems, self.skipped):
             name = file.relative_to(path).as_posix()
-            if _is_image(name, lambda file=file: file.open("rb"), self.problems, self.skipped):
+            if _is_image(name, partial(file.open, "rb"), self.problems, self.skipped):
                 self._add(name, file)
         self.names = sorted(self._paths)
         self.total = len(self.names) + self.problems.count
@@ -146,7 +147,7 @@ def skipped_text(skipped: Mapping[str, int]) -> str:
 # -- what a file is
 
 
-def _is_image(name: str, opened: Callable[[], BinaryIO], problems: Problems, skipped: Counter[str]) -> bool:
+def _is_image(name: str, opened: Callable[[], IO[bytes]], problems: Problems, skipped: Counter[str]) -> bool:
     """True for an image with a usable name; else the file is counted in `skipped` or added to `problems`."""
     parts, suffix = PurePosixPath(name).parts, PurePosixPath(name).suffix.lower()
     if ".." in parts or name.startswith("/"):
@@ -169,7 +170,7 @@ def _is_hidden(parts: tuple[str, ...]) -> bool:
     return any(part.startswith(".") or part.lower() in SYSTEM_FILES for part in parts)
 
 
-def _has_signature(opened: Callable[[], BinaryIO]) -> bool:
+def _has_signature(opened: Callable[[], IO[bytes]]) -> bool:
     try:
         with opened() as file:
             head = file.read(12)

@@ -86,7 +86,7 @@ def _bits(image: Image.Image, file: bytes) -> int:
     if image.format == "TIFF":
         return max(image.tag_v2.get(258, (1,)))  # type: ignore[attr-defined]
     if image.format == "PPM":
-        arguments = image.tile[0].args  # (mode, largest value) where that is not 255
+        arguments = image.tile[0].args  # type: ignore[attr-defined]  # (mode, largest value) where that is not 255
         return 16 if isinstance(arguments, tuple) and int(arguments[-1]) > 255 else 8
     if image.format == "SGI":
         return 8 * file[3]
