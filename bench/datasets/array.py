@@ -1,6 +1,5 @@
 """Your own arrays: `train_images`, `train_labels`, `test_images`, `test_labels` in an npz or a folder of npy files."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
