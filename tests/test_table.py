@@ -587,20 +587,26 @@ def across(root, *metrics, **options):
 
 def test_a_table_across_metrics_has_the_values_and_the_best_of_the_tables_of_each(several):
     table = across(several, *METRICS)
-    assert [dict(column)["metric"] for column in table.columns] == ["mse ↓", "elbo ↑", "fcd_prior ↓", "knn_accuracy ↑"]
+    assert [dict(column)["metric"] for column in table.columns] == [
+        "MSE ↓",
+        "ELBO ↑",
+        "FCD (prior) ↓",
+        "kNN accuracy ↑",
+    ]
     assert table.row_axes == ("label", "net", "latent_size")
     for metric, column in zip(METRICS, table.columns, strict=True):
         [alone] = build(load(several, "s"), metric, ("label", "net", "latent_size"), ("member",))
-        assert {row: (v.summary, v.best) for (row, _), v in alone.cells.items()} == {
-            row: (v.summary, v.best) for (row, c), v in table.cells.items() if c == column}  # fmt: skip
+        found = [table.cells[row, column] for row in table.rows]
+        assert [(v.summary, v.best) for v in found] == [(v.summary, v.best) for v in alone.column(alone.columns[0])]
+        assert [v.group for v in found] == [v.group for v in alone.column(alone.columns[0])]
 
 
 def test_only_keeps_coordinates_and_rows_to_which_the_axis_does_not_apply(several):
     table = across(several, "mse", only=["latent_size=2", "net=mlp"])
     assert table.row_axes == ("label",)  # one net, and none
-    assert [dict(row)["label"] for row in table.rows] == ["ae", "vae", "pca"]
-    assert "Net mlp (ae, vae), none (pca)" in table.note or "net mlp (ae, vae), none (pca)" in table.note
-    assert [dict(row)["label"] for row in across(several, "mse", only=["label=vae,pca"]).rows][:2] == ["vae", "vae"]
+    assert [dict(row)["label"] for row in table.rows] == ["AE", "VAE", "PCA"]
+    assert "net MLP (AE, VAE), none (PCA)" in table.note.replace("Net", "net")
+    assert [dict(row)["label"] for row in across(several, "mse", only=["label=vae,pca"]).rows][:2] == ["VAE", "VAE"]
 
 
 @pytest.mark.parametrize(
@@ -614,8 +620,8 @@ def test_a_wrong_condition_is_told_with_the_nearest_right_one(several, only, mes
 
 def test_a_compact_table_has_a_short_note_and_names_the_columns_that_it_leaves_out(several):
     table = across(several, "mse", "elbo", only=["label=ae"])
-    assert [dict(column)["metric"] for column in table.columns] == ["mse ↓"]
-    assert "Left out, without any number: elbo ↑." in table.note
+    assert [dict(column)["metric"] for column in table.columns] == ["MSE ↓"]
+    assert "Left out, without any number: ELBO ↑." in table.note
     assert "n = 3; seeds 0 to 2" in table.note
     assert "8 training epochs; suite s (" in table.note
     assert "binarisation" not in table.note

@@ -14,7 +14,7 @@ from . import footnotes
 from .aggregate import rank_sentences
 from .arrange import Cells, cell_key, choose_axes, mark_best, sort_columns, split_by_key
 from .model import Table
-from .names import ARROWS, CellKey, column_text
+from .names import ARROWS, CellKey, column_text, metric_name, reader_name
 from .published import published_beside
 from .values import measure
 
@@ -110,9 +110,12 @@ def build(
 def _finish(suite: Suite, table: Table, asked: Options) -> Table:
     """The table as the options ask for it."""
     several = not table.metric
-    table = replace(table, precision=asked.precision, width=asked.width or "", dataset=asked.dataset or "",
-                    id=f"{table.id}-{asked.dataset}" if asked.dataset else table.id,
-                    published=table.published if asked.published and not several else {})  # fmt: skip
+    if asked.dataset:
+        name = reader_name("dataset", asked.dataset) if several else asked.dataset
+        table = replace(table, dataset=str(name), id=f"{table.id}-{asked.dataset}")
+    if several or not asked.published:
+        table = replace(table, published={})
+    table = replace(table, precision=asked.precision, width=asked.width or "")
     table = _drop_empty_columns(table) if several else table
     if asked.notes == "short" or (several and asked.notes is None):
         axes = (*table.row_axes, *table.column_axes)
@@ -216,10 +219,12 @@ def _table(
     units = {name: words(_first(entry.get("unit") for entry in entries[name])) for name in names}
     directions = {name: words(_first(entry.get("better") for entry in entries[name])) for name in names}
     members = {name: _member(suite, family, name) for name in names}
-    heads = {name: f"{name} {ARROWS.get(directions[name], '')}".strip() for name in names}
+    heads = {name: _head(entries[name], name, members[name], directions[name]) for name in names}
     measured = [measure(group, name, members[name]) for group in groups for name in names]
     values = [replace(v, unit=units[v.metric], better=directions[v.metric], at=v.at | {"metric": heads[v.metric]})
               for v in measured]  # fmt: skip
+    if not family:
+        values = [replace(v, at={axis: reader_name(axis, found) for axis, found in v.at.items()}) for v in values]
     rows, columns = choose_axes([value.at for value in values], rows, columns, compact=not family)
     cells = mark_best(split_by_key({(cell_key(v.at, rows), cell_key(v.at, columns)): v for v in values}))
     columns = (*columns, "key") if any(place[-1][0] == "key" for _, place in cells) else columns
@@ -241,6 +246,12 @@ def _table(
         digest=suite.digest,
         overrides=footnotes.override_flags(suite.overrides),
     )
+
+
+def _head(entries: list[dict[str, Any]], name: str, member: str | None, better: str) -> str:
+    """The head of a metric's column: "FCD (prior) ↓"."""
+    family = words(_first(entry.get("family") for entry in entries)) or name
+    return f"{metric_name(family, member if family != name else None)} {ARROWS.get(better, '')}".strip()
 
 
 def _published(suite: Suite, cells: Cells) -> dict[tuple[CellKey, CellKey], tuple[dict[str, Any], ...]]:
@@ -312,6 +323,8 @@ def _natural(coordinate: str | int | None) -> tuple[bool, int, str]:
 def _sorting_column(table: Table, sort: str) -> CellKey:
     names = {column_text(column): column for column in table.columns}
     plain = {re.sub(r" [↑↓](?=,|$)", "", name): column for name, column in names.items()}
+    metrics = {value.metric: column for (_, column), value in table.cells.items()}
+    plain |= {metric: column for metric, column in metrics.items() if not table.metric}
     if sort in names or sort in plain:
         return (plain | names)[sort]
     if sort.isdecimal() and 1 <= int(sort) <= len(table.columns):

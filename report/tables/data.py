@@ -85,7 +85,8 @@ def _coordinates(value: Value) -> dict[str, str | int | None]:
     """Every axis, also those that the table does not show, and the variant's options."""
     options = flatten(mapping(value.group.cells[0].cell.get("options")))
     listed = ", ".join(f"{name}={text}" for name, text in options.items() if name)
-    return {axis: value.at.get(axis) for axis in AXES} | {"options": listed or None}
+    at = value.at | value.group.at  # identifiers, also where the table shows names for readers
+    return {axis: at.get(axis) for axis in AXES} | {"options": listed or None}
 
 
 def csv_text(tables: Sequence[Table], fields: RowFields = _no_fields) -> str:

@@ -56,7 +56,7 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
     if not measured:
         return (_origin(suite, measured),)
     bold = f"{BOLD} best, and all that the test cannot separate from it (5 %)." if any(v.best for v in measured) else ""
-    units = {value.metric: value.unit for value in values if value.unit}
+    units = {str(value.at["metric"]).rstrip(" ↑↓"): value.unit for value in values if value.unit}
     epochs = _each(measured, lambda value: settings(value).get("epochs", ""))
     origin = [
         f"{epochs} training epochs" if epochs else "",

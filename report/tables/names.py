@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Iterable
 
+from bench import registry
+
 CellKey = tuple[tuple[str, "str | int | None"], ...]  #: (axis, coordinate) pairs that identify a row or a column
 
 EMPTY = "–"  #: a cell without a value, a coordinate that does not apply
@@ -18,6 +20,34 @@ AXIS_NAMES = {
 SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
 #: State of a value without a number -> its name
 GAPS = {state: state for state in ("n/a", "skipped", "failed", "diverged", "damaged")} | {"missing": "not run"}
+
+
+#: Axis -> the kind of component that its coordinates name
+COMPONENTS = {"label": "variants", "net": "nets", "dataset": "datasets"}
+
+
+def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None":
+    """The short title of the component that a coordinate names; a label of the user's own stays.
+
+    >>> reader_name("label", "beta_vae"), reader_name("label", "Strong β-VAE"), reader_name("latent_size", 16)
+    ('β-VAE', 'Strong β-VAE', 16)
+    """
+    kind = COMPONENTS.get(axis, "")
+    known = kind and isinstance(coordinate, str) and coordinate in registry.names(kind)
+    return registry.short_title(kind, str(coordinate)) if known else coordinate
+
+
+def metric_name(family: str, member: str | None) -> str:
+    """A metric for readers.
+
+    >>> metric_name("fcd", "gmm"), metric_name("silhouette", "tsne"), metric_name("mse", None)
+    ('FCD (GMM)', 'Silhouette (t-SNE)', 'MSE')
+    """
+    name = registry.short_title("metrics", family)
+    if not member:
+        return name
+    sampler = member in registry.names("samplers")
+    return f"{name} ({registry.short_title('samplers', member) if sampler else SPACES.get(member, member)})"
 
 
 def metric_heading(metric: str, better: str, unit: str) -> str:
