@@ -46,7 +46,7 @@ class FolderFiles:
         self._paths: dict[str, Path] = {}
         for file in _files_below(path, self.problems, self.skipped):
             name = file.relative_to(path).as_posix()
-            if _is_image(name, partial(file.open, "rb"), self.problems, self.skipped):
+            if _is_image(name, partial(open, file, "rb"), self.problems, self.skipped):
                 self._add(name, file)
         self.names = sorted(self._paths)
         self.total = len(self.names) + self.problems.count
