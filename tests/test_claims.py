@@ -1,9 +1,13 @@
 """Claims: what a form expects, what the records say to it, and how every mistake is told before anything trains."""
 
 import json
+import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import scipy.stats
 import synthetic
@@ -13,10 +17,14 @@ from test_report import Page
 
 from bench import report
 from bench.errors import SuiteError
-from bench.results.claims import Point, as_text, judge
+from bench.results.claims import Point, as_json, as_text, counts, judge, verdicts
+from bench.results.claims.verdicts import decide, decide_trend
 from bench.suite import load
+from bench.suite.expectations import read
+from bench.suite.issues import Issues
 from bench.suite.json_schema import json_schema
 
+ROOT = Path(__file__).resolve().parent.parent
 LOW = [0.010, 0.011, 0.012, 0.010, 0.013, 0.011]
 HIGH = [0.020, 0.022, 0.021, 0.023, 0.020, 0.024]
 
@@ -180,41 +188,81 @@ def trend(rows, form="decreasing_in", **more):
     return verdict({"variant": "vae", form: "latent_size"} | more, grid)
 
 
-def test_a_trend_is_pages_test_with_seeds_as_blocks():
-    rows = {10: [0.05, 0.06, 0.055], 20: [0.04, 0.045, 0.05], 40: [0.03, 0.02, 0.025]}
+def test_a_trend_is_supported_where_every_step_is():
+    rows = {10: [0.05, 0.06, 0.055], 20: [0.041, 0.048, 0.045], 40: [0.02, 0.03, 0.026]}
     found = trend(rows)
-    exact = scipy.stats.page_trend_test([list(reversed(block)) for block in zip(*rows.values(), strict=True)])
     assert found.verdict == "supported"
-    assert found.main.outcome.p == pytest.approx(2 * exact.pvalue)
-    assert found.main.outcome.effect == pytest.approx((0.03 + 0.02 + 0.025 - 0.05 - 0.06 - 0.055) / 3)
+    steps = [scipy.stats.ttest_rel(rows[a], rows[b], alternative="greater").pvalue for a, b in ((10, 20), (20, 40))]
+    assert found.main.outcome.p == pytest.approx(2 * max(steps))
+    assert found.main.outcome.effect == pytest.approx((0.02 + 0.03 + 0.026 - 0.05 - 0.06 - 0.055) / 3)
     assert trend(rows, "increasing_in").verdict == "contradicted"
 
 
-def test_a_trend_that_is_not_strict_in_every_seed_is_so_in_part_where_that_was_asked():
-    rows = {2: [5.0] * 5 + [4.0], 4: [4.0] * 5 + [4.5], 8: [3.0] * 6}
+def test_a_step_that_is_not_shown_is_named_and_keeps_a_trend_from_being_supported():
+    rows = {2: [5.0, 5.1, 4.9, 5.0], 4: [4.0, 4.1, 3.9, 4.0], 8: [4.1, 4.0, 3.9, 3.9]}
+    found = trend(rows)
+    assert found.verdict == "not supported"
+    assert "1 of 2 steps are decreasing (not shown: latent size 4 to latent size 8)" in found.because
+    turned = trend(rows | {8: [7.0, 7.1, 7.2, 6.9]})
+    assert turned.verdict == "contradicted"
+
+
+def test_a_trend_whose_share_of_strict_seeds_is_not_shown_is_supported_in_part():
+    rows = {2: [5.0, 5.1, 4.9, 5.2, 5.0, 5.1], 4: [4.0, 4.1, 3.9, 4.2, 4.0, 4.3], 8: [3.0, 3.1, 2.9, 3.1, 3.2, 4.4]}
     assert trend(rows).verdict == "supported"
-    found = trend(rows, **{"in": 1})
+    assert trend(rows, **{"in": 0.3}).verdict == "supported"
+    found = trend(rows, **{"in": 0.667})
     assert found.verdict == "supported in part"
-    assert "strictly monotone in 5 of 6 seeds" in found.because
+    assert "strictly monotone in 5 of 6 seeds, claimed in 0.667 of them; at least 10 seeds are needed" in found.because
 
 
 def test_values_without_a_trend_are_not_supported():
     assert trend({2: [1.0, 2.0, 3.0], 4: [2.0, 3.0, 1.0], 8: [3.0, 1.0, 2.0]}).verdict == "not supported"
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_trend_over_fewer_than_three_seeds_is_not_decided(n):
+    found = trend({2: [5.0, 5.1][:n], 4: [4.0, 4.1][:n], 8: [3.0, 3.1][:n]})
+    assert found.verdict == "not supported"
+    assert found.because.startswith(f"n too small: {n} seeds")
+
+
 @pytest.mark.parametrize(
-    ("met", "told"), [(6, "supported"), (4, "supported"), (3, "not supported"), (0, "contradicted")]
+    ("met", "n", "share", "expected"),
+    [
+        (10, 10, 0.667, "supported"),
+        (6, 6, 0.667, "not supported"),
+        (6, 6, 0.5, "supported"),
+        (4, 6, 0.667, "not supported"),
+        (0, 6, 0.667, "contradicted"),
+        (20, 20, 1, "not supported"),
+        (5, 6, 1, "contradicted"),
+    ],
 )
-def test_a_fraction_counts_the_seeds_that_meet_the_bound(met, told):
-    values = [0.95] * met + [0.5] * (6 - met)
-    found = verdict({"variant": "vae", "at_least": 0.9, "in": 0.667}, points("vae", values))
-    assert found.verdict == told
-    assert found.main.outcome.effect == pytest.approx(met / 6)
-    assert (found.main.outcome.in_direction, found.main.outcome.p) == (met, None)
+def test_a_fraction_is_held_against_the_exact_interval_of_the_share(met, n, share, expected):
+    values = [0.95] * met + [0.5] * (n - met)
+    found = verdict({"variant": "vae", "at_least": 0.9, "in": share}, points("vae", values))
+    assert found.verdict == expected
+    outcome = found.main.outcome
+    interval = scipy.stats.binomtest(met, n).proportion_ci(method="exact")
+    assert outcome.interval == pytest.approx((interval.low, interval.high))
+    assert (outcome.effect, outcome.in_direction, outcome.p) == (pytest.approx(met / n), met, None)
 
 
-def test_at_most_is_met_at_the_bound_itself():
+def test_a_fraction_that_too_few_seeds_can_show_says_how_many_would():
+    found = verdict({"variant": "vae", "at_least": 0.9, "in": 0.667}, points("vae", [0.95] * 6))
+    assert found.because.endswith("at least 10 seeds are needed to show a share of 0.667")
+    every = verdict({"variant": "vae", "at_least": 0.9, "in": 1}, points("vae", [0.95] * 6))
+    assert every.because.endswith("no number of seeds shows that every seed does")
+
+
+def test_a_bound_without_a_share_is_of_the_mean_and_is_met_at_the_bound_itself():
     assert verdict({"variant": "vae", "at_most": 0.5}, points("vae", [0.5] * 3)).verdict == "supported"
+    assert verdict({"variant": "vae", "at_least": 0.5}, points("vae", [0.5] * 3)).verdict == "supported"
+    found = verdict({"variant": "vae", "at_most": 0.0125}, points("vae", LOW))
+    assert (found.verdict, found.main.says) == ("supported", "mse of vae at most 0.0125")
+    assert found.main.outcome.p == pytest.approx(scipy.stats.ttest_1samp(LOW, 0.0125).pvalue)
+    assert verdict({"variant": "vae", "at_most": 0.01}, points("vae", LOW)).verdict == "contradicted"
 
 
 # Several checks, and what the source leaves open
@@ -225,16 +273,23 @@ def test_at_most_is_met_at_the_bound_itself():
     [
         (True, True, "supported"),
         (True, False, "supported in part"),
-        (False, True, "supported in part"),
+        (False, True, "contradicted"),
         (False, False, "contradicted"),
     ],
 )
-def test_a_claim_of_two_checks_is_supported_in_part_where_one_fails(main, also, told):
+def test_the_main_check_decides_and_a_further_one_can_only_weaken_supported(main, also, told):
     turned = {"of": {"variant": "vae"}, "greater_than": {"variant": "ae"}}
     checks = [BELOW if holds else turned for holds in (main, also)]
     found = verdict(checks[0], points("vae", LOW) + points("ae", HIGH), also=[{"expect": checks[1]}])
     assert found.verdict == told
     assert len(found.checks) == 2
+
+
+def test_an_unsupported_main_check_is_not_lifted_either():
+    mixed = [0.02, 0.01, 0.02, 0.01, 0.02, 0.01]
+    grid = points("vae", mixed) + points("ae", mixed[::-1])
+    held = [{"expect": {"of": {"variant": "vae"}, "less_than": 1}}]
+    assert verdict(BELOW, grid, also=held).verdict == "not supported"
 
 
 def test_what_was_declared_open_is_under_specified_and_its_numbers_are_shown():
@@ -253,13 +308,13 @@ def test_an_also_check_narrows_the_claims_cells_and_changes_its_metric():
 @pytest.mark.parametrize(
     ("own", "other", "further", "told", "because"),
     [
-        (True, False, None, "supported", "1 of 2 alternatives holds; "),
-        (False, True, None, "supported", "1 of 2 alternatives holds; "),
-        (True, True, None, "supported", "2 of 2 alternatives hold; "),
-        (False, False, None, "contradicted", "none of 2 alternatives hold; "),
-        (False, True, True, "supported", "all 2 checks hold; 1 of 2 alternatives holds; "),
+        (True, False, None, "supported", "1 of 2 alternatives holds, "),
+        (False, True, None, "supported", "1 of 2 alternatives holds, "),
+        (True, True, None, "supported", "2 of 2 alternatives hold, "),
+        (False, False, None, "contradicted", "none of 2 alternatives hold, "),
+        (False, True, True, "supported", "all 2 checks hold; 1 of 2 alternatives holds, "),
         (False, True, False, "supported in part", "1 of 2 checks hold; not: "),
-        (False, False, True, "supported in part", "1 of 2 checks hold; not: "),
+        (False, False, True, "contradicted", "none of 2 alternatives hold, "),
     ],
 )
 def test_one_of_the_alternatives_of_a_claim_is_enough(own, other, further, told, because):
@@ -274,11 +329,168 @@ def test_one_of_the_alternatives_of_a_claim_is_enough(own, other, further, told,
     assert len(found.checks) == 2 + len(also)
 
 
+def test_alternatives_are_paid_for():
+    """p = 0.035: supported alone, and not as one of two alternatives."""
+    grid = points("vae", [1.0, 2.0, 3.0, 4.0]) + points("ae", [1.5, 2.2, 3.6, 4.3])
+    alone = verdict(BELOW, grid)
+    assert alone.verdict == "supported"
+    assert alone.main.outcome.p > 0.025
+    other = [{"expect": {"of": {"variant": "vae"}, "greater_than": {"variant": "ae"}}}]
+    found = verdict(BELOW, grid, or_else=other)
+    assert found.verdict == "not supported"
+    assert "each at the level 97.5 %" in found.because
+    shown = as_json([found])["claims"][0]["checks"][0]
+    expected = scipy.stats.ttest_rel([1.0, 2.0, 3.0, 4.0], [1.5, 2.2, 3.6, 4.3]).confidence_interval(0.975)
+    assert (shown["level"], shown["interval"]) == (0.975, pytest.approx([expected.low, expected.high]))
+    assert "at 97.5 %" in as_text([found])
+
+
 def test_a_claim_with_an_alternative_that_has_not_run_waits_for_it():
     grid = points("vae", LOW) + points("ae", HIGH) + points("vae", [None] * 6, latent_size=9)
     late = [{"where": {"latent_size": 9}, "expect": {"of": {"variant": "vae"}, "less_than": 1}}]
     found = verdict(BELOW, grid, where={"latent_size": 2}, or_else=late)
     assert found.verdict == "not run"
+
+
+# The stated error of every form, by simulation
+
+TIMES = 2_000
+SAMPLES = np.random.default_rng(0).normal(size=(TIMES, 6, 10))  #: repetition, side or level, seed
+
+
+def at_most(rate):
+    """The largest count of wrong verdicts that a rate allows, with room for the simulation's own noise."""
+    return scipy.stats.binom.ppf(0.999, TIMES, rate)
+
+
+def times(expect, sides, n, trend_over=False):
+    """How often each verdict comes out; sides: (repetition, side, seed)."""
+    expect = read(expect, Issues())
+    found = []
+    for rows in sides[:, :, :n].tolist():
+        values = [dict(enumerate(row)) for row in rows]
+        named = {f"latent size {i}": row for i, row in enumerate(values)}
+        found.append((decide_trend(expect, named) if trend_over else decide(expect, *values)).verdict)
+    return {name: found.count(name) for name in ("supported", "supported in part", "contradicted")}
+
+
+SIDE = {"variant": "vae"}
+ONE, TWO = SAMPLES[:, :1], SAMPLES[:, :2]
+SEEDS = 3 * SAMPLES[:, 2:3]  #: an effect that a seed has on both sides
+BORDERS = {
+    "less_than": ({"less_than": SIDE}, TWO + SEEDS),
+    "greater_than a number": ({"greater_than": 3}, ONE + 3),
+    "at_least": ({"at_least": 3}, ONE + 3),
+    "ratio": ({"to": SIDE, "greater_than": 1.5}, np.exp(TWO + np.array([[math.log(1.5)], [0.0]]))),
+    "same_as at its upper end": ({"same_as": SIDE, "margin": 0.05}, TWO + SEEDS + np.array([[105.0], [100.0]])),
+    "same_as at its lower end": ({"same_as": SIDE, "margin": 0.5}, TWO + np.array([[-15.0], [-10.0]])),
+    "same_as that moves with the reference": (
+        {"same_as": SIDE, "margin": 0.2},
+        np.stack([1.2 * (10 + SAMPLES[:, 0]) + 0.1 * SAMPLES[:, 1], 10 + SAMPLES[:, 0]], 1),
+    ),
+    "near": ({"near": 2, "abs_tolerance": 3}, ONE + 5),
+}
+
+
+@pytest.mark.parametrize("n", [3, 6])
+@pytest.mark.parametrize("name", list(BORDERS))
+def test_at_the_border_of_a_one_sided_claim_each_wrong_verdict_has_at_most_a_fortieth(name, n):
+    form, sides = BORDERS[name]
+    found = times({"of": SIDE} | form, sides, n)
+    assert max(found.values()) <= at_most(0.025)
+    assert max(found.values()) > at_most(0.025) / 10  # the border is where the error is largest
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_equal_sides_are_called_different_once_in_twenty(n):
+    found = times({"of": SIDE, "different_from": SIDE}, TWO + SEEDS, n)
+    assert found["supported"] <= at_most(0.05)
+    assert found["contradicted"] == 0
+
+
+@pytest.mark.parametrize("n", [3, 6, 10])
+@pytest.mark.parametrize(("claimed", "true"), [(0.667, 0.5), (0.667, 0.666), (0.5, 0.49), (0.3, 0.299), (1, 0.95)])
+def test_a_share_below_the_claimed_one_is_supported_once_in_forty_at_most(claimed, true, n):
+    met = np.random.default_rng(n).random((TIMES, 1, n)) < true
+    found = times({"of": SIDE, "at_least": 1, "in": claimed}, met.astype(float), n)
+    assert found["supported"] + found["supported in part"] <= at_most(0.025)
+    assert times({"of": SIDE, "at_most": 0, "in": claimed}, 1.0 - met, n) == found
+
+
+@pytest.mark.parametrize("n", [3, 6, 10])
+@pytest.mark.parametrize("share", [0.3, 0.667, 1])
+def test_a_share_that_is_the_claimed_one_is_contradicted_once_in_forty_at_most(share, n):
+    met = np.random.default_rng(n).random((TIMES, 1, n)) < share
+    assert times({"of": SIDE, "at_least": 1, "in": share}, met.astype(float), n)["contradicted"] <= at_most(0.025)
+
+
+@pytest.mark.parametrize("more", [{}, {"in": 0.3}, {"in": 1}])
+@pytest.mark.parametrize(
+    ("means", "spread"),
+    [((4, 2, 0, 1, 2), 1.0), ((4, 2, 0, 1, 2), 3.0), ((4, 2, 0, 0), 0.2), ((0, 0, 0), 1.0), ((9, 6, 6.1, 3), 1.0)],
+)
+def test_means_that_do_not_decrease_at_every_step_are_not_called_decreasing(means, spread, more):
+    values = np.array(means, float)[:, None] + spread * SAMPLES[:700, : len(means)]
+    found = times({"of": SIDE, "decreasing_in": "latent_size"} | more, values, 6, trend_over=True)
+    assert found["supported"] + found["supported in part"] <= scipy.stats.binom.ppf(0.999, 700, 0.025)
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_a_trend_at_its_border_is_contradicted_once_in_forty_at_most(n):
+    values = SAMPLES[:700, :4] + SAMPLES[:700, 4:5]
+    found = times({"of": SIDE, "increasing_in": "latent_size"}, values, n, trend_over=True)
+    assert found["contradicted"] <= scipy.stats.binom.ppf(0.999, 700, 0.025)
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_false_alternatives_are_supported_once_in_forty_at_most(m):
+    repetitions, supported = 500, 0
+    expect = {"of": {"variant": "vae"}, "less_than": 0.0}
+    for rows in SAMPLES[:repetitions, :m, :5].tolist():
+        grid = [point for size, row in enumerate(rows) for point in points("vae", row, latent_size=size + 2)]
+        others = [{"where": {"latent_size": size + 2}, "expect": expect} for size in range(1, m)]
+        supported += verdict(expect, grid, where={"latent_size": 2}, or_else=others).verdict == "supported"
+    assert supported <= scipy.stats.binom.ppf(0.999, repetitions, 0.025)
+
+
+@pytest.mark.parametrize(
+    ("form", "sides"),
+    [
+        ({"less_than": SIDE}, TWO + np.array([[0.0], [6.0]])),
+        ({"to": SIDE, "less_than": 0.5}, np.exp(0.1 * TWO - np.array([[2.0], [0.0]]))),
+        ({"same_as": SIDE, "margin": 0.1}, TWO + 100),
+        ({"near": 2, "tolerance": 0.5}, 0.2 * ONE + 2),
+        ({"at_most": 9}, ONE),
+        ({"at_least": -9, "in": 0.5}, ONE),
+        ({"different_from": SIDE}, TWO + np.array([[0.0], [6.0]])),
+    ],
+)
+def test_what_is_plainly_so_is_supported_with_six_seeds(form, sides):
+    assert times({"of": SIDE} | form, sides[:300], 6)["supported"] >= 290
+
+
+def test_a_plain_trend_is_supported_with_six_seeds():
+    values = SAMPLES[:300, :4] - 5 * np.arange(4)[:, None]
+    assert times({"of": SIDE, "decreasing_in": "latent_size"}, values, 6, trend_over=True)["supported"] >= 290
+
+
+# The committed verdicts
+
+
+def test_the_readmes_table_of_claims_counts_the_committed_verdicts():
+    columns = ("supported", "supported in part", "not supported", "contradicted", "under-specified")
+    rows = re.findall(r"^\| `(seed_\w+)` \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    stated = {suite: [int(cell.strip() or 0) for cell in row.split("|")[:5]] for suite, row in rows}
+    found = {suite: counts(verdicts(ROOT / "results", suite)) for suite in stated}
+    assert stated == {suite: [found[suite].get(name, 0) for name in columns] for suite in stated}
+    assert len(stated) == 5
+
+
+@pytest.mark.parametrize(("suite", "claim_id"), [("seed_autoencoders", "001-1"), ("seed_exploring", "002-1")])
+def test_a_contradicted_main_check_is_contradicted_whatever_stands_under_also(suite, claim_id):
+    [found] = [verdict for verdict in verdicts(ROOT / "results", suite) if verdict.id == claim_id]
+    assert (found.verdict, found.main.outcome.verdict) == ("contradicted", "contradicted")
+    assert any(check.outcome.verdict == "supported" for check in found.checks[1:]) or claim_id == "002-1"
 
 
 # What is not there
@@ -554,8 +766,6 @@ def test_claims_are_the_first_section_of_a_suites_page_and_counted_on_the_index(
 
 
 def run_json(results):
-    from bench.results.claims import as_json, verdicts
-
     return json.dumps(as_json(verdicts(results, "demo")))
 
 

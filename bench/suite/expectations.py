@@ -6,8 +6,8 @@
     {of: SIDE, near: 0.0028, tolerance: 0.25}                   relative to the number, or abs_tolerance
     {of: SIDE, same_as: SIDE, margin: 0.05}                     relative to the second side's mean, or abs_margin
     {of: SIDE, different_from: SIDE}                            two-sided; the direction is reported
-    {of: SIDE, decreasing_in: latent_size, in: 1}               or increasing_in; `in` as below, not required
-    {of: SIDE, at_least: 0.9, in: 0.667}                        or at_most; in at least that fraction of the seeds
+    {of: SIDE, decreasing_in: latent_size}                      or increasing_in; with or without `in`, as below
+    {of: SIDE, at_least: 0.9, in: 0.667}                        or at_most; in that fraction of seeds, else the mean
 
 A SIDE is a selector of cells, applied on top of the claim's `where`, with a `metric` of its own if it needs one.
 `bench/results/claims/verdicts.py` decides the forms; `claims` checks that each selector has cells.
@@ -102,7 +102,7 @@ def _read(expect: Any, issues: Issues) -> Expect | None:
     relative = _amount(expect, ("tolerance", "margin", "within"), issues)
     if relative is not None and target == 0:
         issues.at("tolerance").add("a tolerance relative to 0 is 0; give abs_tolerance")
-    return Expect(form, first, second, target, ratio, relative, absolute, _share(form, expect, issues))
+    return Expect(form, first, second, target, ratio, relative, absolute, _share(expect, issues))
 
 
 def _form(expect: dict[str, Any], issues: Issues) -> str | None:
@@ -187,9 +187,9 @@ def _amount(expect: dict[str, Any], keys: tuple[str, ...], issues: Issues) -> fl
     return None
 
 
-def _share(form: str, expect: dict[str, Any], issues: Issues) -> float | None:
+def _share(expect: dict[str, Any], issues: Issues) -> float | None:
     if "in" not in expect:
-        return 1.0 if form in FRACTIONS else None
+        return None
     here = issues.at("in")
     value = _number(expect["in"], "a fraction of the seeds, above 0 and at most 1", here)
     if value is not None and not 0 < value <= 1:

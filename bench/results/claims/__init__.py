@@ -4,8 +4,8 @@
         verdict.id, verdict.verdict, verdict.because, verdict.main.outcome.effect
 
 A claim is read from the suite as it was run (suite.json). Its checks compare over the seeds that their sides share:
-the forms are those of `claim_forms`, the rules those of `claim_verdicts`. Imports no torch. A results folder may
-come from anywhere, so nothing here trusts the type of a value.
+`bench.suite.expectations` has the forms, `verdicts` the rules. Imports no torch. A results folder may come from
+anywhere, so nothing here trusts the type of a value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,10 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.results.stats import holm
+from bench.results.store import Store
 from bench.suite.expectations import TRENDS, Expect, read
 from bench.suite.issues import Issues
-from .select import Measured, Point, clash, gaps, points, select
+
+from .select import Measured, Point, find_clash, points, reasons_of_gaps, select
+from .text import data_words, evidence, sentence
 from .verdicts import (
+    ALPHA,
     CONTRADICTED,
     NOT_RUN,
     NOT_SUPPORTED,
@@ -28,15 +33,12 @@ from .verdicts import (
     decide,
     decide_trend,
 )
-from .text import data_words, evidence, sentence
-from bench.results.stats import holm
-from bench.results.store import Store
 
 __all__ = ["VERDICTS", "Check", "Point", "Verdict", "as_json", "as_text", "counts", "judge", "points", "verdicts"]
 
 P_NOTE = (
-    "Each verdict comes from the claim's own interval, test or count, uncorrected; p_holm of --json, which is Holm's\n"
-    "correction over the suite's claims, is for information and changes no verdict."
+    "Each verdict is at 5 % for its own claim, alternatives included. p_holm of --json, Holm's correction over the\n"
+    "suite's claims, is for information and changes no verdict."
 )
 
 
@@ -68,7 +70,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, its verdict, and the checks behind it, the claim's own first."""
+    """A claim, its verdict, and its checks, the claim's own first."""
 
     id: str
     says: str
@@ -89,7 +91,7 @@ class Verdict:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """What the data are called that its numbers are of; a source may have used others."""
+        """Names of the data that its numbers are of; a source may have used others."""
         return tuple(dict.fromkeys(name for check in self.checks for name in check.datasets))
 
 
@@ -118,13 +120,14 @@ def counts(found: Iterable[Verdict]) -> dict[str, int]:
 
 
 def _judge(claim: dict[str, Any], grid: Sequence[Point]) -> Verdict:
-    either = [_check(claim, part, grid) for part in (claim, *_parts(claim, "or_else"))]
-    also = [_check(claim, part, grid) for part in _parts(claim, "also")]
-    verdict, because = _combined(either, also)
+    parts = (claim, *_parts(claim, "or_else"))
+    alternatives = [_check(claim, part, grid, ALPHA / len(parts)) for part in parts]
+    also = [_check(claim, part, grid, ALPHA) for part in _parts(claim, "also")]
+    verdict, because = _combine(alternatives, also)
     if claim.get("under_specified"):
         verdict, because = UNDER_SPECIFIED, str(claim["under_specified"])
     words = {name: str(claim.get(name) or "") for name in ("id", "says", "source", "note")}
-    checks = (*either, *also)
+    checks = (*alternatives, *also)
     return Verdict(words["id"], words["says"], words["source"], verdict, because, checks, words["note"])
 
 
@@ -133,33 +136,37 @@ def _parts(claim: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [part for part in (given if isinstance(given, list | tuple) else ()) if isinstance(part, dict)]
 
 
-def _combined(either: Sequence[Check], also: Sequence[Check]) -> tuple[str, str]:
-    """One verdict of several checks: the claim's own, or one that may stand in its place, and all further ones."""
-    checks = (*either, *also)
-    if any(check.waits for check in checks) or either[0].outcome.verdict == NOT_RUN:
-        waiting = next((c.outcome for c in checks if c.waits), either[0].outcome)
+def _combine(alternatives: Sequence[Check], also: Sequence[Check]) -> tuple[str, str]:
+    """The verdict of a claim's checks, with its reason.
+
+    The main check decides: the claim's own, or the alternative that speaks most for the claim. A check under `also`
+    that is not supported weakens "supported" to "supported in part" and changes no other verdict.
+    """
+    checks = (*alternatives, *also)
+    if any(check.waits for check in checks) or alternatives[0].outcome.verdict == NOT_RUN:
+        waiting = next((c.outcome for c in checks if c.waits), alternatives[0].outcome)
         return NOT_RUN, waiting.because
-    first = _best(either)
-    needed = (first, *also)
-    failed = [f"{check.says}: {check.outcome.verdict}" for check in needed if check.outcome.verdict != SUPPORTED]
-    if failed and len(failed) < len(needed):
-        return PART, f"{len(needed) - len(failed)} of {len(needed)} checks hold; not: {'; '.join(failed)}"
-    told = first.outcome.because
-    if len(either) > 1:
-        holding = sum(check.outcome.verdict == SUPPORTED for check in either)
-        told = f"{holding or 'none'} of {len(either)} alternatives hold{'s' * (holding == 1)}; {told}"
-    if also and not failed:
-        told = f"all {len(needed)} checks hold; {told}"
-    return first.outcome.verdict, told
+    main, m = _strongest(alternatives), len(alternatives)
+    verdict, because = main.outcome.verdict, main.outcome.because
+    if m > 1:
+        holding = sum(check.outcome.verdict == SUPPORTED for check in alternatives)
+        holds = f"{holding or 'none'} of {m} alternatives hold{'s' * (holding == 1)}"
+        because = f"{holds}, each at the level {100 * (1 - ALPHA / m):.4g} %; {because}"
+    failed = [f"{check.says}: {check.outcome.verdict}" for check in also if check.outcome.verdict != SUPPORTED]
+    if not also or verdict != SUPPORTED:
+        return verdict, because
+    if failed:
+        return PART, f"{len(also) + 1 - len(failed)} of {len(also) + 1} checks hold; not: {'; '.join(failed)}"
+    return verdict, f"all {len(also) + 1} checks hold; {because}"
 
 
-def _best(either: Sequence[Check]) -> Check:
+def _strongest(alternatives: Sequence[Check]) -> Check:
     """The alternative that speaks most for the claim, the first of equals."""
     order = (SUPPORTED, PART, NOT_SUPPORTED, CONTRADICTED, NOT_RUN)
-    return min(either, key=lambda check: order.index(check.outcome.verdict))
+    return min(alternatives, key=lambda check: order.index(check.outcome.verdict))
 
 
-def _check(claim: dict[str, Any], part: dict[str, Any], grid: Sequence[Point]) -> Check:
+def _check(claim: dict[str, Any], part: dict[str, Any], grid: Sequence[Point], alpha: float) -> Check:
     issues = Issues()
     expect = read(part.get("expect"), issues)
     metric = str(part.get("metric") or claim.get("metric") or "")
@@ -177,11 +184,11 @@ def _check(claim: dict[str, Any], part: dict[str, Any], grid: Sequence[Point]) -
     if not shared:
         return Check(metric, says, Outcome(NOT_RUN, "the sides share no seed"), sides)
     sides = tuple(side.at(shared) for side in sides)
-    return Check(metric, says, _outcome(expect, sides), sides)
+    return Check(metric, says, _outcome(expect, sides, alpha), sides)
 
 
-def _outcome(expect: Expect, sides: tuple[Measured, ...]) -> Outcome:
-    different, why = clash(sides), gaps(sides)
+def _outcome(expect: Expect, sides: tuple[Measured, ...], alpha: float) -> Outcome:
+    different, why = find_clash(sides), reasons_of_gaps(sides)
     if different:
         return Outcome(NOT_RUN, f"not comparable: {different}")
     planned, there = sum(len(side.ids) for side in sides), sum(len(side.values) for side in sides)
@@ -189,7 +196,11 @@ def _outcome(expect: Expect, sides: tuple[Measured, ...]) -> Outcome:
     series = [side.values for side in sides]
     if not set.intersection(*map(set, series)):
         return Outcome(NOT_RUN, counted)
-    found = decide_trend(expect, dict(enumerate(series))) if expect.form in TRENDS else decide(expect, *series)
+    if expect.form in TRENDS:
+        found = decide_trend(expect, {side.name: side.values for side in sides}, alpha)
+    else:
+        found = decide(expect, *series, alpha=alpha)
+    found = replace(found, level=1 - alpha)
     if any(side.waiting for side in sides):
         return replace(found, verdict=NOT_RUN, because=f"{counted}; so far: {found.because}")
     return replace(found, because=f"{found.because}; only {counted}") if why else found
@@ -216,7 +227,8 @@ def _check_json(check: Check) -> dict[str, Any]:
     return {
         "says": check.says, "metric": check.metric, "unit": check.unit, "verdict": found.verdict,
         "because": found.because, "effect": found.effect, "scale": found.scale,
-        "interval": None if found.interval is None else list(found.interval), "p": found.p, "test": found.test,
+        "interval": None if found.interval is None else list(found.interval), "level": found.level,
+        "p": found.p, "test": found.test,
         "seeds": {"n": found.n, "in_direction": found.in_direction},
         "sides": [{"name": s.name, "metric": s.metric, "values": {str(k): v for k, v in s.values.items()}}
                   for s in check.sides],
@@ -229,19 +241,18 @@ def as_text(found: Sequence[Verdict]) -> str:
     if not found:
         return "this suite declares no claims\n"
     parts = [line for verdict in found for line in (*_lines(verdict), "")]
-    told = ", ".join(f"{n} {name}" for name, n in counts(found).items())
+    counted = ", ".join(f"{n} {name}" for name, n in counts(found).items())
     tested = any(verdict.p_holm is not None for verdict in found)
-    return "\n".join([*parts, f"{told} of {len(found)} claims", *([P_NOTE] * tested)]) + "\n"
+    return "\n".join([*parts, f"{counted} of {len(found)} claims", *([P_NOTE] * tested)]) + "\n"
 
 
 def _lines(verdict: Verdict) -> list[str]:
     lines, tested = [], data_words(verdict.datasets)
     for check in verdict.checks:
         mark = "" if len(verdict.checks) == 1 else f"{check.outcome.verdict}: "
-        told = evidence(check.outcome, check.unit)
-        lines.append(f"{mark}{' · '.join(filter(None, [check.says, told]))}")
+        lines.append(f"{mark}{' · '.join(filter(None, [check.says, evidence(check.outcome, check.unit)]))}")
     if verdict.verdict == UNDER_SPECIFIED:
-        lines.append(f"{verdict.main.outcome.verdict} if taken so: {verdict.main.outcome.because}")
+        lines.append(f"{verdict.main.outcome.verdict} if read this way: {verdict.main.outcome.because}")
     lines += [verdict.because, *([f"note: {verdict.note}"] if verdict.note else [])]
     head = f"{verdict.verdict:<17} {verdict.id}  {verdict.says}  ({'; '.join(filter(None, [verdict.source, tested]))})"
     return [head, *(f"{'':<18}{line}" for line in lines)]

@@ -1,4 +1,4 @@
-"""A side of a claim: the cells of a grid that a selector means, and their numbers under one metric.
+"""A side of a claim: the cells of a grid that a selector matches, and their values under one metric.
 
 A results folder may come from anywhere, so nothing here trusts the type of a value.
 """
@@ -9,14 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
-from bench.suite.expectations import TRENDS, Expect
-from .text import side_name
 from bench.results.store import Record
+from bench.suite.expectations import TRENDS, Expect
+
+from .text import side_name
 
 
 @dataclass(frozen=True)
 class Point:
-    """A cell of the grid and what is there of it; `status` is its record's, or "skipped" or "missing"."""
+    """A cell of the grid and what is recorded of it; `status` is its record's, or "skipped" or "missing"."""
 
     id: str
     cell: Mapping[str, Any]
@@ -71,17 +72,17 @@ def _point(entry: Mapping[str, Any], record: Record | None) -> Point:
 def select(
     expect: Expect, metric: str, where: dict[str, Any], grid: Sequence[Point]
 ) -> tuple[tuple[Measured, ...], str]:
-    """The numbers of each side (of each latent size of a trend), or why there can be none."""
+    """The values of each side (of each latent size of a trend), and why there can be none, else ""."""
     found: list[Measured] = []
     for side in expect.sides:
         name = side_name(side, where)
         chosen = [point for point in grid if _matches(point.cell, {**where, **side.where})]
         chosen = [point for point in chosen if point.status != "skipped"] or chosen
         if not chosen:
-            return tuple(found), f"no cell of this grid is meant by {name or 'it'}"
+            return tuple(found), f"no cell of this grid matches {name or 'it'}"
         for level in _levels(chosen) if expect.form in TRENDS else [chosen]:
             if len({_configuration(point.cell) for point in level}) > 1:
-                return tuple(found), f"{name or 'it'} means several rows at once"
+                return tuple(found), f"{name or 'it'} matches several rows"
             size = f"latent size {level[0].cell.get('latent_size')}"
             found.append(_measure(size if expect.form in TRENDS else name, level, side.metric or metric))
     if expect.form in TRENDS and len(found) < 3:
@@ -123,7 +124,7 @@ def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
 
 
 def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:
-    """Whether a further run could bring the number that is not there, and why it is not."""
+    """Whether a further run can produce the missing number, and why it is missing."""
     if point.status == "missing":
         return True, point.reason
     if point.status != "done":
@@ -139,8 +140,8 @@ def _key(entry: dict[str, Any]) -> dict[str, str]:
     return parts | {"version": str(entry.get("version", 1))}
 
 
-def clash(sides: Sequence[Measured]) -> str:
-    """What makes values of these sides incomparable, in words; "" where nothing does."""
+def find_clash(sides: Sequence[Measured]) -> str:
+    """Why values of these sides cannot be compared; "" where they can."""
     same = len({side.metric for side in sides}) == 1
     keys = [key for side in sides for key in side.keys]
     for part in sorted({name for key in keys for name in key} - (set() if same else {"version"})):
@@ -151,13 +152,14 @@ def clash(sides: Sequence[Measured]) -> str:
     return ""
 
 
-def gaps(sides: Sequence[Measured]) -> str:
+def reasons_of_gaps(sides: Sequence[Measured]) -> str:
+    """Why numbers are missing, each reason once; "" where none is missing."""
     reasons = [why for side in sides for part in (side.waiting, side.lost) for why in part.values()]
     return "; ".join(dict.fromkeys(reasons))
 
 
 def _matches(cell: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """As `suite_cells.Cell.matches`: a component by its name or its label, a list for any of its values."""
+    """As `bench.suite.cells.Cell.matches`: a component by its name or its label, a list for any of its values."""
     return all(
         any(_same(wanted, value) for wanted in _listed(asked) for value in _values(cell, key))
         for key, asked in where.items()

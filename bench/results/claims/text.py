@@ -1,16 +1,17 @@
-"""A claim in words: what a check tests, and numbers as they are told."""
+"""A claim in words: what a check tests, and its numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.suite.expectations import TRENDS, Expect, Side
-from .verdicts import Outcome, number
+from bench.suite.expectations import FRACTIONS, TRENDS, Expect, Side
+
+from .verdicts import WORDS, Outcome, number
 
 
 def sentence(expect: Expect, metric: str, where: Mapping[str, Any]) -> str:
     """What a check tests, in words.
 
-    >>> from bench.claim_forms import read
+    >>> from bench.suite.expectations import read
     >>> expect = read({"variant": "vae", "less_than": {"variant": "ae"}}, print)
     >>> sentence(expect, "code_offset", {})
     'code_offset of vae below that of ae'
@@ -23,7 +24,6 @@ def sentence(expect: Expect, metric: str, where: Mapping[str, Any]) -> str:
 
 def _predicate(expect: Expect, other: str) -> str:
     target = "" if expect.target is None else number(expect.target)
-    words = {"less_than": "below", "greater_than": "above", "at_least": "at least", "at_most": "at most"}
     if expect.form in TRENDS:
         strictly = "" if expect.share is None else f", strictly so in {100 * expect.share:.0f} % of seeds"
         return f"{expect.form.removesuffix('_in')} in latent size{strictly}"
@@ -32,9 +32,9 @@ def _predicate(expect: Expect, other: str) -> str:
         return f"within {amount} of {other or target}"
     if expect.form == "different_from":
         return f"different from {other}"
-    if expect.form in ("at_least", "at_most"):
-        return f"{words[expect.form]} {target} in {100 * (expect.share or 1):.0f} % of seeds"
-    return f"{words[expect.form]} {target} times {other}" if expect.ratio else f"{words[expect.form]} {other or target}"
+    if expect.form in FRACTIONS and expect.share is not None:
+        return f"{WORDS[expect.form]} {target} in {100 * expect.share:.0f} % of seeds"
+    return f"{WORDS[expect.form]} {target} times {other}" if expect.ratio else f"{WORDS[expect.form]} {other or target}"
 
 
 def _other(side: Side, metric: str, first: Side, where: Mapping[str, Any]) -> str:
@@ -45,18 +45,18 @@ def _other(side: Side, metric: str, first: Side, where: Mapping[str, Any]) -> st
 
 
 def side_name(side: Side, where: Mapping[str, Any]) -> str:
-    """What tells a side apart: its own selector, or the claim's where it has none."""
+    """A side's own selector as words, or the claim's where it has none."""
     chosen = side.where or {key: value for key, value in where.items() if key in ("variant", "label", "net")}
     return ", ".join(_value(key, value) for key, value in chosen.items())
 
 
 def _value(key: str, value: Any) -> str:
-    told = " or ".join(str(part) for part in (value if isinstance(value, list | tuple) else [value]))
-    return f"latent size {told}" if key == "latent_size" else told
+    words = " or ".join(str(part) for part in (value if isinstance(value, list | tuple) else [value]))
+    return f"latent size {words}" if key == "latent_size" else words
 
 
 def evidence(found: Outcome, unit: str) -> str:
-    """Effect, interval, p and k of n on one line; "" where nothing could be measured."""
+    """Effect, interval, p and k of n on one line; "" where nothing was measured."""
     if found.effect is None:
         return ""
     p = [] if found.p is None else [p_words(found.p)]
@@ -64,18 +64,19 @@ def evidence(found: Outcome, unit: str) -> str:
 
 
 def effect_words(found: Outcome, unit: str) -> str:
-    """Effect and 95 % interval with their unit.
+    """Effect and interval with their unit, and the interval's level where it is not 95 %.
 
     >>> effect_words(Outcome("supported", "", -0.81, (-0.9, -0.72)), "pixels")
     '−0.81 [−0.9, −0.72] pixels'
     """
     if found.effect is None:
         return ""
-    told = number(found.effect)
+    words = number(found.effect)
     if found.interval is not None:
-        told += f" [{number(found.interval[0])}, {number(found.interval[1])}]"
+        words += f" [{number(found.interval[0])}, {number(found.interval[1])}]"
+        words += "" if found.level == 0.95 else f" at {100 * found.level:.4g} %"
     unit = {"ratio": "times", "fraction": "of the seeds"}.get(found.scale, unit)
-    return f"{told} {unit}".strip()
+    return f"{words} {unit}".strip()
 
 
 def p_words(p: float) -> str:
@@ -87,7 +88,7 @@ def p_words(p: float) -> str:
 
 
 def data_words(datasets: Sequence[str]) -> str:
-    """On which data a verdict was found, "" where nothing could be tested.
+    """The data that a verdict was found on, "" where nothing could be tested.
 
     >>> data_words(["CIFAR-10 as JPEG"]), data_words(["mnist", "digits"]), data_words([])
     ('tested on CIFAR-10 as JPEG', 'tested on mnist and digits', '')

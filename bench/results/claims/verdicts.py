@@ -1,9 +1,20 @@
-"""One check of a claim: the numbers of its sides over the seeds → an effect, its interval and a verdict.
+"""One check of a claim: the values of its sides over the seeds → an effect, its interval and a verdict.
 
-Seeds are shared by the sides, so everything is paired. The rule is the same in every form: `supported` where the
-whole 95 % interval lies on the side that was claimed, `contradicted` where it lies wholly on the other, `not
-supported` where it reaches over. Equivalence is the exception that Schuirmann's two one-sided tests make of it
-(p < 0.05, that is, the 90 % interval within the margin). Under three pairs nothing is ever supported.
+The sides share their seeds, so everything is paired. One rule holds in every form: `supported` where the whole 95 %
+interval lies on the claimed side, `contradicted` where it lies wholly on the other, otherwise `not supported`. So a
+wrong verdict has a probability of at most 2.5 % (two-sided forms: 5 %). With fewer than three pairs nothing is decided.
+What the interval is of:
+
+- one side against another or a number, and `at_least`, `at_most` without `in`: the mean difference (paired t);
+- a ratio: the mean logarithm of the seeds' ratios;
+- `same_as`, `near`: the difference to each end of the margin; a relative margin moves with the reference of each seed;
+- `increasing_in`, `decreasing_in`: every step from one level to the next. All must lie on the claimed side; a step, or
+  Page's trend test, on the other side contradicts the claim (Bonferroni over these);
+- `at_least ... in q`: the share of seeds that meet the bound (Clopper and Pearson). Six of six seeds show a share of
+  0.54, ten of ten 0.69. No number of seeds shows that every seed meets a bound: `in: 1` can only be contradicted. A
+  trend of the means whose `in` is not shown is supported in part.
+
+A claim with m alternatives asks each of them at the level 1 − 0.05 / m.
 """
 
 import math
@@ -11,176 +22,195 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from bench.results.stats import FEWEST_SEEDS, Difference, Seeds, page, paired_t, share_interval, summarise
 from bench.suite.expectations import FRACTIONS, Expect
-from bench.results.stats import FEWEST_SEEDS, Difference, Seeds, page, paired_t, summarise, tost, wilson
 
 SUPPORTED, PART, NOT_SUPPORTED = "supported", "supported in part", "not supported"
 CONTRADICTED, UNDER_SPECIFIED, NOT_RUN = "contradicted", "under-specified", "not run"
 VERDICTS = (SUPPORTED, PART, NOT_SUPPORTED, CONTRADICTED, UNDER_SPECIFIED, NOT_RUN)
 
-ALPHA = 0.05
-ROUNDED = 0.005  #: `in: 0.667` is also met by 4 of 6 seeds
+ALPHA = 0.05  #: two-sided
+WORDS = {"less_than": "below", "greater_than": "above", "at_least": "at least", "at_most": "at most"}
+SIGNS = {"less_than": -1, "at_most": -1, "greater_than": 1, "at_least": 1}  #: the claimed side
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a check. `effect` and `interval` are in the metric's unit, or say so in `scale`."""
+    """The result of a check. `effect` and `interval` are in the metric's unit unless `scale` says otherwise."""
 
     verdict: str
     because: str
     effect: float | None = None
     interval: tuple[float, float] | None = None
-    p: float | None = None
+    p: float | None = None  #: two-sided, not corrected for alternatives
     n: int = 0
     in_direction: int = 0
     test: str = ""
     scale: str = "difference"  #: difference | ratio | fraction
     seeds: dict[int, float] = field(default_factory=dict)  #: seed -> its own difference, ratio or value
     borders: tuple[float, ...] = (0.0,)  #: where among `seeds` the claimed side begins
+    level: float = 0.95  #: of the interval
 
 
-def decide(expect: Expect, first: Seeds, second: Seeds | None = None) -> Outcome:
+def decide(expect: Expect, first: Seeds, second: Seeds | None = None, alpha: float = ALPHA) -> Outcome:
     """The outcome of a form that is no trend. first, second: seed -> value. Raises `ValueError` on no shared seed."""
-    if expect.form in FRACTIONS:
-        return _fraction(expect, first)
+    if expect.form in FRACTIONS and expect.share is not None:
+        return _require_min_seeds(_decide_share(expect, first, expect.share, alpha))
     if expect.ratio:
         assert second is not None
-        return _told(_ratio(expect, first, second))
+        return _require_min_seeds(_decide_ratio(expect, first, second, alpha))
     other = dict.fromkeys(first, expect.target) if second is None else second
     shared = sorted(first.keys() & other.keys())
     a, b = {s: float(first[s]) for s in shared}, {s: float(other[s] or 0) for s in shared}
-    if expect.form in ("near", "same_as"):
-        return _told(_equivalence(expect, a, b))
-    return _told(_direction(expect, a, b))
+    decided = _decide_equivalence if expect.form in ("near", "same_as") else _decide_direction
+    return _require_min_seeds(decided(expect, a, b, alpha))
 
 
-def decide_trend(expect: Expect, levels: Mapping[int, Seeds]) -> Outcome:
-    """Page's test over the seeds that every level has; the effect is the last level less the first."""
-    order = sorted(levels)
-    shared = sorted(set.intersection(*(set(levels[level]) for level in order)))
+def decide_trend(expect: Expect, levels: Mapping[str, Seeds], alpha: float = ALPHA) -> Outcome:
+    """The outcome of a trend over ordered levels (name -> seed -> value). The effect is the last minus the first.
+
+    Raises `ValueError` where the levels share no seed.
+    """
+    shared = sorted(set.intersection(*map(set, levels.values())))
     if not shared:
         raise ValueError("the levels share no seed")
-    blocks = [[levels[level][seed] for level in order] for seed in shared]
     sign = 1 if expect.form == "increasing_in" else -1
-    strict = sum(all(sign * (y - x) > 0 for x, y in pairwise(row)) for row in blocks)
-    found, gains = page(blocks), {seed: row[-1] - row[0] for seed, row in zip(shared, blocks, strict=True)}
-    ends = paired_t(gains, dict.fromkeys(gains, 0.0))
-    claimed, other = (found.p_increasing, found.p_decreasing)[::sign]
-    outcome = Outcome(
-        _trend_verdict(expect, 2 * claimed, 2 * other, strict, found.n),
-        f"L = {found.statistic:g} over {found.k} latent sizes; strictly monotone in {strict} of {found.n} seeds",
-        ends.mean, _interval(ends), min(1.0, 2 * min(claimed, other)), found.n, strict, "Page's trend test",
-        seeds=gains,
-    )  # fmt: skip
-    return _told(outcome)
+    steps = {f"{a} to {b}": {s: levels[b][s] - levels[a][s] for s in shared} for a, b in pairwise(levels)}
+    tests = {name: _against_zero(gains, alpha) for name, gains in steps.items()}
+    totals = {s: sum(gains[s] for gains in steps.values()) for s in shared}
+    ends, n = _against_zero(totals, alpha), len(shared)
+    strict = sum(all(sign * gains[s] > 0 for gains in steps.values()) for s in shared)
+    unshown = [name for name, test in tests.items() if _side(test.interval, 0.0, sign) != SUPPORTED]
+    lacking = expect.share is not None and share_interval(strict, n, 1 - alpha)[0] < expect.share
+    blocks = [[values[s] for values in levels.values()] for s in shared]
+    if not unshown:
+        verdict = PART if lacking else SUPPORTED
+    else:
+        verdict = CONTRADICTED if _p_against(blocks, list(tests.values()), sign) < alpha / 2 else NOT_SUPPORTED
+    because = f"{len(steps) - len(unshown)} of {len(steps)} steps are {expect.form.removesuffix('_in')}"
+    because += f" (not shown: {', '.join(unshown)})" * bool(unshown) + f"; strictly monotone in {strict} of {n} seeds"
+    if lacking and expect.share is not None:
+        because += f", claimed in {number(expect.share)} of them; {_seeds_needed(expect.share, alpha)}"
+    p = min(1.0, 2 * max(test.p_above(sign) for test in tests.values()))
+    return _require_min_seeds(Outcome(verdict, because, ends.mean, ends.interval, p, n, strict,
+                                      "paired t of every step, Page's trend test", seeds=totals))  # fmt: skip
 
 
-def _trend_verdict(expect: Expect, claimed: float, other: float, strict: int, n: int) -> str:
-    if claimed < ALPHA:
-        return SUPPORTED if expect.share is None or strict / n >= expect.share - ROUNDED else PART
-    return CONTRADICTED if other < ALPHA else NOT_SUPPORTED
+def _against_zero(values: Seeds, alpha: float) -> Difference:
+    return paired_t(values, dict.fromkeys(values, 0.0), 1 - alpha)
 
 
-def _direction(expect: Expect, a: Seeds, b: Seeds) -> Outcome:
-    found = paired_t(a, b)
-    low_high = _interval(found)
+def _p_against(blocks: list[list[float]], steps: list[Difference], sign: int) -> float:
+    """One-sided p of any step, or the whole trend, going the other way: Bonferroni over the steps and Page's test."""
+    if len(blocks) < FEWEST_SEEDS:
+        return 1.0
+    overall = page(blocks)
+    ps = [overall.p_decreasing if sign > 0 else overall.p_increasing, *(step.p_above(-sign) for step in steps)]
+    return len(ps) * min(ps)
+
+
+def _decide_direction(expect: Expect, a: Seeds, b: Seeds, alpha: float) -> Outcome:
+    found = paired_t(a, b, 1 - alpha)
     differences = {seed: a[seed] - b[seed] for seed in a}
-    sign = {"less_than": -1, "greater_than": 1}.get(expect.form) or (1 if found.mean > 0 else -1)
-    verdict = _side(low_high, 0.0, sign)
+    sign = SIGNS.get(expect.form) or (1 if found.mean > 0 else -1)
+    verdict = _side(found.interval, 0.0, sign, inclusive=expect.form in FRACTIONS)
     if expect.form == "different_from" and verdict == CONTRADICTED:
         verdict = NOT_SUPPORTED
-    agreeing = sum(sign * d > 0 for d in differences.values())
+    agreeing = sum(sign * d > 0 or (d == 0 and expect.form in FRACTIONS) for d in differences.values())
     against = f"against {number(summarise(list(b.values())).mean)}" if expect.second else f"claimed {_claimed(expect)}"
-    told = f"mean {number(summarise(list(a.values())).mean)} {against}"
+    because = f"mean {number(summarise(list(a.values())).mean)} {against}"
+    because += f"; {'higher' if sign > 0 else 'lower'} in {agreeing} of {found.n} seeds"
     test = "paired t" if expect.second else "one-sample t"
-    direction = f"; {'higher' if sign > 0 else 'lower'} in {agreeing} of {found.n} seeds"
-    return Outcome(verdict, told + direction, found.mean, low_high, found.p, found.n, agreeing, test, seeds=differences)
+    return Outcome(verdict, because, found.mean, found.interval, found.p, found.n, agreeing, test, seeds=differences)
 
 
-def _ratio(expect: Expect, first: Seeds, second: Seeds) -> Outcome:
-    """Ratios seed by seed; the interval is one of the mean logarithm, so the effect is their geometric mean."""
+def _decide_ratio(expect: Expect, first: Seeds, second: Seeds, alpha: float) -> Outcome:
+    """The interval is of the mean logarithm of the seeds' ratios, so the effect is their geometric mean."""
     shared = sorted(first.keys() & second.keys())
     assert expect.target is not None
     if any(first[s] <= 0 or second[s] <= 0 for s in shared) or expect.target <= 0:
         return Outcome(NOT_RUN, "a ratio needs numbers above 0", n=len(shared), scale="ratio", borders=())
     logs = {s: math.log(first[s] / second[s]) for s in shared}
-    found = paired_t(logs, dict.fromkeys(shared, math.log(expect.target)))
-    sign = -1 if expect.form == "less_than" else 1
-    interval = _interval(found)
+    found = paired_t(logs, dict.fromkeys(shared, math.log(expect.target)), 1 - alpha)
+    sign, interval = SIGNS[expect.form], found.interval
     ratios = {s: math.exp(value) for s, value in logs.items()}
     agreeing = sum(sign * (value - expect.target) > 0 for value in ratios.values())
     effect = expect.target * math.exp(found.mean)
     scaled = None if interval is None else (expect.target * _exp(interval[0]), expect.target * _exp(interval[1]))
-    told = f"{number(effect)} times, claimed {_claimed(expect)}; so in {agreeing} of {found.n} seeds"
-    return Outcome(_side(interval, 0.0, sign), told, effect, scaled, found.p, found.n, agreeing,
+    because = f"{number(effect)} times, claimed {_claimed(expect)}; so in {agreeing} of {found.n} seeds"
+    return Outcome(_side(interval, 0.0, sign), because, effect, scaled, found.p, found.n, agreeing,
                    "paired t of log ratios", "ratio", ratios, (expect.target,))  # fmt: skip
 
 
-def _equivalence(expect: Expect, a: Seeds, b: Seeds) -> Outcome:
-    """The margin is relative to the reference's mean, which is taken as it is: its own spread is not added."""
+def _decide_equivalence(expect: Expect, a: Seeds, b: Seeds, alpha: float) -> Outcome:
+    """Two one-sided tests (Schuirmann 1987), each at alpha / 2: the difference is above −margin and below margin."""
     reference = summarise(list(b.values())).mean
-    margin = expect.absolute if expect.absolute is not None else (expect.relative or 0.0) * abs(reference)
-    found, tested = paired_t(a, b), tost(a, b, margin)
-    interval = _interval(found)
+    relative = math.copysign(expect.relative or 0.0, reference)
+    margins = {s: relative * b[s] if expect.absolute is None else expect.absolute for s in b}
+    margin = summarise(list(margins.values())).mean
+    found = paired_t(a, b, 1 - alpha)
+    below = paired_t(a, {s: b[s] + margins[s] for s in b}, 1 - alpha)
+    above = paired_t(a, {s: b[s] - margins[s] for s in b}, 1 - alpha)
+    sides = _side(below.interval, 0.0, -1), _side(above.interval, 0.0, 1)
+    verdict = CONTRADICTED if CONTRADICTED in sides else NOT_SUPPORTED if NOT_SUPPORTED in sides else SUPPORTED
+    p = None if found.p is None else min(1.0, 2 * max(below.p_above(-1), above.p_above(1)))
     differences = {seed: a[seed] - b[seed] for seed in a}
-    inside = sum(abs(d) < margin for d in differences.values())
-    apart = interval is not None and (interval[0] > margin or interval[1] < -margin)
-    verdict = SUPPORTED if tested.p is not None and tested.p < ALPHA else CONTRADICTED if apart else NOT_SUPPORTED
-    told = f"mean {number(reference + found.mean)} against {number(reference)}, margin ±{number(margin)}"
+    inside = sum(abs(d) < margins[s] for s, d in differences.items())
+    because = f"mean {number(reference + found.mean)} against {number(reference)}, margin ±{number(margin)}"
     test = "two one-sided paired t" if expect.second else "two one-sided t"
-    return Outcome(verdict, f"{told}; within it in {inside} of {found.n} seeds", found.mean, interval, tested.p,
+    return Outcome(verdict, f"{because}; within it in {inside} of {found.n} seeds", found.mean, found.interval, p,
                    found.n, inside, test, seeds=differences, borders=(-margin, margin))  # fmt: skip
 
 
-def _fraction(expect: Expect, values: Seeds) -> Outcome:
-    """The share of seeds that meet the bound, as it is, with Wilson's interval beside it."""
+def _decide_share(expect: Expect, values: Seeds, share: float, alpha: float) -> Outcome:
+    """The share of seeds that meet the bound, with its exact interval. Raises `ValueError` without seeds."""
     if not values:
         raise ValueError("no seeds")
     assert expect.target is not None
-    assert expect.share is not None
-    sign = 1 if expect.form == "at_least" else -1
+    sign = SIGNS[expect.form]
     meeting, n = sum(sign * (value - expect.target) >= 0 for value in values.values()), len(values)
-    interval = wilson(meeting, n)
-    if meeting / n >= expect.share - ROUNDED:
-        verdict = SUPPORTED
-    else:
-        verdict = CONTRADICTED if interval[1] < expect.share - ROUNDED else NOT_SUPPORTED
+    interval = share_interval(meeting, n, 1 - alpha)
+    verdict = _side(interval, share, 1, inclusive=True)
     mean = number(summarise(list(values.values())).mean)
-    told = f"{_claimed(expect)} in {meeting} of {n} seeds, claimed in {number(expect.share)} of them; mean {mean}"
-    return _told(Outcome(verdict, told, meeting / n, interval, None, n, meeting, "count of seeds", "fraction",
-                         dict(values), (expect.target,)))  # fmt: skip
+    because = f"{_claimed(expect)} in {meeting} of {n} seeds, claimed in {number(share)} of them; mean {mean}"
+    if verdict == NOT_SUPPORTED and meeting == n:
+        because += f"; {_seeds_needed(share, alpha)}"
+    return Outcome(verdict, because, meeting / n, interval, None, n, meeting, "exact interval of a share", "fraction",
+                   dict(values), (expect.target,))  # fmt: skip
 
 
-def _told(outcome: Outcome) -> Outcome:
-    """Under three pairs nothing is decided."""
+def _seeds_needed(share: float, alpha: float) -> str:
+    """How many seeds, all of which agree, show a share."""
+    if share >= 1:
+        return "no number of seeds shows that every seed does"
+    return f"at least {math.ceil(math.log(alpha / 2, share))} seeds are needed to show a share of {number(share)}"
+
+
+def _require_min_seeds(outcome: Outcome) -> Outcome:
+    """Nothing is decided with fewer than three pairs."""
     if outcome.n >= FEWEST_SEEDS or outcome.verdict == NOT_RUN:
         return outcome
-    told = f"n too small: {outcome.n} of the {FEWEST_SEEDS} seeds that a verdict needs at least; {outcome.because}"
-    return replace(outcome, verdict=NOT_SUPPORTED, because=told, p=None)
+    because = f"n too small: {outcome.n} seeds, a verdict needs {FEWEST_SEEDS}; {outcome.because}"
+    return replace(outcome, verdict=NOT_SUPPORTED, because=because, p=None)
 
 
-def _side(interval: tuple[float, float] | None, border: float, sign: int) -> str:
-    """Where an interval lies to a border, if `sign` is the claimed side of it."""
+def _side(interval: tuple[float, float] | None, border: float, sign: int, *, inclusive: bool = False) -> str:
+    """The verdict of an interval where the claimed side begins at `border` and goes in the direction of `sign`."""
     if interval is None:
         return NOT_SUPPORTED
     near, far = (interval[0], interval[1]) if sign > 0 else (-interval[1], -interval[0])
-    if near > sign * border:
+    if near > sign * border or (inclusive and near == sign * border):
         return SUPPORTED
     return CONTRADICTED if far < sign * border else NOT_SUPPORTED
 
 
 def _exp(value: float) -> float:
-    """The exponential, short of what a float cannot hold: two pairs can have an interval as wide as that."""
+    """The exponential, limited to what a float holds: two pairs can have an interval that wide."""
     return math.exp(max(-600.0, min(600.0, value)))
 
 
-def _interval(found: Difference) -> tuple[float, float] | None:
-    return None if found.half_width is None else (found.mean - found.half_width, found.mean + found.half_width)
-
-
 def _claimed(expect: Expect) -> str:
-    words = {"less_than": "below", "greater_than": "above", "at_least": "at least", "at_most": "at most"}
-    return f"{words.get(expect.form, 'other than')} {number(expect.target or 0.0)}"
+    return f"{WORDS.get(expect.form, 'other than')} {number(expect.target or 0.0)}"
 
 
 def number(value: float) -> str:
