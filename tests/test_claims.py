@@ -262,7 +262,7 @@ def test_a_bound_without_a_share_is_of_the_mean_and_is_met_at_the_bound_itself()
     found = verdict({"variant": "vae", "at_most": 0.0125}, points("vae", LOW))
     assert (found.verdict, found.main.says) == ("supported", "mse of vae at most 0.0125")
     assert found.main.outcome.p == pytest.approx(scipy.stats.ttest_1samp(LOW, 0.0125).pvalue)
-    assert verdict({"variant": "vae", "at_most": 0.01}, points("vae", LOW)).verdict == "contradicted"
+    assert verdict({"variant": "vae", "at_most": 0.009}, points("vae", LOW)).verdict == "contradicted"
 
 
 # Several checks, and what the source leaves open
@@ -330,8 +330,8 @@ def test_one_of_the_alternatives_of_a_claim_is_enough(own, other, further, told,
 
 
 def test_alternatives_are_paid_for():
-    """p = 0.035: supported alone, and not as one of two alternatives."""
-    grid = points("vae", [1.0, 2.0, 3.0, 4.0]) + points("ae", [1.5, 2.2, 3.6, 4.3])
+    """p = 0.042: supported alone, and not as one of two alternatives."""
+    grid = points("vae", [1.0, 2.0, 3.0, 4.0]) + points("ae", [1.5, 2.2, 3.75, 4.25])
     alone = verdict(BELOW, grid)
     assert alone.verdict == "supported"
     assert alone.main.outcome.p > 0.025
@@ -340,7 +340,7 @@ def test_alternatives_are_paid_for():
     assert found.verdict == "not supported"
     assert "each at the level 97.5 %" in found.because
     shown = as_json([found])["claims"][0]["checks"][0]
-    expected = scipy.stats.ttest_rel([1.0, 2.0, 3.0, 4.0], [1.5, 2.2, 3.6, 4.3]).confidence_interval(0.975)
+    expected = scipy.stats.ttest_rel([1.0, 2.0, 3.0, 4.0], [1.5, 2.2, 3.75, 4.25]).confidence_interval(0.975)
     assert (shown["level"], shown["interval"]) == (0.975, pytest.approx([expected.low, expected.high]))
     assert "at 97.5 %" in as_text([found])
 
@@ -354,7 +354,7 @@ def test_a_claim_with_an_alternative_that_has_not_run_waits_for_it():
 
 # The stated error of every form, by simulation
 
-TIMES = 2_000
+TIMES, TRENDS = 1_000, 400
 SAMPLES = np.random.default_rng(0).normal(size=(TIMES, 6, 10))  #: repetition, side or level, seed
 
 
@@ -424,27 +424,26 @@ def test_a_share_that_is_the_claimed_one_is_contradicted_once_in_forty_at_most(s
     assert times({"of": SIDE, "at_least": 1, "in": share}, met.astype(float), n)["contradicted"] <= at_most(0.025)
 
 
-@pytest.mark.parametrize("more", [{}, {"in": 0.3}, {"in": 1}])
+@pytest.mark.parametrize("more", [{}, {"in": 0.3}])
 @pytest.mark.parametrize(
     ("means", "spread"),
-    [((4, 2, 0, 1, 2), 1.0), ((4, 2, 0, 1, 2), 3.0), ((4, 2, 0, 0), 0.2), ((0, 0, 0), 1.0), ((9, 6, 6.1, 3), 1.0)],
+    [((4, 2, 0, 1, 2), 1.0), ((4, 2, 0, 1, 2), 3.0), ((4, 2, 0, 0), 0.2), ((0, 0, 0), 1.0)],
 )
 def test_means_that_do_not_decrease_at_every_step_are_not_called_decreasing(means, spread, more):
-    values = np.array(means, float)[:, None] + spread * SAMPLES[:700, : len(means)]
+    values = np.array(means, float)[:, None] + spread * SAMPLES[:TRENDS, : len(means)]
     found = times({"of": SIDE, "decreasing_in": "latent_size"} | more, values, 6, trend_over=True)
-    assert found["supported"] + found["supported in part"] <= scipy.stats.binom.ppf(0.999, 700, 0.025)
+    assert found["supported"] + found["supported in part"] <= scipy.stats.binom.ppf(0.999, TRENDS, 0.025)
 
 
 @pytest.mark.parametrize("n", [3, 6])
 def test_a_trend_at_its_border_is_contradicted_once_in_forty_at_most(n):
-    values = SAMPLES[:700, :4] + SAMPLES[:700, 4:5]
+    values = SAMPLES[:TRENDS, :4] + SAMPLES[:TRENDS, 4:5]
     found = times({"of": SIDE, "increasing_in": "latent_size"}, values, n, trend_over=True)
-    assert found["contradicted"] <= scipy.stats.binom.ppf(0.999, 700, 0.025)
+    assert found["contradicted"] <= scipy.stats.binom.ppf(0.999, TRENDS, 0.025)
 
 
-@pytest.mark.parametrize("m", [2, 4])
-def test_false_alternatives_are_supported_once_in_forty_at_most(m):
-    repetitions, supported = 500, 0
+def test_false_alternatives_are_supported_once_in_forty_at_most():
+    m, repetitions, supported = 4, 300, 0
     expect = {"of": {"variant": "vae"}, "less_than": 0.0}
     for rows in SAMPLES[:repetitions, :m, :5].tolist():
         grid = [point for size, row in enumerate(rows) for point in points("vae", row, latent_size=size + 2)]
@@ -585,7 +584,7 @@ def test_a_claim_over_two_datasets_names_both_in_the_order_of_its_checks():
 
 def test_holm_is_over_the_claims_that_have_a_p():
     grid = points("vae", LOW) + points("ae", HIGH)
-    fraction = claim({"variant": "vae", "at_most": 1})
+    fraction = claim({"variant": "vae", "at_most": 1, "in": 0.5})
     found = judge([claim(BELOW), fraction, claim({"variant": "vae", "less_than": 0.0112})], grid)
     ps = [v.main.outcome.p for v in found]
     assert ps[1] is found[1].p_holm is None

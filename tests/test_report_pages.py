@@ -251,7 +251,8 @@ def standings_of(site):
 
 
 def test_standings_over_two_datasets_are_those_of_the_command(tmp_path):
-    synthetic.write(tmp_path, "demo", datasets=("mnist", "digits"), nets=("mlp",), artefacts=False, pca=False)
+    grid = {"datasets": ("mnist", "digits"), "nets": ("mlp",), "sizes": (2,), "seeds": 20}
+    synthetic.write(tmp_path, "demo", **grid, artefacts=False, pca=False)
     found = standings_of(report.build(tmp_path, tmp_path / "site").parent)
     assert "elbo" not in found  # one of the two rows has none
     assert "fid" not in found

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from bench.results.stats import (
@@ -113,10 +114,10 @@ def left_out(values, sign=1):
     u = np.diagonal(covariances, axis1=1, axis2=2)
     lead = sign * (means[:, None, :] - means[:, :, None])  # of j over i
     squared, quartic = u[:, :, None] + u[:, None, :], u[:, :, None] ** 2 + u[:, None, :] ** 2
-    p = scipy.stats.t.sf(lead / np.sqrt(squared), squared**2 * (n - 1) / quartic)
+    p = scipy.special.stdtr(squared**2 * (n - 1) / quartic, -lead / np.sqrt(squared))
     if n >= 5:
         paired = np.where(self_, 1, squared - 2 * covariances)
-        p = 2 * np.minimum(p, scipy.stats.t.sf(lead / np.sqrt(paired), n - 1))
+        p = 2 * np.minimum(p, scipy.special.stdtr(n - 1, -lead / np.sqrt(paired)))
     p[:, self_] = 1
     ps = np.minimum(1, (k - 1) * p.min(-1))
     order = np.argsort(ps, 1)
@@ -136,7 +137,7 @@ def test_the_tables_that_are_simulated_have_the_best_of_the_function(n, k, bette
     assert 0 < found.mean() < 1
 
 
-TABLES = 5_000
+TABLES = 4_000
 MOST_WRONG = scipy.stats.binom.ppf(0.999, TABLES, 0.05)  #: of so many tables, allowing for the simulation's own noise
 SPREADS = {
     "equal": lambda k: np.ones(k),
@@ -254,8 +255,8 @@ def test_hedges_g_agrees_with_a_case_by_hand():
 
 
 def test_hedges_g_has_no_bias_in_small_samples():
-    draws = np.random.default_rng(0).normal(0.0, 1.0, (4_000, 2, 4)) + np.array([[1.0], [0.0]])
-    assert np.mean([hedges_g(a, b) for a, b in draws.tolist()]) == pytest.approx(1.0, abs=0.04)
+    draws = np.random.default_rng(0).normal(0.0, 1.0, (2_500, 2, 4)) + np.array([[1.0], [0.0]])
+    assert np.mean([hedges_g(a, b) for a, b in draws.tolist()]) == pytest.approx(1.0, abs=0.05)
 
 
 def test_an_effect_without_any_spread_or_with_one_value_has_no_size():
@@ -288,9 +289,10 @@ def test_the_bootstrap_draws_within_each_dataset_and_never_across():
 def test_the_bootstrap_interval_is_scipys_with_expanded_percentiles_and_the_same_each_time():
     strata = np.random.default_rng(3).normal(size=(3, 20)).tolist()
     outside = scipy.stats.norm.cdf(math.sqrt(20 / 19) * scipy.stats.t.ppf(0.025, 57))
-    expected = scipy.stats.bootstrap(strata, lambda *x: scipy.stats.trim_mean(np.concatenate(x), 0.25), rng=1,
-                                     vectorized=False, method="percentile", n_resamples=4000,
-                                     confidence_level=1 - 2 * outside).confidence_interval  # fmt: skip
+    expected = scipy.stats.bootstrap(
+        strata, lambda *x, axis: scipy.stats.trim_mean(np.concatenate(x, axis), 0.25, axis), rng=1, n_resamples=4000,
+        method="percentile", confidence_level=1 - 2 * outside,
+    ).confidence_interval  # fmt: skip
     found = aggregate(strata)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.03)
     assert found == aggregate(strata)
@@ -299,12 +301,12 @@ def test_the_bootstrap_interval_is_scipys_with_expanded_percentiles_and_the_same
 @pytest.mark.parametrize("spreads", [(1.0,), (1.0, 1.0), (0.05, 0.25), (0.1, 0.2, 0.3, 0.4)])
 def test_the_bootstrap_interval_covers_where_it_is_given(spreads):
     rng, centres, d = np.random.default_rng(0), np.arange(len(spreads)), len(spreads)
-    draws = centres[:, None] + np.array(spreads)[:, None] * rng.normal(size=(40_300, d, 20))
-    pooled = np.sort(draws[300:].reshape(40_000, -1), axis=1)
+    draws = centres[:, None] + np.array(spreads)[:, None] * rng.normal(size=(40_200, d, 20))
+    pooled = np.sort(draws[200:].reshape(40_000, -1), axis=1)
     truth = pooled[:, 5 * d : 15 * d].mean()
-    found = [aggregate(strata, draws=600) for strata in draws[:300].tolist()]
+    found = [aggregate(strata, draws=400) for strata in draws[:200].tolist()]
     covered = sum(one.low <= truth <= one.high for one in found)
-    assert covered >= scipy.stats.binom.ppf(0.001, 300, 0.93)
+    assert covered >= scipy.stats.binom.ppf(0.001, 200, 0.93)
 
 
 def test_an_aggregate_of_fewer_than_20_seeds_has_no_interval_and_one_with_a_gap_is_refused():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from bench.results.stats import Aggregate, aggregate, average_ranks
+from bench.results.stats import FEWEST_FOR_BOOTSTRAP, Aggregate, aggregate, average_ranks
 
 from .model import Table
 from .names import ARROWS, EMPTY, CellKey, format_number, row_texts
@@ -107,7 +107,7 @@ def rank_sentences(table: Table) -> tuple[str, ...]:
     return ranks, (
         f"Interquartile means (IQM) are over the seeds of {len(found.scaled)} of them{flat}. Each column is scaled so "
         "that the best mean of these rows is 1 and the worst 0. Brackets: 95 % interval of a bootstrap stratified by "
-        "column, where each column has at least 3 seeds."
+        f"column; there is none where a column has fewer than {FEWEST_FOR_BOOTSTRAP} seeds, since it would cover less."
     )
 
 

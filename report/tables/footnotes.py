@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.report.data import Coordinates, Suite, commit, day, flatten, mapping, number, words
 
+from bench.results.stats import FEWEST_PAIRS, FEWEST_SEEDS, smallest_lead
 from bench.suite.cells import without_folders
 from bench.suite.schema import Embed, Train
 
@@ -128,10 +129,13 @@ def format_seeds(seeds: list[int]) -> str:
 def _bold(values: list[Value]) -> str:
     if not any(value.best for value in values):
         return ""
+    n = min(len(value.seeds) for value in values if len(value.seeds) >= FEWEST_SEEDS)
     return (
-        f"{BOLD} the best of a column and every row that the test cannot separate from it (paired t-test over shared "
-        "seeds, otherwise Welch's, Holm-corrected, 5 %). Only complete rows with at least 3 seeds can be bold, and no "
-        "row is bold where another row has the better mean."
+        f"{BOLD} not surely worse than the best of a column (every pair of rows by Welch's t-test, from {FEWEST_PAIRS} "
+        "shared seeds on also by the paired one, Holm-corrected; a column leaves out a true best with at most 5 %). "
+        f"With {n} seeds a lead is seen from about {smallest_lead(n, 2):.1f} standard deviations between two rows and "
+        f"{smallest_lead(n, 10):.1f} among ten. Only complete rows with at least {FEWEST_SEEDS} seeds can be bold, and "
+        "no row is bold where another row has the better mean."
     )
 
 

@@ -82,7 +82,7 @@ def select(
             return tuple(found), f"no cell of this grid matches {name or 'it'}"
         for level in _levels(chosen) if expect.form in TRENDS else [chosen]:
             if len({_configuration(point.cell) for point in level}) > 1:
-                return tuple(found), f"{name or 'it'} matches several rows"
+                return tuple(found), f"{name or 'it'} means several rows at once"
             size = f"latent size {level[0].cell.get('latent_size')}"
             found.append(_measure(size if expect.form in TRENDS else name, level, side.metric or metric))
     if expect.form in TRENDS and len(found) < 3:

@@ -11,8 +11,7 @@ from .verdicts import WORDS, Outcome, number
 def sentence(expect: Expect, metric: str, where: Mapping[str, Any]) -> str:
     """What a check tests, in words.
 
-    >>> from bench.suite.expectations import read
-    >>> expect = read({"variant": "vae", "less_than": {"variant": "ae"}}, print)
+    >>> expect = Expect("less_than", Side({"variant": "vae"}), Side({"variant": "ae"}))
     >>> sentence(expect, "code_offset", {})
     'code_offset of vae below that of ae'
     """
