@@ -15,10 +15,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from bench import registry
-from bench.errors import SuiteError, UsageError
-from bench.suite import Cell, Choice, Evaluate, Train, load
+from bench.errors import SuiteError, UsageError, printable
+from bench.suite import Cell, Choice, Evaluate, Train, document, load
 from bench.suite import cells as suite_cells
+from bench.suite.files import locate
+from bench.suite.issues import Issues
 from bench.suite.json_schema import FILE, json_schema
+from bench.suite.listing import listing
 
 ROOT = Path(__file__).parents[1]
 SUITES = sorted(p.stem for p in (ROOT / "suites").glob("*.yaml"))
@@ -636,7 +639,7 @@ def test_a_mistake_is_told_with_its_line_and_what_was_meant(read, mistake):
             "x.yaml: a suite is a mapping (title: ..., grid: ...); this file holds a single value",
         ),
         (b"[" * 5000, "x.yaml: is nested too deeply"),
-        (b"a: 1\n" * 250_000, "x.yaml: is larger than 1000 kB, too large for a suite file"),
+        (b"a: 1\n" * 250_000, "x.yaml: is larger than 250 kB, too large for a suite file"),
         (
             b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
             + b"".join(b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 10)) for c in b"bcdefg"),
@@ -770,6 +773,157 @@ def test_a_long_line_is_shown_around_its_fault(read):
     assert shown[caret.index("^") :].startswith("epoch: 1")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (GOOD.replace("A test", "!!int abc"), "title: the tag !!int does not fit 'abc'"),
+        (GOOD.replace("A test", "!!bool maybe"), "title: the tag !!bool does not fit 'maybe'"),
+        (GOOD.replace("A test", "!!null x"), "title: the tag !!null does not fit 'x'"),
+        (GOOD.replace("A test", "!!binary aGk="), "title: the tag tag:yaml.org,2002:binary has no meaning in a suite"),
+        (GOOD.replace("[tiny]", "!!set {tiny}"), "grid.datasets: the tag tag:yaml.org,2002:set has no meaning in a suite"),
+        (GOOD.replace("seeds: 2", f"seeds: [{'9' * 5000}]"), "grid.seeds[0]: expected a whole number, got '999"),
+        (GOOD.replace("A test", r'"a\e[31mb"'), r"title: control characters are not allowed, got 'a\x1b[31mb'"),
+        (GOOD.replace("ae,", r'{name: ae, label: "a\0b"},'), r"grid.variants[0].label: control characters are not allowed, got 'a\x00b'"),
+        (GOOD + r'"tr\e[31main": 1', r"tr\x1b[31main: unknown key 'tr\x1b[31main'"),
+        (GOOD + "description: 'right\u202eleft'", r"description: control characters are not allowed, got 'right\u202eleft'"),
+    ],
+)  # fmt: skip
+def test_odd_tags_numbers_and_characters_cost_one_message_without_control_characters(read, text, told):
+    with pytest.raises(SuiteError) as error:
+        read(text)
+    assert error.value.faults[0].split(": ", 1)[1].startswith(told)
+    assert printable(str(error.value)) == str(error.value)
+
+
+@pytest.mark.parametrize("only", ["seed=" + "9" * 5000, "label=\x1b[31m", "seed=\0", "\x1b=1"])
+def test_odd_values_of_only_cost_one_short_message(read, only):
+    with pytest.raises(UsageError) as error:
+        read(only=[only])
+    assert printable(str(error.value)) == str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_a_long_list_is_refused_before_it_is_read(read):
+    assert faults(read, grid(latent_sizes=str(list(range(1, 20000))))) == [
+        "x.yaml: has more than 10000 values, aliases followed"
+    ]
+
+
+def test_of_many_faults_the_first_are_shown_and_the_others_counted(read):
+    found = faults(read, GOOD + "".join(f"key{i}: 1\n" for i in range(70)))
+    assert len(found) == 51
+    assert found[-1] == "x.yaml: and 20 more"
+
+
+# A budget for each block
+
+
+BLOCKS = """\
+title: A
+grid:
+  - {datasets: [digits], variants: [ae], nets: [mlp], latent_sizes: [2], seeds: 1, train: {epochs: 40, lr: 0.01}}
+  - {datasets: [digits], variants: [ae], nets: [conv], latent_sizes: [2], seeds: 1, train: {epochs: 5}}
+  - {datasets: [digits], variants: [vae], nets: [conv], latent_sizes: [2], seeds: 1}
+train: {epochs: 10, batch_size: 32}
+"""
+
+
+def test_a_block_s_own_budget_replaces_single_values_of_the_suite_s(read):
+    suite = read(BLOCKS)
+    budgets = [(c.train.epochs, c.train.batch_size, c.train.lr) for c in suite.cells]
+    assert budgets == [(40, 32, 0.01), (5, 32, 0.001), (10, 32, 0.001)]
+    assert suite.train.epochs == 10
+
+
+def test_a_block_s_budget_makes_the_ids_that_the_same_budget_of_a_suite_makes(read):
+    common = grid(datasets="[digits]", nets="[mlp]") + "train: {epochs: 40, batch_size: 32, lr: 0.01}\n"
+    assert read(BLOCKS).cells[0].id == read(common).cells[0].id
+
+
+def test_set_of_the_budget_has_the_last_word_in_every_block(read):
+    assert [c.train.epochs for c in read(BLOCKS, ["train.epochs=1"]).cells] == [1, 1, 1]
+    assert [c.train.epochs for c in read(BLOCKS, ["train={epochs: 2}"]).cells] == [2, 2, 2]
+    assert [c.train.epochs for c in read(BLOCKS, ["grid[1].train.epochs=7"]).cells] == [40, 7, 10]
+
+
+def test_a_fault_of_a_block_s_budget_has_its_place(read):
+    (fault,) = faults(read, BLOCKS.replace("{epochs: 5}", "{epoch: 5}"))
+    assert fault.startswith("x.yaml:4:93: grid[1].train.epoch: unknown key 'epoch'; did you mean 'epochs'?")
+
+
+def test_one_row_under_two_budgets_needs_two_labels(read):
+    text = BLOCKS.replace("nets: [conv]", "nets: [mlp]")
+    assert "another row 'ae' differs from this one" in faults(read, text)[0]
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["speed", "Rulers", "nul", "CON.x", "a" * 101, "a b", ".x", "ümlaut"])
+def test_a_name_that_cannot_be_a_folder_of_results_is_refused(read, name):
+    with pytest.raises(SuiteError, match="the file's name"):
+        read(name=f"{name}.yaml")
+
+
+@pytest.mark.parametrize("pair", [("MNIST", "mnist"), ("caf\u00e9", "cafe\u0301")])
+def test_labels_that_some_file_systems_take_for_one_are_refused(read, pair):
+    rows = ", ".join(f"{{name: ae, label: {label}}}" for label in pair)
+    with pytest.raises(SuiteError, match="differ in case or"):
+        read(grid(variants=f"[{rows.replace('name: ae', 'name: vae', 1)}]"))
+
+
+def test_a_bare_name_is_a_suite_of_this_folder_or_a_shipped_one(components):
+    assert load_title("digits") == shipped_title("digits") == load_title("suites/digits.yaml")
+    Path("suites").mkdir()
+    Path("suites/digits.yaml").write_text(GOOD)
+    Path("digits").mkdir()
+    assert load_title("digits") == load_title("digits.yaml") == "A test"
+    found = {item["name"]: item["summary"] for item in listing("suites")["suites"]}
+    assert found["suites/digits.yaml"] == "A test"
+    assert "digits" not in found
+    assert found["mnist_all"] == shipped_title("mnist_all")
+
+
+def load_title(name):
+    return document.read(locate(Path(name)), Issues()).data["title"]
+
+
+def shipped_title(name):
+    return YAML(typ="safe", pure=True).load((ROOT / "suites" / f"{name}.yaml").read_text(encoding="utf-8"))["title"]
+
+
+def test_an_unknown_suite_names_the_nearest(components):
+    with pytest.raises(SuiteError, match=r"^digit: there is no such file; did you mean 'digits'"):
+        load("digit")
+
+
+# A component whose file is broken
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("class Bad(Variant:", "bad.py:1:"),
+        ("x = 1", "has no class that derives from Variant"),
+        ("class Bad(Variant):\n    version = 1 + one", "must be literals"),
+        ("from .bad import Bad\nclass Worse(Bad): pass", "derives from itself"),
+        ("from .gone import Gone\nclass Bad(Gone): pass", "gone.py: cannot be read"),
+        ("class Bad(Variant): '\0'", "bad.py"),
+    ],
+)
+def test_a_broken_component_costs_one_message_and_only_where_it_is_used(read, components, source, told):
+    (components / "models" / "variants" / "bad.py").write_text(source)
+    forget()
+    found = {item["name"]: item["summary"] for item in listing("variants")["variants"]}
+    assert told in found["bad"]
+    assert found["vae"] == "Variational."
+    assert read(GOOD).cells
+    assert "unknown option 'x'" in faults(read, grid(variants="[{name: ae, x: 1}]"))[0]
+    (fault,) = faults(read, grid(variants="[bad]"))
+    assert fault.startswith("x.yaml:4:14: grid.variants[0]: ")
+    assert told in fault
+
+
 # The shipped suites and the schema
 
 
@@ -788,6 +942,8 @@ def test_the_schema_is_a_schema_and_knows_names_and_options():
     valid = jsonschema.Draft202012Validator(schema).is_valid
     block = {"datasets": ["mnist"], "variants": ["vae"], "latent_sizes": [2], "seeds": 3}
     assert valid({"title": "x", "grid": block})
+    assert valid({"title": "x", "grid": [block | {"train": {"epochs": 3}}, block]})
+    assert not valid({"title": "x", "grid": block | {"train": {"epoch": 3}}})
     assert valid({"title": "x", "grid": [block | {"nets": ["timm/resnet18", {"name": "mlp", "hidden": [4]}]}]})
     for wrong in ({"variants": ["vaee"]}, {"nets": [{"name": "mlp", "hiden": [4]}]}, {"seeds": -1}, {"x": 1}):
         assert not valid({"title": "x", "grid": block | wrong})

@@ -97,10 +97,11 @@ def _validate(document: Document, issues: Issues) -> Suite | None:
     cells = expand(path.stem, data.get("grid"), train, evaluate, issues)
     if file is None or not cells:
         return None
-    index, known = CellIndex(cells), column_names(metrics, file.evaluate)
-    _check_references(file, index, known, issues)
-    changed = any(place[:1] in (("grid",), ("metrics",), ("evaluate",)) for place in document.overridden)
-    check_claims(file.claims, index, known, changed, issues)
+    if file.references or file.claims:
+        index, known = CellIndex(cells), column_names(metrics, file.evaluate)
+        _check_references(file, index, known, issues)
+        changed = any(place[:1] in (("grid",), ("metrics",), ("evaluate",)) for place in document.overridden)
+        check_claims(file.claims, index, known, changed, issues)
     return _suite(path, document.text, file, metrics, tuple(cells))
 
 

@@ -8,7 +8,7 @@ defaults are left out, so that a new option with a default keeps all earlier ids
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath, PurePosixPath
 from typing import Any
@@ -34,6 +34,8 @@ class Choice:
 
     name: str
     options: dict[str, Any]
+    #: what was derived already; thousands of cells share one choice
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
         return hash((self.name, canonical(self.options)))
@@ -46,11 +48,29 @@ class Choice:
         >>> Choice("timm", {"model": "resnet18", "channels": 32}).title("nets")
         'timm/resnet18'
         """
+        if "title" not in self._known:
+            self._known["title"] = self._title(kind)
+        return self._known["title"]
+
+    def _title(self, kind: str) -> str:
         shown = without_folders(self.name, self.options) if kind == "datasets" else self.options
         options = _changed_options(registry.describe(kind, self.name), shown)
         name = f"timm/{options.pop('model')}" if (kind, self.name) == ("nets", "timm") else self.name
         listed = ", ".join(f"{key}={format_value(value)}" for key, value in options.items())
         return f"{name} ({listed})" if listed else name
+
+    def content(self, kind: str) -> dict[str, Any]:
+        """The component in the hash: name, version, and the options that are not at their defaults.
+
+        Because defaults are left out, a component can gain an option and earlier ids stay. A default may therefore
+        change only together with the version, which `tests/test_pinned.py` checks.
+        """
+        if "content" not in self._known:
+            component = registry.describe(kind, self.name)
+            version = component.constants.get("version", 1)
+            changed = _changed_options(component, self.options)
+            self._known["content"] = {"name": self.name, "options": changed, "version": version}
+        return self._known["content"]
 
 
 @dataclass(frozen=True)
@@ -80,13 +100,10 @@ class Cell:
         """The id of this cell in versions before 0.3, which hashed the path of its data; None where it is the same."""
         if not location("datasets", self.dataset):
             return None
-        return self._id_of({**self._training, "dataset": _content("datasets", self.dataset)})
+        return self._id_of({**self._training, "dataset": self.dataset.content("datasets")})
 
     def _id_of(self, training: Mapping[str, Any]) -> str:
-        # The choice of samplers and maps adds numbers and changes none
-        protocol = self.evaluate.model_dump(mode="json", exclude={"samplers", "embed"}, exclude_defaults=True)
-        maps = self.evaluate.embed.model_dump(mode="json", exclude={"methods"}, exclude_defaults=True)
-        evaluation = {"protocol": EVALUATION_PROTOCOL, **protocol, "embed": maps}
+        evaluation = {"protocol": EVALUATION_PROTOCOL, **self.evaluate.content}
         return digest({"training": {**training, "seed": self.seed}, "evaluation": evaluation})
 
     @cached_property
@@ -107,11 +124,11 @@ class Cell:
         return {
             "protocol": TRAINING_PROTOCOL,
             "dataset": dataset_content(self.dataset, self.dataset_label),
-            "variant": _content("variants", self.variant),
-            "net": None if self.net is None else _content("nets", self.net),
-            "likelihood": _content("likelihoods", self.likelihood),
+            "variant": self.variant.content("variants"),
+            "net": None if self.net is None else self.net.content("nets"),
+            "likelihood": self.likelihood.content("likelihoods"),
             "latent_size": self.latent_size,
-            "train": self.train.model_dump(mode="json", exclude_defaults=True),
+            "train": self.train.content,
         }
 
     @property
@@ -192,11 +209,11 @@ class CellIndex:
 
     def __init__(self, cells: Iterable[Cell]) -> None:
         self.cells = tuple(cells)
-        self._positions: dict[str, dict[tuple[type, Any], list[int]]] = {key: {} for key in KEYS}
+        self._positions: dict[str, dict[tuple[type, Any], set[int]]] = {key: {} for key in KEYS}
         for i, cell in enumerate(self.cells):
             for key, known in self._positions.items():
-                for value in dict.fromkeys(cell.values(key)):
-                    known.setdefault((type(value), value), []).append(i)
+                for value in cell.values(key):
+                    known.setdefault((type(value), value), set()).add(i)
 
     def select(self, where: Mapping[str, Any]) -> list[Cell]:
         """The cells that match a selection, in their order; [] for an unknown key or value."""
@@ -207,8 +224,9 @@ class CellIndex:
         found: set[int] | None = None
         for key, asked in where.items():
             known = self._positions.get(key, {})
-            here = {i for wanted in as_list(asked) for i in known.get(_typed(wanted), ())}
-            found = here if found is None else found & here
+            here = set[int]().union(*(known.get(_typed(wanted), ()) for wanted in as_list(asked)))
+            if found is None or len(here) < len(self.cells):  # a value that all cells have selects nothing
+                found = here if found is None else found & here
         return set(range(len(self.cells))) if found is None else found
 
     def explain_miss(self, where: Mapping[str, Any]) -> Problem | None:
@@ -247,9 +265,12 @@ def as_list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else [value]
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(content: Any) -> str:
     """JSON that is the same for equal content: sorted keys, no spaces, tuples as lists."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(content)
 
 
 def digest(content: Any) -> str:
@@ -284,22 +305,11 @@ def dataset_content(choice: Choice, label: str) -> dict[str, Any]:
 
     Its images are known by their fingerprint, which every run compares with the records'.
     """
-    content, place = _content("datasets", choice), location("datasets", choice)
+    content, place = choice.content("datasets"), location("datasets", choice)
     if not place:
         return content
     options = {name: value for name, value in content["options"].items() if name not in place}
     return {**content, "options": options, "label": label}
-
-
-def _content(kind: str, choice: Choice) -> dict[str, Any]:
-    """A component in the hash: name, version, and the options that are not at their defaults.
-
-    Leaving defaults out lets a component gain an option without invalidating what was computed before; in turn a
-    default may only change together with the version, which `tests/test_pinned.py` holds.
-    """
-    component = registry.describe(kind, choice.name)
-    changed = _changed_options(component, choice.options)
-    return {"name": choice.name, "options": changed, "version": component.constants.get("version", 1)}
 
 
 def _changed_options(component: registry.Component, options: Mapping[str, Any]) -> dict[str, Any]:

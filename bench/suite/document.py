@@ -21,8 +21,9 @@ from bench.errors import SuiteError, printable
 from .issues import Issue, Issues, Place, quote, show_value
 
 Mark = tuple[int, int]  #: line and column, from 0
+_Pairs = dict[str, list[tuple[Node, Node]]]  #: name of a key -> its keys and values, two if it is given twice
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 250_000
 MAX_NODES = 10_000  #: what ruamel reads in about a second, with aliases counted as often as they are used
 MAX_MESSAGES = 50
 _TAG = "tag:yaml.org,2002:"
@@ -37,6 +38,7 @@ class Document:
     data: Any = None
     root: Node | None = None
     overridden: dict[Place, str] = field(default_factory=dict)  #: place -> the `--set` that wrote it
+    _pairs: dict[int, "_Pairs"] = field(default_factory=dict)  #: of each mapping that was searched
 
     def messages(self, issues: Issues) -> list[str]:
         """One message for each issue, with file, line, column and caret, in the order of the file."""
@@ -46,7 +48,31 @@ class Document:
         return [*told, *([f"{self.name}: and {more} more"] if more else [])]
 
     def _mark(self, issue: Issue) -> Mark:
-        return (len(self.text), 0) if self._origin(issue) else mark_of(self.root, issue.place, issue.key)
+        return (len(self.text), 0) if self._origin(issue) else self.mark(issue.place, issue.key)
+
+    def mark(self, place: Place, key: bool = False) -> Mark:
+        """Line and column of a place, or of the innermost node around it that the text has."""
+        node, found = self.root, self.root
+        for depth, step in enumerate(place):
+            pair = self._child(node, step, last=key)
+            if pair is None:
+                break
+            node, found = pair[1], pair[0 if key and depth == len(place) - 1 else 1]
+        return (found.start_mark.line, found.start_mark.column) if found is not None else (0, 0)
+
+    def _child(self, node: Node | None, step: str | int, last: bool) -> tuple[Node, Node] | None:
+        """Key and value of one step inwards; of a key that is given twice, the last or the first."""
+        if isinstance(node, SequenceNode):
+            inside = isinstance(step, int) and step < len(node.value)
+            return (node.value[step], node.value[step]) if inside else None
+        if not isinstance(node, MappingNode):
+            return None
+        if id(node) not in self._pairs:
+            self._pairs[id(node)] = {}
+            for key, value in node.value:
+                self._pairs[id(node)].setdefault(_key(key), []).append((key, value))
+        pairs = self._pairs[id(node)].get(str(step))
+        return pairs[-1 if last else 0] if pairs else None
 
     def _origin(self, issue: Issue) -> str | None:
         """The `--set` that wrote the place of an issue, or what holds that place."""
@@ -78,31 +104,6 @@ def parse(name: str, text: str, issues: Issues) -> Document:
     except RecursionError:
         raise SuiteError([f"{name}: is nested too deeply"]) from None
     return Document(name, text, data, root)
-
-
-def mark_of(root: Node | None, place: Place, key: bool = False) -> Mark:
-    """Line and column of a place, or of the innermost node around it that the text has."""
-    node, mark = root, (0, 0)
-    if node is not None:
-        mark = (node.start_mark.line, node.start_mark.column)
-    for depth, step in enumerate(place):
-        pair = _child(node, step, last=key)
-        if pair is None:
-            return mark
-        at_key = key and depth == len(place) - 1
-        start = (pair[0] if at_key else pair[1]).start_mark
-        node, mark = pair[1], (start.line, start.column)
-    return mark
-
-
-def _child(node: Node | None, step: str | int, last: bool) -> tuple[Node, Node] | None:
-    """Key and value of one step inwards; of a key that is given twice, the last or the first."""
-    if isinstance(node, MappingNode):
-        pairs = [(key, value) for key, value in node.value if _key(key) == step]
-        return (pairs[-1] if last else pairs[0]) if pairs else None
-    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
 
 
 def point_at(name: str, text: str, mark: Mark, message: str) -> str:
@@ -268,11 +269,12 @@ def _null(text: str) -> None:
         raise ValueError(text)
 
 
-#: what a scalar is in Python, by the tag that YAML 1.2 resolves it to; a date and a merge sign are texts
+#: what a scalar is in Python, by the tag that YAML 1.2 resolves it to; a date is text
 _SCALARS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "timestamp": str,
     "merge": str,
+    "value": str,
     "null": _null,
     "bool": _bool,
     "int": _integer,

@@ -1,6 +1,7 @@
 """Where suite files are, and which names they may have."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 import bench
@@ -52,6 +53,15 @@ def locate(path: Path) -> Path:
     raise SuiteError([f"{path}: there is no such file{did_you_mean(stem, files, 'suites')}"])
 
 
+def fold(name: str) -> str:
+    """A name as file systems that ignore case, or encode accents otherwise, see it.
+
+    >>> fold("MNIST") == fold("mnist")
+    True
+    """
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def explain_bad_name(name: str) -> str | None:
     """The reason why a suite cannot have this name, which is also a folder's and part of a URL; None if it can.
 
@@ -62,6 +72,6 @@ def explain_bad_name(name: str) -> str | None:
         return "may hold letters, digits and _ . - only, a letter or digit first and no dot last"
     if len(name) > LONGEST_NAME:
         return f"may have {LONGEST_NAME} characters at most"
-    if name.casefold().split(".")[0] in RESERVED_NAMES:
+    if fold(name).split(".")[0] in RESERVED_NAMES:
         return f"is reserved: '{name}' cannot be a folder of results"
     return None

@@ -9,6 +9,7 @@ from typing import Any
 from bench import registry
 
 from .cells import Cell, CellIndex, Choice
+from .files import fold
 from .issues import Issues, Place, show_value
 from .names import resolve
 from .schema import Block, Evaluate, Train, check
@@ -39,6 +40,12 @@ class Axes:
     likelihood: Choice | None
     block: Block
 
+    @property
+    def size(self) -> int:
+        """The number of cells before exclusion, for variants that take their nets from the block."""
+        axes = (self.datasets, self.variants, self.nets, self.block.latent_sizes, self.block.seeds)
+        return prod(len(axis) for axis in axes)
+
 
 @dataclass(frozen=True)
 class GridCell:
@@ -60,14 +67,15 @@ def expand(suite: str, grid: Any, train: Train | None, evaluate: Evaluate | None
     found = [(_axes(block, place), place) for block, place in blocks]
     if issues or train is None or evaluate is None:
         return []
-    union = _Union(issues)
+    union, total = _Union(issues), 0
     for axes, place in found:
         assert axes is not None  # or an issue would have been noted
+        total += axes.size
+        if total > MAX_CELLS:
+            place.add(f"has more than {MAX_CELLS} cells")
+            return []
         for made in _kept(axes, suite, axes.block.budget(train), evaluate, place):
             union.add(made)
-        if len(union.cells) > MAX_CELLS:
-            here.add(f"has more than {MAX_CELLS} cells")
-            return []
     return list(union.cells.values())
 
 
@@ -152,11 +160,9 @@ def _takes_nets(variant: Entry) -> bool:
 
 def _kept(axes: Axes, suite: str, train: Train, evaluate: Evaluate, issues: Issues) -> list[GridCell]:
     """The cells of a block that are not excluded."""
-    sizes = (axes.datasets, axes.variants, axes.nets, axes.block.latent_sizes, axes.block.seeds)
-    if prod(len(axis) for axis in sizes) > MAX_CELLS:
-        issues.add(f"has more than {MAX_CELLS} cells")
-        return []
     made = list(_cells(axes, suite, train, evaluate))
+    if not axes.block.exclude:
+        return made
     index = CellIndex(grid_cell.cell for grid_cell in made)
     excluded: set[int] = set()
     for i, where in enumerate(axes.block.exclude):
@@ -237,6 +243,7 @@ class _Union:
         self.issues = issues
         self.cells: dict[str, Cell] = {}
         self.rows: dict[tuple[Any, ...], Cell] = {}
+        self.spellings: dict[tuple[str, str], str] = {}  #: axis and label without case -> the label
 
     def add(self, made: GridCell) -> None:
         """Add a cell unless it is there already."""
@@ -246,6 +253,10 @@ class _Union:
             old, new = (f"'{c.dataset_label} · {c.label}'" for c in (same, cell))
             self._note(made.variant, f"the same cells are already there as {old}, here as {new}")
             return
+        for what, label, entry in (("dataset", cell.dataset_label, made.dataset), ("row", cell.label, made.variant)):
+            other_label = self.spellings.setdefault((what, fold(label)), label)
+            if other_label != label:
+                self._note(entry, f"the labels '{other_label}' and '{label}' differ in case or accents' encoding only")
         row = (cell.dataset_label, cell.label, cell.net_label, cell.latent_size, cell.seed)
         other = self.rows.setdefault(row, cell)
         if other.dataset != cell.dataset:

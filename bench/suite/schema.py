@@ -4,6 +4,7 @@ Strict: neither a bool nor a text is a number, and an unknown key is an error. W
 variant exists, whether it has an option) is in `names`.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -60,6 +61,11 @@ class Train(Section):
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     train_images: Annotated[int, Field(ge=1, description="only the first of them")] | None = None
 
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The budget in a cell's hash: the values that are not at their defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
 
 class Embed(Section):
     """The 2-d maps of test codes; an empty list of methods means none."""
@@ -87,6 +93,12 @@ class Evaluate(Section):
     iw_samples: Annotated[int, Field(ge=1, description="importance weights for each image")] = 100
     iw_images: Annotated[int, Field(ge=1, description="the first of the test images")] = 1000
     embed: Embed = Embed()
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The protocol in a cell's hash, without samplers and maps: to ask for more of them changes no number."""
+        found = self.model_dump(mode="json", exclude={"samplers", "embed"}, exclude_defaults=True)
+        return {**found, "embed": self.embed.model_dump(mode="json", exclude={"methods"}, exclude_defaults=True)}
 
 
 class Reference(Section):
