@@ -106,7 +106,7 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
 
 def _shared(env: Environment, measured: list[tuple[Suite, list[Table]]]) -> Files:
     suites = [suite for suite, _ in measured]
-    pages = index_page.files(env, suites) | methods_page.files(env, suites)
+    pages = index_page.files(env, measured) | methods_page.files(env, suites)
     pages |= variant_page.files(env, measured)
     return pages | {f"static/{name}": _static(name) for name in STATIC}
 

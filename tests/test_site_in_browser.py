@@ -52,7 +52,7 @@ def test_every_kind_of_page_opens_from_a_file_with_its_style(page, site):
 def test_search_leaves_the_suites_that_hold_every_word(page, site):
     visit(page, site / "index.html")
     page.get_by_label("Search suites").fill("entirely SOMETHING")
-    assert page.locator("#suites li:visible h2").all_inner_texts() == ["Something else entirely"]
+    assert page.locator("#suites li:visible h3").all_inner_texts() == ["Something else entirely"]
     page.get_by_label("Search suites").fill("no such words")
     assert page.locator("#suites li:visible").count() == 0
     assert page.get_by_text("No suite matches.").is_visible()
@@ -77,7 +77,8 @@ def test_copying_twice_works_twice(page, site, results):
 def test_without_scripts_a_table_opens_as_a_text_file(plain_page, site, results, word, kind):
     visit(plain_page, site / "suites" / "demo" / "index.html")
     section = plain_page.locator("section.metric", has=plain_page.get_by_role("heading", name="mse"))
-    assert section.locator(".copies").inner_text().split() == ["Open", "LaTeX", "Markdown", "CSV", "BibTeX"]
+    words = ["Open", "LaTeX", "Markdown", "CSV", "JSON", "text", "BibTeX"]
+    assert section.locator(".copies").inner_text().split() == words
     link = section.get_by_role("link", name=word)
     target = site / "suites" / "demo" / link.get_attribute("href")
     assert target.read_text(encoding="utf-8") == report.table(results, "demo", kind, "mse")

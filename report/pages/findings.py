@@ -1,0 +1,107 @@
+"""What a suite found, in one or two sentences that rules make from its tables.
+
+A sentence names the configuration with the best mean of a metric, its value, and either those that the statistics
+cannot distinguish from it or the next one with its distance. It says where the seeds are too few for a comparison.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.report.data import Suite
+from bench.report.tables.model import Table
+from bench.report.tables.names import format_number, metric_name, reader_name
+from bench.report.tables.values import Value, decimals_of
+
+from .leaderboard import is_yardstick
+
+#: Families that a finding may be about, in the order of preference within reconstruction and within generation
+TOPICS = (("mse",), ("fid", "fcd"))
+MOST_NAMED = 3  #: configurations named as not distinguishable from the best
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence, and the best value that it is about."""
+
+    text: str
+    value: Value
+
+
+def findings(suite: Suite, families: Sequence[Table]) -> list[Finding]:
+    """A finding on reconstruction and one on generation from the prior, as far as two configurations are compared."""
+    found = []
+    for topic in TOPICS:
+        tables = [table for name in topic for table in families if table.metric == name]
+        sentences = [sentence for table in tables if (sentence := _finding(table))]
+        found += sentences[:1]
+    return found
+
+
+def _finding(table: Table) -> Finding | None:
+    compared = _largest_comparison(table)
+    if len(compared) < 2 or table.better not in ("lower", "higher"):
+        return None
+    sign = -1 if table.better == "higher" else 1
+    ordered = sorted(compared, key=lambda value: sign * _mean(value))
+    first, rest = ordered[0], ordered[1:]
+    decimals = decimals_of(ordered)
+    at, member = first.at, first.at.get("member")
+    where = f"On {reader_name('datasets', at['dataset'])}"
+    where += f" with d = {at['latent_size']}" if at.get("latent_size") is not None else ""
+    sampler = f" of samples from the {reader_name('samplers', member)}" if member else ""
+    degree = {"lower": "lowest", "higher": "highest"}[table.better]
+    best = f"the {degree} {metric_name(table.metric)}{sampler}, {_number(first, decimals)}"
+    text = f"{where}, {_name(first, compared)} has {best}"
+    return Finding(f"{text}{_distance(first, rest, compared, decimals)}.", first)
+
+
+def _largest_comparison(table: Table) -> list[Value]:
+    """The values of the column with the most measured configurations; of several, the first sampler, the largest d."""
+    competing = {column: [value for value in table.column(column) if value.seeds] for column in table.columns}
+    columns = [[v for v in values if not is_yardstick(str(v.at.get("variant")))] for values in competing.values()]
+    priors = [values for values in columns if any(value.at.get("member") in (None, "prior") for value in values)]
+    return max(priors or columns, key=lambda values: (len(values), _size(values)), default=[])
+
+
+def _distance(first: Value, rest: list[Value], compared: list[Value], decimals: int) -> str:
+    """The rest of the sentence: what cannot be distinguished from the first, or the second with its ratio."""
+    if not first.best:
+        second = f"{_name(rest[0], compared)} with {_number(rest[0], decimals)}"
+        return f", ahead of {second}; the seeds are too few to test the difference"
+    equal = [value for value in rest if value.best]
+    if equal:
+        names = [_name(value, compared) for value in equal[:MOST_NAMED]]
+        more = f" and {len(equal) - MOST_NAMED} others" if len(equal) > MOST_NAMED else ""
+        return f"; {_listed(names)}{more} cannot be distinguished from it"
+    second = f"{_name(rest[0], compared)} follows with {_number(rest[0], decimals)}"
+    ratio = _mean(rest[0]) / _mean(first) if _mean(first) > 0 and _mean(rest[0]) > 0 else 0.0
+    if ratio >= 2:
+        return f"; {second}, {ratio:.1f} times as much"
+    return f"; {second}, {100 * (ratio - 1):.0f} % more" if ratio >= 1.005 else f"; {second}"
+
+
+def _mean(value: Value) -> float:
+    assert value.summary is not None
+    return value.summary.mean
+
+
+def _size(values: list[Value]) -> int:
+    return max((size for value in values if isinstance(size := value.at.get("latent_size"), int)), default=0)
+
+
+def _name(value: Value, compared: Sequence[Value]) -> str:
+    """The method, with its net and setting where they differ among the compared configurations."""
+    varied = [axis for axis in ("net", "likelihood", "setting") if len({other.at.get(axis) for other in compared}) > 1]
+    parts = [reader_name("nets", value.at[axis]) if axis == "net" else str(value.at[axis])
+             for axis in varied if value.at.get(axis)]  # fmt: skip
+    label = reader_name("variants", value.at["label"])
+    return f"{label} ({', '.join(parts)})" if parts else label
+
+
+def _number(value: Value, decimals: int) -> str:
+    half = value.summary.half_width if value.summary else None
+    return format_number(_mean(value), decimals) + (f" ± {format_number(half, decimals)}" if half is not None else "")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,151 @@
+"""The leaderboard on the first page: methods of all suites with a few metrics, one table per dataset.
+
+Values of different keys (likelihood, classifier) stand in different columns, as in a suite's tables. Bold is decided in
+the suite of a row, among configurations of one training budget.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from bench.report.charts.colours import hue
+from bench.report.charts.svg import strip
+from bench.report.data import Suite
+from bench.report.tables.model import Table
+from bench.report.tables.names import ARROWS, format_number, metric_name, reader_name
+from bench.report.tables.values import Key, Value, decimals_of, key_text
+
+from bench import registry
+
+from .variant import file_name
+
+#: Group of metrics -> its columns (family, member; "prior" and None are members as in `at`)
+GROUPS: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "Reconstruction": (("mse", None),),
+    "Bound": (("elbo", None),),
+    "Generation": (("fid", "prior"), ("fcd", "prior"), ("fcd", "gaussian")),
+    "Representation": (("knn_accuracy", None), ("silhouette", "umap")),
+}
+#: Axes of the rows, by which the page's script filters -> their headings
+AXES = {"label": "Method", "net": "Net", "latent_size": "d", "suite": "Suite"}
+MOST_CHIPS = 8
+MOST_KEYS = 2  #: columns of one metric under different keys
+
+Measured = Sequence[tuple[Suite, list[Table]]]  #: suites, each with one table per metric family
+Column = tuple[str, str, "str | None", Key]  #: group, family, member, key
+Row = tuple[int, int]  #: suite, group: their places in `Measured` and in the suite
+
+
+def boards(measured: Measured) -> list[dict[str, Any]]:
+    """A table per dataset, the dataset with the most measured configurations first."""
+    datasets = dict.fromkeys(str(group.at["dataset"]) for suite, _ in measured for group in suite.groups)
+    found = [board for dataset in datasets if (board := _board(measured, dataset))]
+    return sorted(found, key=lambda board: -len(board["rows"]))
+
+
+def chips(boards: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Links above the boards, each a dataset at a latent size: the text and the filters of the page's script."""
+    found: dict[tuple[str, str], int] = {}
+    for board in boards:
+        for row in board["rows"]:
+            if not row["yardstick"]:
+                place = board["dataset"], row["heads"][2]
+                found[place] = found.get(place, 0) + 1
+    most = sorted((place for place, count in found.items() if count > 1), key=lambda place: -found[place])[:MOST_CHIPS]
+    return [(f"{dataset}, d = {size}", urlencode({"only.latent_size": f"={size}", "only.dataset": f"={dataset}"}))
+            for dataset, size in most]  # fmt: skip
+
+
+def _board(measured: Measured, dataset: str) -> dict[str, Any] | None:
+    cells: dict[tuple[Row, Column], Value] = {}
+    for place, (suite, families) in enumerate(measured):
+        order = {id(group): index for index, group in enumerate(suite.groups)}
+        for table in families:
+            for value in table.cells.values():
+                column = _column(table.metric, value)
+                if column and value.seeds and value.at["dataset"] == dataset:
+                    cells[(place, order[id(value.group)]), column] = value
+    columns = _columns(cells)
+    rows = _in_order(measured, {row for row, column in cells if column in columns})
+    if not rows:
+        return None
+    better = {table.metric: (table.better, table.unit) for _, families in measured for table in families}
+    heads = [_head(column, columns, *better[column[1]]) for column in columns]
+    by_column = {column: [cells[row, column] for row in rows if (row, column) in cells] for column in columns}
+    return {
+        "dataset": reader_name("datasets", dataset), "heads": heads, "axes": json.dumps(list(AXES)),
+        "groups": [(group, sum(head["group"] == group for head in heads)) for group in GROUPS
+                   if any(head["group"] == group for head in heads)],
+        "rows": [_row(measured, row, [(cells.get((row, c)), by_column[c]) for c in columns]) for row in rows],
+    }  # fmt: skip
+
+
+def _column(family: str, value: Value) -> Column | None:
+    member = value.at.get("member")
+    for group, columns in GROUPS.items():
+        if (family, member) in columns:
+            return group, family, None if member is None else str(member), value.key
+    return None
+
+
+def _columns(cells: dict[tuple[Row, Column], Value]) -> list[Column]:
+    """In the order of `GROUPS`; of one metric the keys with the most values."""
+    counts: dict[Column, int] = {}
+    for _, column in cells:
+        counts[column] = counts.get(column, 0) + 1
+    found: list[Column] = []
+    for group, columns in GROUPS.items():
+        for family, member in columns:
+            keys = [column for column in counts if column[:3] == (group, family, member)]
+            found += sorted(keys, key=lambda column: -counts[column])[:MOST_KEYS]
+    return found
+
+
+def _in_order(measured: Measured, rows: set[Row]) -> list[Row]:
+    """Yardsticks last; then by latent size, the one with the most rows first, by suite, in the order of its grid."""
+    at = {row: measured[row[0]][0].groups[row[1]].at for row in rows}
+    sizes = [at[row]["latent_size"] for row in rows]
+    last = {row: is_yardstick(str(at[row]["variant"])) for row in rows}
+    return sorted(rows, key=lambda row: (last[row], -sizes.count(at[row]["latent_size"]), row))
+
+
+def is_yardstick(variant: str) -> bool:
+    """True for closed forms (mean image, PCA): references that do not compete."""
+    known = variant in registry.names("variants")
+    return known and bool(registry.describe("variants", variant).constants.get("closed_form"))
+
+
+def _head(column: Column, columns: list[Column], better: str, unit: str) -> dict[str, Any]:
+    group, family, member, key = column
+    among = [other[3] for other in columns if other[:3] == column[:3]]
+    return {"group": group, "family": family, "name": metric_name(family, member), "arrow": ARROWS.get(better, ""),
+            "better": better, "unit": unit, "key": key_text(key, among),
+            "at": json.dumps([metric_name(family, member)])}  # fmt: skip
+
+
+def _row(measured: Measured, row: Row, cells: list[tuple[Value | None, list[Value]]]) -> dict[str, Any]:
+    suite = measured[row[0]][0]
+    at = suite.groups[row[1]].at
+    size = at["latent_size"]
+    setting = f", {at['setting']}" if at.get("setting") else ""
+    heads = [reader_name("variants", at["label"]) + setting, reader_name("nets", at["net"]),
+             "–" if size is None else str(size), suite.name]  # fmt: skip
+    variant = str(at["variant"])
+    return {"heads": heads, "hue": hue(variant), "page": f"variants/{file_name(variant)}.html", "suite": suite,
+            "yardstick": is_yardstick(variant), "cells": [_cell(suite, value, c) for value, c in cells]}  # fmt: skip
+
+
+def _cell(suite: Suite, value: Value | None, column: list[Value]) -> dict[str, Any] | None:
+    if value is None or value.summary is None:
+        return None
+    decimals, summary = decimals_of(column), value.summary
+    every = [number for other in column for number in other.seeds.values()]
+    half = summary.half_width
+    return {
+        "mean": format_number(summary.mean, decimals), "half": "" if half is None else format_number(half, decimals),
+        "best": value.best, "sort": repr(summary.mean), "link": f"suites/{suite.name}/{value.ids[0]}/index.html",
+        "strip": strip(value.seeds.values(), min(every), max(every)),
+        "count": f"n = {summary.n}" if value.complete else f"{summary.n}/{value.planned} seeds",
+        "partial": not value.complete,
+    }  # fmt: skip

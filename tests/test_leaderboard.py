@@ -1,0 +1,106 @@
+"""The first page: the leaderboard's numbers are the tables', findings follow the statistics, names are for readers."""
+
+import json
+import re
+
+import pytest
+import synthetic
+from bench.report.data import load
+from bench.report.pages.findings import findings
+from bench.report.pages.leaderboard import boards, chips
+from bench.report.tables.build import build
+from bench.report.tables.names import metric_name, reader_name
+
+from bench import report
+
+
+def write(root, values, name="demo", **cell):
+    """A suite of d = 16 on MNIST: label -> the MSE of each seed."""
+    cells = [synthetic.make_cell(label=label, seed=seed, latent_size=16, **cell)
+             for label, seeds in values.items() for seed in range(len(seeds))]  # fmt: skip
+    for made in cells:
+        record = synthetic.make_record(made, name)
+        record["metrics"] = {"mse": record["metrics"]["mse"] | {"value": values[made["label"]][made["seed"]]}}
+        synthetic.write_record(root, name, record, artefacts=False)
+    synthetic.write_suite(root, name, [(made, None) for made in cells])
+    suite = load(root, name)
+    return suite, build(suite)
+
+
+CLEAR = {"ae": [0.010, 0.0101, 0.0099], "vae": [0.020, 0.0201, 0.0199], "beta_vae": [0.040, 0.0402, 0.0398]}
+
+
+def test_a_finding_names_the_best_and_the_distance_of_the_next(tmp_path):
+    [finding] = findings(*write(tmp_path, CLEAR))
+    assert re.fullmatch(r"On MNIST with d = 16, AE has the lowest MSE, 0\.0100+ ± 0\.0002\d*; "
+                        r"VAE follows with 0\.0200+ ± 0\.0002\d*, 2\.0 times as much\.", finding.text)  # fmt: skip
+    assert finding.value.at["label"] == "ae"
+
+
+def test_a_finding_names_what_cannot_be_distinguished_from_the_best(tmp_path):
+    close = CLEAR | {"vae": [0.0099, 0.0102, 0.0100]}
+    [finding] = findings(*write(tmp_path, close))
+    assert finding.text.endswith("; VAE cannot be distinguished from it.")
+
+
+def test_a_finding_of_too_few_seeds_says_so(tmp_path):
+    [finding] = findings(*write(tmp_path, {label: seeds[:1] for label, seeds in CLEAR.items()}))
+    assert finding.text.endswith("the seeds are too few to test the difference.")
+
+
+def test_a_single_configuration_and_yardsticks_give_no_finding(tmp_path):
+    assert findings(*write(tmp_path, {"ae": CLEAR["ae"]})) == []
+    assert findings(*write(tmp_path / "b", {"ae": CLEAR["ae"], "pca": [0.001] * 3})) == []
+
+
+def test_the_board_has_the_means_of_the_tables_and_yardsticks_last(tmp_path):
+    measured = [write(tmp_path, CLEAR | {"pca": [0.03] * 3}), write(tmp_path, {"ae": [0.5]}, "other")]
+    [board] = boards(measured)
+    assert [row["heads"][0] for row in board["rows"]] == ["AE", "VAE", "β-VAE", "AE", "PCA"]
+    assert [row["heads"][3] for row in board["rows"]] == ["demo"] * 3 + ["other", "demo"]
+    assert [float(row["cells"][0]["sort"]) for row in board["rows"]] == pytest.approx([0.01, 0.02, 0.04, 0.5, 0.03])
+    assert [row["cells"][0]["best"] for row in board["rows"]] == [True, False, False, False, False]
+    assert [row["yardstick"] for row in board["rows"]] == [False] * 4 + [True]
+    assert chips([board]) == [("MNIST, d = 16", "only.latent_size=%3D16&only.dataset=%3DMNIST")]
+
+
+def test_values_under_two_keys_stand_in_two_columns(tmp_path):
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), nets=("mlp",), pca=False)
+    for path in tmp_path.glob("demo/*/record.json"):
+        record = json.loads(path.read_text())
+        if record["cell"]["label"] == "ae":
+            record["metrics"]["fcd_prior"]["key"] = {"classifier": "another"}
+            path.write_text(json.dumps(record))
+    suite = load(tmp_path, "demo")
+    [board] = boards([(suite, build(suite))])
+    heads = [head for head in board["heads"] if head["name"] == "FCD, prior"]
+    assert len(heads) == 2
+    assert "classifier another" in {head["key"] for head in heads}
+    columns = [index for index, head in enumerate(board["heads"]) if head["name"] == "FCD, prior"]
+    assert all(sum(row["cells"][index] is not None for index in columns) == 1 for row in board["rows"])
+
+
+def test_the_first_page_shows_cards_with_finding_progress_and_what_search_finds(tmp_path):
+    write(tmp_path, CLEAR)
+    page = report.build(tmp_path, tmp_path / "site").read_text(encoding="utf-8")
+    for text in ("AE has the lowest MSE", "9 of 9 cells done", "β-VAE", "MNIST"):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "name"),
+    [
+        ("variants", "beta_vae (beta=4)", "β-VAE (β = 4)"),
+        ("variants", "sparse_ae (weight=0.1)", "Sparse AE (λ = 0.1)"),
+        ("variants", "Our <b>VAE</b>", "Our <b>VAE</b>"),
+        ("datasets", "fashion_mnist", "Fashion-MNIST"),
+        ("nets", None, "–"),
+    ],
+)
+def test_names_are_for_readers(kind, label, name):
+    assert reader_name(kind, label) == name
+
+
+def test_a_metric_is_named_with_its_member():
+    assert metric_name("fcd", "gmm") == "FCD, GMM"
+    assert metric_name("their_metric") == "their metric"
