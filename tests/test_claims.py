@@ -646,7 +646,7 @@ MISTAKES = """\
 {variant: vae, less_than: {latent_size: 3}}            | .less_than | no cell has latent_size 3
 {variant: vae, less_than: {varant: ae}}                | .less_than.varant | unknown key 'varant'; did you
 {variant: vae, less_than: {metric: msee, variant: ae}} | .less_than.metric | this suite has no value 'msee'; did
-{variant: vae, metric: fcd, less_than: 1}              | .metric | 'fcd' is several values; choose one of them: fcd_prior
+{variant: vae, metric: fcd, less_than: 1}              | .metric | 'fcd' is several values; choose one of them: fcd
 {variant: vae, less_than: high}                        | .less_than | expected a number, or a selector such as
 {less_than: {variant: ae}}                             | | selects several rows; choose a label: ae, vae
 {of: {variant: vae, net: [mlp, conv]}, less_than: 1}   | .of | selects several rows; choose a net: mlp, conv
