@@ -9,7 +9,7 @@ from bench.report.data import load
 from bench.report.pages.findings import findings
 from bench.report.pages.leaderboard import boards, chips
 from bench.report.tables.build import build
-from bench.report.tables.names import metric_name, reader_name
+from bench.report.tables.names import metric_name, reader_text
 
 from bench import report
 
@@ -73,10 +73,10 @@ def test_values_under_two_keys_stand_in_two_columns(tmp_path):
             path.write_text(json.dumps(record))
     suite = load(tmp_path, "demo")
     [board] = boards([(suite, build(suite))])
-    heads = [head for head in board["heads"] if head["name"] == "FCD, prior"]
+    heads = [head for head in board["heads"] if head["name"] == "FCD (prior)"]
     assert len(heads) == 2
     assert "classifier another" in {head["key"] for head in heads}
-    columns = [index for index, head in enumerate(board["heads"]) if head["name"] == "FCD, prior"]
+    columns = [index for index, head in enumerate(board["heads"]) if head["name"] == "FCD (prior)"]
     assert all(sum(row["cells"][index] is not None for index in columns) == 1 for row in board["rows"])
 
 
@@ -88,19 +88,19 @@ def test_the_first_page_shows_cards_with_finding_progress_and_what_search_finds(
 
 
 @pytest.mark.parametrize(
-    ("kind", "label", "name"),
+    ("axis", "label", "name"),
     [
-        ("variants", "beta_vae (beta=4)", "β-VAE (β = 4)"),
-        ("variants", "sparse_ae (weight=0.1)", "Sparse AE (λ = 0.1)"),
-        ("variants", "Our <b>VAE</b>", "Our <b>VAE</b>"),
-        ("datasets", "fashion_mnist", "Fashion-MNIST"),
-        ("nets", None, "–"),
+        ("label", "beta_vae (beta=4)", "β-VAE (β = 4)"),
+        ("label", "sparse_ae (weight=0.1)", "Sparse AE (λ = 0.1)"),
+        ("label", "Our <b>VAE</b>", "Our <b>VAE</b>"),
+        ("dataset", "fashion_mnist", "Fashion-MNIST"),
+        ("net", None, "–"),
     ],
 )
-def test_names_are_for_readers(kind, label, name):
-    assert reader_name(kind, label) == name
+def test_names_are_for_readers(axis, label, name):
+    assert reader_text(axis, label) == name
 
 
 def test_a_metric_is_named_with_its_member():
-    assert metric_name("fcd", "gmm") == "FCD, GMM"
+    assert metric_name("fcd", "gmm") == "FCD (GMM)"
     assert metric_name("their_metric") == "their metric"

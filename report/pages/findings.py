@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from bench.report.data import Suite
 from bench.report.tables.model import Table
-from bench.report.tables.names import format_number, metric_name, reader_name
+from bench.report.tables.names import format_number, metric_name, reader_text
 from bench.report.tables.values import Value, decimals_of
+
+from bench import registry
 
 from .leaderboard import is_yardstick
 
@@ -46,9 +48,9 @@ def _finding(table: Table) -> Finding | None:
     first, rest = ordered[0], ordered[1:]
     decimals = decimals_of(ordered)
     at, member = first.at, first.at.get("member")
-    where = f"On {reader_name('datasets', at['dataset'])}"
+    where = f"On {reader_text('dataset', at['dataset'])}"
     where += f" with d = {at['latent_size']}" if at.get("latent_size") is not None else ""
-    sampler = f" of samples from the {reader_name('samplers', member)}" if member else ""
+    sampler = f" of samples from the {registry.short_title('samplers', str(member))}" if member else ""
     degree = {"lower": "lowest", "higher": "highest"}[table.better]
     best = f"the {degree} {metric_name(table.metric)}{sampler}, {_number(first, decimals)}"
     text = f"{where}, {_name(first, compared)} has {best}"
@@ -92,9 +94,9 @@ def _size(values: list[Value]) -> int:
 def _name(value: Value, compared: Sequence[Value]) -> str:
     """The method, with its net and setting where they differ among the compared configurations."""
     varied = [axis for axis in ("net", "likelihood", "setting") if len({other.at.get(axis) for other in compared}) > 1]
-    parts = [reader_name("nets", value.at[axis]) if axis == "net" else str(value.at[axis])
+    parts = [reader_text("net", value.at[axis]) if axis == "net" else str(value.at[axis])
              for axis in varied if value.at.get(axis)]  # fmt: skip
-    label = reader_name("variants", value.at["label"])
+    label = reader_text("label", value.at["label"])
     return f"{label} ({', '.join(parts)})" if parts else label
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.report.data import Suite
 from bench.report.tables.model import Table
-from bench.report.tables.names import metric_name, reader_name
+from bench.report.tables.names import metric_name, reader_text
 from jinja2 import Environment
 
 from bench import registry
@@ -41,8 +41,8 @@ def _answer(cards: list[dict[str, Any]], tables: list[dict[str, Any]]) -> list[s
 def _card(suite: Suite, families: list[Table]) -> dict[str, Any]:
     states = {state: suite.count(state) for state in ("failed", "damaged", "diverged", "skipped", "missing")}
     found = findings(suite, families)
-    methods = dict.fromkeys(reader_name("variants", group.at["label"]) for group in suite.groups)
-    datasets = dict.fromkeys(reader_name("datasets", group.at["dataset"]) for group in suite.groups)
+    methods = dict.fromkeys(reader_text("label", group.at["label"]) for group in suite.groups)
+    datasets = dict.fromkeys(reader_text("dataset", group.at["dataset"]) for group in suite.groups)
     return {
         "suite": suite, "done": suite.count("done"), "planned": len(suite.cells) - states["skipped"], "states": states,
         "verdicts": counts(suite.verdicts), "findings": [finding.text for finding in found], "methods": list(methods),
@@ -58,7 +58,7 @@ def _thumbnail(suite: Suite, found: list[Finding]) -> dict[str, Any] | None:
         for cell in group.done[:1]:
             picture = _reconstructions(read_all(cell.record) if cell.record else [])
             if picture:
-                label = f"Test images above, reconstructions of {reader_name('variants', group.at['label'])} below"
+                label = f"Test images above, reconstructions of {reader_text('label', group.at['label'])} below"
                 return {"file": f"suites/{suite.name}/{cell.id}/{picture.file}", "alt": label,
                         "width": picture.width, "height": picture.height}  # fmt: skip
     return None

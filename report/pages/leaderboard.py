@@ -13,7 +13,7 @@ from bench.report.charts.colours import hue
 from bench.report.charts.svg import strip
 from bench.report.data import Suite
 from bench.report.tables.model import Table
-from bench.report.tables.names import ARROWS, format_number, metric_name, reader_name
+from bench.report.tables.names import ARROWS, format_number, metric_name, reader_text
 from bench.report.tables.values import Key, Value, decimals_of, key_text
 
 from bench import registry
@@ -74,7 +74,7 @@ def _board(measured: Measured, dataset: str) -> dict[str, Any] | None:
     heads = [_head(column, columns, *better[column[1]]) for column in columns]
     by_column = {column: [cells[row, column] for row in rows if (row, column) in cells] for column in columns}
     return {
-        "dataset": reader_name("datasets", dataset), "heads": heads, "axes": json.dumps(list(AXES)),
+        "dataset": reader_text("dataset", dataset), "heads": heads, "axes": json.dumps(list(AXES)),
         "groups": [(group, sum(head["group"] == group for head in heads)) for group in GROUPS
                    if any(head["group"] == group for head in heads)],
         "rows": [_row(measured, row, [(cells.get((row, c)), by_column[c]) for c in columns]) for row in rows],
@@ -129,7 +129,7 @@ def _row(measured: Measured, row: Row, cells: list[tuple[Value | None, list[Valu
     at = suite.groups[row[1]].at
     size = at["latent_size"]
     setting = f", {at['setting']}" if at.get("setting") else ""
-    heads = [reader_name("variants", at["label"]) + setting, reader_name("nets", at["net"]),
+    heads = [reader_text("label", at["label"]) + setting, reader_text("net", at["net"]),
              "–" if size is None else str(size), suite.name]  # fmt: skip
     variant = str(at["variant"])
     return {"heads": heads, "hue": hue(variant), "page": f"variants/{file_name(variant)}.html", "suite": suite,

@@ -27,17 +27,30 @@ COMPONENTS = {"label": "variants", "net": "nets", "dataset": "datasets"}
 
 
 def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None":
-    """The short title of the component that a coordinate names; a label of the user's own stays.
+    """The short title of the component that a coordinate names, with its options as in papers.
 
-    >>> reader_name("label", "beta_vae"), reader_name("label", "Strong β-VAE"), reader_name("latent_size", 16)
-    ('β-VAE', 'Strong β-VAE', 16)
+    A label that a suite's author wrote stays.
+
+    >>> reader_name("label", "beta_vae (beta=4)"), reader_name("net", "conv"), reader_name("latent_size", 16)
+    ('β-VAE (β = 4)', 'Conv', 16)
     """
     kind = COMPONENTS.get(axis, "")
-    known = kind and isinstance(coordinate, str) and coordinate in registry.names(kind)
-    return registry.short_title(kind, str(coordinate)) if known else coordinate
+    name, _, options = str(coordinate).partition(" (")
+    if not kind or name not in registry.names(kind):
+        return coordinate
+    component = registry.describe(kind, name)
+    symbols = component.constants.get("option_symbols", {})
+    pairs = [part.partition("=") for part in options.removesuffix(")").split(", ") if part]
+    shown = ", ".join(f"{symbols.get(key, key)} = {value}" if value else key for key, _, value in pairs)
+    return f"{component.short_title} ({shown})" if shown else component.short_title
 
 
-def metric_name(family: str, member: str | None) -> str:
+def reader_text(axis: str, coordinate: "str | int | None") -> str:
+    """`reader_name` as text, "–" where the coordinate does not apply."""
+    return EMPTY if coordinate in (None, "") else str(reader_name(axis, coordinate))
+
+
+def metric_name(family: str, member: str | None = None) -> str:
     """A metric for readers.
 
     >>> metric_name("fcd", "gmm"), metric_name("silhouette", "tsne"), metric_name("mse", None)
@@ -124,31 +137,3 @@ def magnitude(number: float) -> int:
     (-2, 2)
     """
     return math.floor(math.log10(abs(number)))
-
-
-def reader_name(kind: str, label: "str | int | None") -> str:
-    """A label as a reader knows it: the short title of a component, with its options as in papers.
-
-    Labels that a suite's author wrote are returned unchanged.
-
-    >>> reader_name("variants", "beta_vae (beta=4)"), reader_name("nets", "conv"), reader_name("variants", "My VAE")
-    ('β-VAE (β = 4)', 'Conv', 'My VAE')
-    """
-    name, _, options = str(label or "").partition(" (")
-    if name not in registry.names(kind):
-        return str(label or EMPTY)
-    component = registry.describe(kind, name)
-    symbols = component.constants.get("option_symbols", {})
-    pairs = [part.partition("=") for part in options.removesuffix(")").split(", ") if part]
-    shown = ", ".join(f"{symbols.get(key, key)} = {value}" if value else key for key, _, value in pairs)
-    return f"{component.short_title} ({shown})" if shown else component.short_title
-
-
-def metric_name(family: str, member: "str | None" = None) -> str:
-    """A metric as a reader knows it, with the sampler, space or corruption that it is of.
-
-    >>> metric_name("knn_accuracy"), metric_name("silhouette", "umap"), metric_name("fcd", "prior")
-    ('kNN accuracy', 'Silhouette, UMAP', 'FCD, prior')
-    """
-    name = registry.short_title("metrics", family)
-    return f"{name}, {SPACES.get(member) or reader_name('samplers', member)}" if member else name
