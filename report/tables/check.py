@@ -20,11 +20,11 @@ from bench.errors import UsageError, did_you_mean
 
 from . import PRINTED, format_tables
 from .aggregate import FIELDS as STANDING_FIELDS
-from .aggregate import HEADS, standings
+from .aggregate import HEADS, Standings, standings
 from .build import build_tables
 from .model import PrintedColumn, Table
 from .names import CellKey, row_texts
-from .parse import Line, Pasted, find
+from .parse import Pasted, find
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING_FIELDS)
@@ -144,18 +144,22 @@ def reading(cell: str) -> Reading:
     return Reading(text, tuple(map(Decimal, numbers)), (int(seeds[1]), int(seeds[2])) if seeds else None, best)
 
 
+#: For each row its name and, for each column, its name and exact numbers: [] for a word, None for published values
+Exact = list[tuple[str, list[tuple[str, "list[float] | None"]]]]
+
+
 def _compare_grid(pasted: Pasted, table: Table, found: Agreement) -> None:
     """Cell by cell against the table printed anew; heads and rows are matched by their printed texts."""
     left = len(table.row_axes)
-    printed = find(format_tables([table], pasted.form, ranked=pasted.heads[left:] == HEADS))
     ranks = standings(table) if pasted.heads[left:] == HEADS else None
-    fresh = printed[-1]
+    exact = _exact_standings(ranks) if ranks else _exact(table)
+    fresh = find(format_tables([table], pasted.form, ranked=ranks is not None))[-1]
     rows = {tuple(line.cells[:left]): index for index, line in enumerate(fresh.rows)}
     heads = {h: i for i, h in enumerate(fresh.last_heads) if fresh.last_heads.count(h) == 1}
     heads |= {h: i for i, h in enumerate(fresh.heads)}
-    columns = [heads.get(head) for head in pasted.heads]
+    columns = [heads.get(head) for head in pasted.heads[left:]]
     marked = any(reading(cell).best for line in pasted.rows for cell in line.cells[left:])
-    for name in (n for n, column in zip(pasted.heads[left:], columns[left:], strict=True) if column is None):
+    for name in (n for n, column in zip(pasted.heads[left:], columns, strict=True) if column is None):
         found.differences.append(Difference(pasted.line, "", name, "column", name, "no such column"))
     seen = set()
     for line in pasted.rows:
@@ -165,55 +169,53 @@ def _compare_grid(pasted: Pasted, table: Table, found: Agreement) -> None:
             found.differences.append(Difference(line.number, name, "", "row", name, "no such row"))
             continue
         seen.add(index)
-        row = [*ranks.rows][index] if ranks else table.rows[index]
-        for column, cell in zip(columns[left:], line.cells[left:], strict=False):
-            if column is None:
-                continue
+        name, expected = exact[index]
+        for column, cell in ((c, cell) for c, cell in zip(columns, line.cells[left:], strict=False) if c is not None):
             found.checked += 1
+            head, numbers = expected[column - left]
             now = reading(fresh.rows[index].cells[column])
-            if ranks:
-                exact = ranks.rows[row].numbers[column - left]
-                place = (line.number, " ".join(row_texts(row)), HEADS[column - left])
-                found.differences += _differences(place, reading(cell), now, exact, False)
-            else:
-                found.differences += _cell(table, row, table.printed_columns[column - left], line, cell, now, marked)
-    found.left_out = len(rows) * (len(fresh.heads) - left) - len(seen) * len({*columns[left:]} - {None})
+            found.differences += _differences((line.number, name, head), reading(cell), now, numbers, marked)
+    found.left_out = len(rows) * (len(fresh.heads) - left) - len(seen) * len({*columns} - {None})
     if not marked and not ranks and any(value.best for value in table.cells.values()):
         found.remark = "no value is marked as best in the pasted table, so the marks were not compared"
 
 
-def _cell(
-    table: Table, row: CellKey, column: PrintedColumn, line: Line, cell: str, now: Reading, marked: bool
-) -> Iterator[Difference]:
-    place = (line.number, " ".join(row_texts(row)), column.name)
-    if column.published:
-        if [*reading(cell).numbers] != [*now.numbers]:
-            yield Difference(*place, "published", reading(cell).word, now.word)
-        return
-    value = table.cells.get((row, column.column))
-    summary = value.summary if value else None
-    exact = [number for number in (summary.mean, summary.half_width) if number is not None] if summary else []
-    yield from _differences(place, reading(cell), now, exact, marked)
+def _exact(table: Table) -> Exact:
+    def numbers(row: CellKey, column: PrintedColumn) -> list[float] | None:
+        value = table.cells.get((row, column.column))
+        summary = value.summary if value else None
+        found = [summary.mean, summary.half_width] if summary else []
+        return None if column.published else [number for number in found if number is not None]
+
+    return [(" ".join(row_texts(row)), [(column.name, numbers(row, column)) for column in table.printed_columns])
+            for row in table.rows]  # fmt: skip
+
+
+def _exact_standings(found: Standings) -> Exact:
+    return [(" ".join(row_texts(row)), [*zip(HEADS, standing.numbers, strict=True)])
+            for row, standing in found.rows.items()]  # fmt: skip
 
 
 def _differences(
-    place: tuple[int, str, str], read: Reading, now: Reading, exact: list[float], marked: bool
+    place: tuple[int, str, str], read: Reading, now: Reading, exact: list[float] | None, marked: bool
 ) -> Iterator[Difference]:
-    """The differences of one cell; `exact`: its numbers in full precision, [] for a word."""
-    if not exact:
-        if read.word != now.word:
-            yield Difference(*place, "word", read.word, now.word)
+    """The differences of one cell."""
+    if exact is None:
+        if read.numbers != now.numbers:
+            yield Difference(*place, "published", read.word, now.word)
         return
-    if not read.numbers:
-        yield Difference(*place, "number", read.word, now.word)
+    if not exact or not read.numbers:
+        if read.word != now.word:
+            yield Difference(*place, "number" if exact else "word", read.word, now.word)
+        return
     for index, number in enumerate(read.numbers):
         true = exact[index] if index < len(exact) else None
         if true is None or not rounds_to(true, number):
             what = "interval" if index else "number"
             yield Difference(*place, what, str(number), "none" if true is None else repr(true))
-    if read.numbers and read.seeds != now.seeds:
+    if read.seeds != now.seeds:
         yield Difference(*place, "seeds", _count(read.seeds), _count(now.seeds))
-    if read.numbers and marked and read.best != now.best:
+    if marked and read.best != now.best:
         yield Difference(*place, "mark", *("best" if best else "not best" for best in (read.best, now.best)))
 
 
