@@ -612,6 +612,16 @@ def test_a_table_across_metrics_has_the_values_and_the_best_of_the_tables_of_eac
         assert [v.group for v in found] == [v.group for v in alone.column(alone.columns[0])]
 
 
+def test_only_the_metric_with_several_keys_has_them_in_its_heads(tmp_path):
+    shape = {"labels": ("vae",), "nets": ("mlp",), "sizes": (2,), "pca": False}
+    cells = [cell for kind in ("bernoulli", "gaussian") for cell in synthetic.grid(likelihood=kind, **shape)]
+    for cell in cells:
+        synthetic.write_record(tmp_path, "s", synthetic.make_record(cell, "s"), artefacts=False)
+    synthetic.write_suite(tmp_path, "s", [(cell, None) for cell in cells])
+    heads = [column.name for column in across(tmp_path, "mse", "elbo").printed_columns]
+    assert heads == ["MSE ↓", "ELBO ↑, likelihood bernoulli", "ELBO ↑, likelihood gaussian"]
+
+
 def test_only_keeps_coordinates_and_rows_to_which_the_axis_does_not_apply(several):
     table = across(several, "mse", only=["latent_size=2", "net=mlp"])
     assert table.row_axes == ("label",)  # one net, and none

@@ -8,7 +8,7 @@ from bench.report.data import AXES, EXTRA_AXES, Coordinates
 
 from bench.results.stats import best, summarise
 
-from .names import CellKey
+from .names import EMPTY, CellKey
 from .values import Key, Value, key_text
 
 Cells = dict[tuple[CellKey, CellKey], Value]  #: (row, column) -> value
@@ -42,8 +42,10 @@ def cell_key(at: Coordinates, axes: Iterable[str]) -> CellKey:
     return tuple((axis, at.get(axis)) for axis in axes)
 
 
-def split_by_key(cells: Cells) -> Cells:
+def split_by_key(cells: Cells, single: str = EMPTY) -> Cells:
     """One column per key where values of one dataset and column were measured under different keys.
+
+    single: the coordinate of a column with one key.
 
     Different datasets always have other images and classifiers; their values are not compared, so they need no split.
     """
@@ -58,7 +60,7 @@ def split_by_key(cells: Cells) -> Cells:
     for (row, column), value in cells.items():
         among = keys[column, value.at.get("dataset")]
         key = value.key if value.seeds else next(iter(among), ())
-        split[row, (*column, ("key", key_text(key, among) or "–"))] = value
+        split[row, (*column, ("key", key_text(key, among) or single))] = value
     return split
 
 

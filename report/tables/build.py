@@ -14,7 +14,7 @@ from . import footnotes
 from .aggregate import rank_sentences
 from .arrange import Cells, cell_key, choose_axes, mark_best, sort_columns, split_by_key
 from .model import Table
-from .names import ARROWS, CellKey, column_text, metric_name, reader_name
+from .names import ARROWS, EMPTY, CellKey, column_text, metric_name, reader_name
 from .published import published_beside
 from .values import measure
 
@@ -226,7 +226,8 @@ def _table(
     if not family:
         values = [replace(v, at={axis: reader_name(axis, found) for axis, found in v.at.items()}) for v in values]
     rows, columns = choose_axes([value.at for value in values], rows, columns, compact=not family)
-    cells = mark_best(split_by_key({(cell_key(v.at, rows), cell_key(v.at, columns)): v for v in values}))
+    cells = {(cell_key(v.at, rows), cell_key(v.at, columns)): v for v in values}
+    cells = mark_best(split_by_key(cells, single=EMPTY if family else ""))
     columns = (*columns, "key") if any(place[-1][0] == "key" for _, place in cells) else columns
     return Table(
         id=f"{suite.name}-{family or 'metrics'}",

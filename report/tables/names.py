@@ -95,7 +95,7 @@ def row_texts(row: CellKey) -> list[str]:
 def head_text(axis: str, coordinate: "str | int | None") -> str:
     """A coordinate without the heading of its axis: "latent 16"."""
     text = coordinate_text(axis, coordinate)
-    if axis == "key" and text == EMPTY:  # nothing to tell apart
+    if axis == "key" and not coordinate:  # a column of a table of several metrics that has one key
         return ""
     return f"latent {text}" if axis == "latent_size" else text
 
