@@ -290,10 +290,11 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, migrate: boo
         raise UsageError("name a suite (`bench verify digits`) or a file with tables (`bench verify --table FILE`)")
     from bench.results import verify as verification
     from bench.results.migrate import migrate as migrate_suite
+    from bench.suite.files import suite_files
 
     for old, new in migrate_suite(results, name).items() if migrate else ():
         click.echo(f"{old} is now {new}", err=True)
-    files = Path(str(suite)), Path("suites") / f"{name}.yaml"
+    files = Path(str(suite)), *(file for file in suite_files() if file.stem == name)
     file = next((file for file in files if file.is_file()), None)
     found = verification.verify(results, name, file)
     if file is not None:

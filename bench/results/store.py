@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ResultError, UsageError, did_you_mean
+from bench.suite.files import explain_bad_name
 
 from . import locks
 from .files import (
@@ -43,10 +44,8 @@ from .record import DAMAGED, SCHEMA, STATUSES, Record, check_suite, damaged, rea
 __all__ = [
     "CELL_ID",
     "DAMAGED",
-    "NOT_SUITES",
     "SCHEMA",
     "STATUSES",
-    "SUITE_NAME",
     "Record",
     "Store",
     "copy_file",
@@ -60,8 +59,6 @@ __all__ = [
 ]
 
 CELL_ID = re.compile(r"[0-9a-f]{12}")
-SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-NOT_SUITES = {"rulers", "speed"}  #: folders under results/ that hold something else, in any case of letters
 
 
 class Store:
@@ -138,8 +135,7 @@ class Store:
         Raises `UsageError` for a name that no suite can have, `ResultError` for a link that leaves the results folder.
         """
         if not is_suite_name(suite):
-            reserved = f" (reserved: {', '.join(sorted(NOT_SUITES))})"
-            raise UsageError(f"{suite!r} cannot be the name of a suite: letters, digits, '_', '-' and '.'{reserved}")
+            raise UsageError(f"{suite!r} cannot be the name of a suite: it {explain_bad_name(suite)}")
         folder = self.root / suite
         if folder.is_symlink():
             check_inside(folder, self.root)
@@ -261,7 +257,7 @@ def is_suite_name(name: str) -> bool:
     >>> is_suite_name("mnist_all"), is_suite_name("../x"), is_suite_name("Rulers")
     (True, False, False)
     """
-    return SUITE_NAME.fullmatch(name) is not None and name.lower() not in NOT_SUITES
+    return explain_bad_name(name) is None
 
 
 @lru_cache(maxsize=8)  # a large suite's file takes longer to read than a cell's record, which is read for every cell

@@ -209,9 +209,9 @@ class _Builder:
         if (type(node), kind) not in ((MappingNode, "map"), (SequenceNode, "seq")):
             issues.add(f"the tag {quote(tag)} has no meaning in a suite")
             return None
-        if isinstance(node, SequenceNode):
-            return [self.build(item, issues.at(i)) for i, item in enumerate(node.value)]
-        return self._mapping(node, issues)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, issues)
+        return [self.build(item, issues.at(i)) for i, item in enumerate(node.value)]
 
     def _mapping(self, node: MappingNode, issues: Issues) -> dict[str, Any]:
         found: dict[str, Any] = {}
