@@ -1,5 +1,6 @@
 """The command line as a process: what it computes, what it keeps, what it says."""
 
+import csv
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, run_bench
 
@@ -66,21 +68,26 @@ def test_a_run_settles_every_cell_and_a_second_run_does_nothing(bench, suite, tm
     assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
-def test_the_same_cell_twice_has_identical_numbers(bench, suite, tmp_path):
+def test_a_cell_has_the_same_numbers_again_with_two_workers_and_in_another_home(bench, suite, tmp_path):
+    """To the last bit, the map of t-SNE included."""
     bench("run", suite, "--workers", 1)
-    first = numbers(tmp_path)
-    assert bench("run", suite, "--workers", 1, "--force").returncode == 0
-    assert numbers(tmp_path) == first
-
-
-def test_two_workers_give_the_numbers_of_one(bench, suite, tmp_path):
-    bench("run", suite, "--workers", 1)
-    one = numbers(tmp_path)
+    first, maps = numbers(tmp_path), arrays(tmp_path / "results")
+    assert bench("run", suite, "--workers", 1, "--force", HOME=str(tmp_path / "home")).returncode == 0
+    assert (numbers(tmp_path), arrays(tmp_path / "results")) == (first, maps)
     two = bench("run", suite, "--workers", 2, "--results", "two")
     assert two.returncode == 0, two.stderr
     (tmp_path / "results").rename(tmp_path / "one")
     (tmp_path / "two").rename(tmp_path / "results")
-    assert numbers(tmp_path) == one
+    assert (numbers(tmp_path), arrays(tmp_path / "results")) == (first, maps)
+
+
+def arrays(results):
+    """Bytes of all arrays of a results folder, by file and name."""
+    return {
+        f"{path.relative_to(results)} {name}": array.tobytes()
+        for path in results.rglob("*.npz")
+        for name, array in np.load(path).items()
+    }
 
 
 def test_a_record_says_what_it_is_and_where_it_comes_from(bench, suite, tmp_path):
@@ -125,25 +132,62 @@ def test_a_killed_run_goes_on_where_it_was(bench, suite, tmp_path):
     assert numbers(tmp_path) == found
 
 
-def test_an_interrupt_keeps_what_is_done_and_says_130(suite, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_a_run_with_a_message_and_its_exit_code(number, code, word, suite, tmp_path):
+    """In the middle of the second cell: the first is kept and in results.csv, and nothing else lies about."""
     command = [sys.executable, "-m", "bench", "run", str(suite), "--workers", "1", "--set", "train.epochs=40"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where the tests run in the background
     )
     while not records(tmp_path):
         assert process.poll() is None, "it ended before its first record"
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, words = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "run the same command to go on" in words
+    assert process.returncode == code
+    assert f"{word}; finished cells are kept, run the same command to go on" in words
     assert "Traceback" not in words
+    found = records(tmp_path)
+    assert (tmp_path / "results/small/results.csv").read_text().count("\n") == len(found) + 1
+    assert not [p for p in (tmp_path / "results").rglob(".*") if p.is_file()]
+
+
+def test_a_killed_training_resumes_and_has_the_numbers_of_one_that_was_not(suite, tmp_path):
+    """A long cell, killed with its state on disk; the process that goes on trains only the rest."""
+    chosen = ("--workers", "1", "--only", "variant=vae", "--limit", "1", "--set", "train.epochs=30")
+    code = "from bench.training import resume; resume.ResumePoint.__init__.__defaults__ = (0.0,)\n" \
+           "from bench.__main__ import main; main()"  # fmt: skip
+    command = [sys.executable, "-c", code, "run", str(suite), *chosen]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    while not (states := list((tmp_path / "results").glob("small/*/training.safetensors"))):
+        assert process.poll() is None, "it ended before a state was written"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert records(tmp_path) == {}
+    assert run_bench("run", str(suite), *chosen, cwd=tmp_path).returncode == 0
+    assert not states[0].exists()
+    assert run_bench("run", str(suite), *chosen, "--results", "whole", cwd=tmp_path).returncode == 0
+    resumed, whole = (next((tmp_path / p / "small").glob("*/history.csv")).read_text() for p in ("results", "whole"))
+    assert untimed(resumed) == untimed(whole)
+    [cell] = numbers(tmp_path).values()
+    (tmp_path / "results").rename(tmp_path / "resumed")
+    (tmp_path / "whole").rename(tmp_path / "results")
+    assert list(numbers(tmp_path).values()) == [cell]
+
+
+def untimed(history):
+    """Rows without their seconds."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(history.splitlines())]
 
 
 def test_a_metric_added_later_is_computed_from_the_checkpoint(bench, suite, tmp_path):
@@ -307,7 +351,6 @@ def test_plan_says_what_would_run_without_running_or_importing_torch(bench, suit
     assert plan["memory"] | {"images_bytes": 0} == {
         "images_bytes": 0, "model_bytes": None, "unknown_models": 2, "peak_bytes": None, "worker_bytes": 1797 * 72
     }  # fmt: skip
-    assert [group["size"] for group in plan["groups"]] == [None]
     assert not (tmp_path / "results").exists()
     bench("run", suite, "--workers", 1, "--limit", 2)
     plan = json.loads(bench("plan", suite, "--json").stdout)
@@ -387,6 +430,7 @@ def test_a_mistake_in_a_suite_is_one_message_with_its_line_and_exit_2(bench, sui
         (("run", "small.yaml", "--only", "variant=vea"), "did you mean"),
         (("run", "small.yaml", "--set", "train.epoch=1"), "did you mean 'epochs'"),
         (("run", "small.yaml", "--workers", "0"), "--workers"),
+        (("report", "--out", ""), "is empty"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_message_and_exit_2(bench, suite, arguments, message):

@@ -94,7 +94,7 @@ def run_on(
     client: Client, tasks: list[Task], settings: Settings, on_event: OnEvent, marker: Marker | None = None
 ) -> Iterator[list[Outcome]]:
     """Submit tasks and yield the outcomes of each as it ends. Raises `RunInterrupted` if the scheduler is lost."""
-    client.subscribe_topic(TOPIC, lambda event: on_event(Event("stage", event[1]["text"], worker=event[1]["worker"])))
+    client.subscribe_topic(TOPIC, lambda event: on_event(Event("stage", event[1]["text"], worker=event[1]["name"])))
     numbers = _numbers(client)
     futures = {
         client.submit(_work, task, settings, numbers, marker, pure=False, priority=-i): task
@@ -195,7 +195,7 @@ def _work(task: Task, settings: Settings, numbers: dict[str, int], marker: Marke
     name = str(number) if marker is None else worker.address
 
     def send(text: str) -> None:
-        worker.log_event(TOPIC, {"worker": name, "text": text})
+        worker.log_event(TOPIC, {"name": name, "text": text})
 
     return run_task(task, settings, number, send)
 

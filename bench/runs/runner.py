@@ -79,6 +79,9 @@ def run(
                 summary.settled[outcome.status] = summary.settled.get(outcome.status, 0) + 1
                 words = f"{outcome.status:<8} {outcome.cell.title}  {outcome.words}"
                 on_event(Event("cell", words, outcome.status, sum(summary.settled.values()), len(todo)))
+    except BaseException:
+        store.sweep(suite.name)  # locks of workers that were killed
+        raise
     finally:
         store.write_csv(suite.name)
     ids = {p.cell.id for p in asked} - left
