@@ -13,7 +13,8 @@ WORDS = {
     "begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn",
     "textbf", "bfseries", "num", "sisetup", "pm", "textsuperscript",
     "textsubscript", "par", "smallskip", "footnotesize", "ldots", "textbackslash",
-    "small", "scriptsize", "raggedright", "allowbreak", "setlength", "tabcolsep", "resizebox", "linewidth", "width",
+    "small", "scriptsize", "shortstack",
+    "raggedright", "allowbreak", "setlength", "tabcolsep", "resizebox", "linewidth", "width",
     "ifdim", "else", "fi",
     "textasciitilde", "textasciicircum", "textasciigrave", "textless", "textgreater", "textbar", "L", "i", "c", "k",
 }  # fmt: skip

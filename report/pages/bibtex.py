@@ -24,17 +24,17 @@ from .html import URL
 def references() -> dict[str, str]:
     """Key -> entry, of `bench/references.bib`."""
     text = (registry.ROOT / "references.bib").read_text(encoding="ascii")
-    return {
-        found[1]: found[0] + "\n" for found in re.finditer(r"^@\w+\{(\S+),$.*?^\}$", text, re.MULTILINE | re.DOTALL)
-    }
+    entries = re.finditer(r"^@\w+\{(\S+),$.*?^\}$", text, re.MULTILINE | re.DOTALL)
+    return {found[1]: f"{found[0]}\n" for found in entries}
 
 
 def table_bibtex(suite: Suite, table: Table) -> str:
     """The entries behind one table, the results first, each key once."""
     values = [value for value in table.cells.values() if value.seeds]
-    entries = [_results(suite), *filter(None, _components(values, table.metric))]
-    return "\n".join({text.split("\n", 1)[0]: text for text in reversed(entries)}[first]
-                     for first in dict.fromkeys(text.split("\n", 1)[0] for text in entries))  # fmt: skip
+    entries: dict[str, str] = {}
+    for text in [_results(suite), *filter(None, _components(values, table.metric))]:
+        entries.setdefault(text.split("\n", 1)[0], text)
+    return "\n".join(entries.values())
 
 
 def _components(values: Iterable[Value], metric: str) -> Iterator[str]:

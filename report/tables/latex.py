@@ -10,7 +10,7 @@ import unicodedata
 from .aggregate import standings, standings_heading
 from .model import CellParts, PrintedColumn, Table
 from .names import CellKey, row_texts
-from .width import SETTINGS, Setting, fit
+from .width import SETTINGS, Setting, fit, stacked
 
 SETUP = r"\sisetup{%sdetect-weight, mode=text, group-minimum-digits=9}"
 MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, integer, decimals; half-width likewise
@@ -105,8 +105,9 @@ def _column_texts(table: Table, cells: dict[tuple[CellKey, PrintedColumn], CellP
              for index, axis in enumerate(table.row_axes)]  # fmt: skip
     for column in table.printed_columns:
         parts = [cells[row, column] for row in table.rows]
-        texts = [f"{p.text}{p.partial}{p.marks}" for p in parts]
-        heads.append([column.last_head, *(f"*{t}*" if p.best else t for p, t in zip(parts, texts, strict=True))])
+        bold = ["*" if p.best else "" for p in parts]
+        texts = [f"{star}{p.text}{p.partial}{p.marks}{star}" for star, p in zip(bold, parts, strict=True)]
+        heads.append([*stacked(column.last_head), *texts])
     return heads
 
 
@@ -158,7 +159,15 @@ def _head(table: Table, columns: list[PrintedColumn]) -> list[str]:
         rules = [rf"\cmidrule(lr){{{end - n + 1}-{end}}}" for end, (_, n) in zip(ends, spans, strict=True)]
         lines.append(" ".join(rules))
     last = [f"{{{escape_latex(column.last_head)}}}" for column in columns]
+    if table.width:
+        last = [f"{{{_stack(stacked(column.last_head))}}}" for column in columns]
     return [*lines, _line([*(escape_latex(table.axis(axis)) for axis in table.row_axes), *last])]
+
+
+def _stack(lines: list[str]) -> str:
+    """Lines above each other in a head."""
+    escaped = [escape_latex(line) for line in lines]
+    return escaped[0] if len(lines) == 1 else rf"\shortstack{{{escaped[0]}\\{escaped[1]}}}"
 
 
 def _spec(column: list[CellParts]) -> str:

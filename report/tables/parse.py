@@ -17,6 +17,7 @@ from bench.errors import UsageError
 STAMP = re.compile(r"Table\s+(?P<id>[0-9a-f]{12})?\s*\((?P<command>bench\s+table\s+(?:'[^']*'|[^'()])+)\)")
 TABULAR = re.compile(r"\\begin\{tabular.*?\\end\{tabular", re.DOTALL)
 RULE = re.compile(r"\\(?:\w+rule|hline|addlinespace|cline)(?:\([lr]+\))?(?:\[[^\]]*\])?(?:\{[\d-]+\})?|(?<!\\)%[^\n]*")
+STACK = re.compile(r"\\shortstack(\{(?:[^{}]|\{[^{}]*\})*\})")
 SPAN = re.compile(r"\s*\\multicolumn\{(\d+)\}\{[^{}]*\}(.*)", re.DOTALL)
 AXES = ("metric", "dataset", "label", "net", "likelihood", "latent_size", "member", "setting")
 
@@ -71,6 +72,7 @@ def _latex_tables(text: str) -> Iterator[Pasted]:
         if min(top, middle) < 0:
             raise UsageError(f"line {_line(text, match.start())}: a tabular without \\toprule or \\midrule")
         body = RULE.sub(lambda rule: " " * len(rule[0]), match[0])
+        body = STACK.sub(lambda stack: " " * 11 + stack[1].replace(r"\\", "  "), body)
         levels = [line.cells for line in _latex_lines(text, match.start() + top, body[top:middle])]
         heads = [[*filter(None, column)] for column in zip(*levels, strict=False)]
         rows = list(_latex_lines(text, match.start() + middle, body[middle:]))

@@ -45,6 +45,19 @@ def fit(columns: list[list[str]], width: str) -> Setting:
     return next((setting for setting in SETTINGS if table_points(columns, setting) <= room), SETTINGS[-1])
 
 
+def stacked(head: str) -> list[str]:
+    """A head in one or two lines, divided at the space that makes it narrowest.
+
+    >>> stacked("kNN accuracy ↑"), stacked("MSE ↓")
+    (['kNN', 'accuracy ↑'], ['MSE ↓'])
+    """
+    cuts = [match.start() for match in re.finditer(r" (?![↑↓\[*])", head)]
+    if len(head) < 10 or not cuts:
+        return [head]
+    cut = min(cuts, key=lambda i: max(i, len(head) - i - 1))
+    return [head[:cut], head[cut + 1 :]]
+
+
 def table_points(columns: list[list[str]], setting: Setting) -> float:
     """The estimated width of a table in points."""
     widest = [max((text_points(text, setting) for text in column), default=0.0) for column in columns]
