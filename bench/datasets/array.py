@@ -27,6 +27,8 @@ class Array(Dataset):
     Pickled arrays are refused. A relative `path` is looked for in the working directory and then under the data root.
     """
 
+    title: ClassVar[str] = "Arrays"
+    symbol: ClassVar[str] = "Arrays"
     source: ClassVar[str] = "arrays of the user"
     location_options: ClassVar[tuple[str, ...]] = ("path",)
 
