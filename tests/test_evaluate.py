@@ -1,22 +1,24 @@
 """The protocol around the metrics: what they are given, and what is recorded."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import cell, cut
+from conftest import ROOT, cell, colour, cut
 
 from bench import registry
 from bench.datasets import Data, Split
 from bench.datasets._splits import to_float
-from bench.evaluation import context as artefacts_room
 from bench.evaluation import feature_extractors
-from bench.evaluation.context import EvaluationContext, quantise
+from bench.evaluation.context import PROVIDERS, EvaluationContext, codes, features, images, quantise
+from bench.evaluation.context.base import fixed_pairs, fixed_subset
 from bench.evaluation.embeddings import embed, plane
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.feature_extractors import FeatureExtractors
-from bench.suite import Embed, Evaluate, Train
+from bench.suite import Choice, Embed, Evaluate, Train
 from bench.suite.columns import expected_metrics
 from bench.suite.names import CORRUPTIONS, members
 from bench.training import checkpoint
@@ -71,10 +73,30 @@ def test_values_carry_what_they_may_be_compared_by(evaluation):
     assert evaluation.metrics["mse"]["n"] == 100
 
 
-def test_the_bound_with_more_draws_is_not_below_the_elbo_of_the_same_images(few_digits, feature_nets):
-    c = cell(evaluate=Evaluate(iw_samples=200, iw_images=100))
-    found = evaluate(trained(c, few_digits), few_digits, c, ("elbo", "iw_bound"), feature_nets).metrics
-    assert found["iw_bound"]["value"] > found["elbo"]["value"]
+@pytest.mark.parametrize(("k", "n"), [(1, 100), (5, 20), (200, 30)])
+def test_the_bound_is_never_below_the_elbo_of_the_same_images_and_draws(few_digits, feature_nets, k, n):
+    c = cell(evaluate=Evaluate(iw_samples=k, iw_images=n))
+    model = trained(c, few_digits)
+    found = evaluate(model, few_digits, c, ("iw_bound",), feature_nets).metrics["iw_bound"]
+    assert found["version"] == 2
+    assert found["n"] == n
+    if k == 1:
+        assert found["value"] == pytest.approx(found["elbo_same_images"], rel=1e-12)
+    else:
+        assert found["value"] > found["elbo_same_images"]
+    context = EvaluationContext(model, few_digits, c, feature_nets, CPU)
+    same = fixed_subset(100, n)
+    analytic = -(context.get("nll") + context.get("kl"))[same].mean().item()
+    assert found["elbo_same_images"] == pytest.approx(analytic, abs=2)
+
+
+def test_no_record_has_a_bound_below_the_elbo_of_the_same_images(evaluation):
+    entries = [evaluation.metrics["iw_bound"]]
+    for path in (ROOT / "results").glob("*/*/record.json"):
+        entries.append(json.loads(path.read_text(encoding="utf-8"))["metrics"].get("iw_bound", {}))
+    held = [entry for entry in entries if "elbo_same_images" in entry]
+    assert all(entry["value"] >= entry["elbo_same_images"] for entry in held)
+    assert entries[0] in held
 
 
 def test_the_bound_is_taken_over_all_classes_also_where_images_lie_class_by_class(few_digits, feature_nets):
@@ -82,9 +104,9 @@ def test_the_bound_is_taken_over_all_classes_also_where_images_lie_class_by_clas
     split = Split(few_digits.test.images[order], few_digits.test.labels[order])
     data = Data("digits", few_digits.train, split, few_digits.classes, few_digits.source)
     c = cell(evaluate=Evaluate(iw_samples=1, iw_images=40))
-    artefacts = EvaluationContext(trained(c, few_digits, 20), data, c, feature_nets, CPU)
-    everything = -(artefacts.get("nll") + artefacts.get("kl")).mean().item()
-    assert artefacts.get("log_weights").mean().item() == pytest.approx(everything, abs=3)
+    context = EvaluationContext(trained(c, few_digits, 20), data, c, feature_nets, CPU)
+    everything = -(context.get("nll") + context.get("kl")).mean().item()
+    assert context.get("log_weights").mean().item() == pytest.approx(everything, abs=3)
 
 
 def test_evaluation_knows_no_train_image_that_the_model_did_not_see(few_digits, feature_nets):
@@ -99,9 +121,9 @@ def test_evaluation_knows_no_train_image_that_the_model_did_not_see(few_digits, 
 def test_one_draw_is_an_unbiased_elbo(few_digits, feature_nets):
     """L_1 in expectation is −(nll + KL): many draws of k = 1 average to the analytic-KL ELBO."""
     c = cell(evaluate=Evaluate(iw_samples=500, iw_images=100))
-    artefacts = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
-    single = artefacts.get("log_weights").mean().item()
-    elbo = -(artefacts.get("nll") + artefacts.get("kl")).mean().item()
+    context = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+    single = context.get("log_weights").mean().item()
+    elbo = -(context.get("nll") + context.get("kl")).mean().item()
     assert single == pytest.approx(elbo, abs=0.5)
 
 
@@ -160,12 +182,131 @@ def test_a_collapsed_code_is_told_and_not_measured(few_digits, feature_nets):
     assert found["fcd_gmm"]["reason"] == "all codes are the same point"
 
 
-def test_unlabelled_data_have_everything_but_what_needs_labels(few_digits):
-    bare = Data("bare", Split(few_digits.train.images, None), Split(few_digits.test.images, None), (), "")
-    found = evaluate(trained(cell(), bare), bare, cell(), METRICS, FeatureExtractors())
-    assert found.metrics["knn_accuracy"]["reason"] == "the dataset has no labels"
+LABELS_ONLY = (
+    *("knn_accuracy", "class_recall_min", "class_recall_max", "linear_probe", "kmeans_nmi", "kmeans_ari"),
+    *("silhouette_latent", "silhouette_tsne", "silhouette_umap", "fcd_prior", "fcd_gmm", "fcd_interpolation"),
+    *("precision_prior", "recall_prior", "sample_confidence_prior", "sample_entropy_gmm", "label_agreement_prior"),
+)
+
+
+@pytest.mark.parametrize("labels", [None, 0])
+def test_data_without_labels_or_of_one_class_have_everything_but_what_needs_classes(few_digits, labels, tmp_path):
+    splits = [
+        Split(s.images, None if labels is None else torch.zeros_like(s.labels))
+        for s in (few_digits.train, few_digits.test)
+    ]
+    data = Data("bare", *splits, () if labels is None else ("all",), "")
+    nets = FeatureExtractors(lambda: feature_extractors.classifier(data, tmp_path, CPU))
+    protocol = cell().evaluate.model_copy(update={"embed": PLAIN.embed.model_copy(update={"methods": ("tsne",)})})
+    c = cell(evaluate=protocol)
+    nets.prepare(METRICS)
+    found = evaluate(trained(c, data), data, c, METRICS, nets)
+    asked = [name for name in LABELS_ONLY if name in found.metrics]
+    assert len(asked) >= len(LABELS_ONLY) - 1  # no UMAP here
+    words = ("no labels",) if labels is None else ("1 class", "gives its samples no label")
+    for name in asked:
+        entry = found.metrics[name]
+        assert entry["value"] is None, name
+        assert any(word in entry["reason"] for word in (*words, "gives its samples no label")), name
+    assert not list(tmp_path.glob("*.safetensors"))
+    for name in ("mse", "elbo", "iw_bound", "active_units", "trustworthiness_tsne"):
+        assert found.metrics[name]["value"] is not None, name
+    assert (found.embeddings["labels"] == (-1 if labels is None else 0)).all()
+
+
+def test_a_conditional_model_of_one_class_still_generates(few_digits):
+    data = Data("one", *(Split(s.images, torch.zeros_like(s.labels)) for s in (few_digits.train, few_digits.test)),
+                ("all",), "")  # fmt: skip
+    c = cell("conditional_vae", evaluate=PLAIN)
+    found = evaluate(trained(c, data), data, c, ("mse", "knn_accuracy"), FeatureExtractors())
     assert found.metrics["mse"]["value"] > 0
-    assert (found.embeddings["labels"] == -1).all()
+    assert "samples_prior" in found.pictures
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1, False), (7, False), (8, True)])
+def test_images_below_eight_pixels_have_no_classifier_but_a_value_of_everything_else(size, fits, tmp_path):
+    data = colour(size=size)
+    c = cell(evaluate=PLAIN)
+    nets = FeatureExtractors(lambda: feature_extractors.classifier(data, tmp_path, CPU))
+    found = evaluate(trained(c, data), data, c, ("mse", "ssim", "elbo", "fcd", "knn_accuracy"), nets).metrics
+    assert all(found[name]["value"] is not None for name in ("mse", "ssim", "elbo", "knn_accuracy"))
+    if fits:
+        assert found["fcd_prior"]["value"] > 0
+    else:
+        assert found["fcd_prior"]["reason"] == (
+            f"the classifier needs images of at least 8 pixels a side, not {size}×{size}"
+        )
+
+
+def test_a_classifier_that_is_hardly_better_than_chance_is_said_beside_the_value(few_digits, feature_nets, evaluation):
+    good = evaluation.metrics["fcd_prior"]
+    assert good["classifier_accuracy"] == feature_nets.get("classifier").accuracy > 0.7
+    assert "caution" not in good
+    poor = replace(feature_nets.get("classifier"), accuracy=0.31, chance=0.12)
+    c = cell(evaluate=PLAIN)
+    found = evaluate(trained(c, few_digits), few_digits, c, ("fcd",), FeatureExtractors(lambda: poor)).metrics
+    assert found["fcd_prior"]["value"] > 0
+    assert found["fcd_prior"]["classifier_accuracy"] == 0.31
+    assert found["fcd_prior"]["caution"] == (
+        "the classifier's test accuracy is 0.31, below 0.56, too low to measure with"
+    )
+    assert replace(poor, accuracy=0.56).caution() is None
+
+
+def test_chance_is_the_share_of_the_most_frequent_class(few_digits, feature_nets):
+    counts = np.bincount(few_digits.test.labels.numpy())
+    assert feature_nets.get("classifier").chance == counts.max() / 100
+
+
+def test_a_bernoulli_bound_of_grey_pixels_is_called_a_cross_entropy_bound(few_digits, feature_nets, evaluation):
+    assert evaluation.metrics["elbo"]["quantity"] == "cross-entropy bound"
+    assert evaluation.metrics["iw_bound"]["quantity"] == "cross-entropy bound"
+    splits = (Split((s.images > 127).to(torch.uint8) * 255, s.labels) for s in (few_digits.train, few_digits.test))
+    binary = Data("binary", *splits, few_digits.classes, "")
+    grey = cell(likelihood=Choice("gaussian", {"sigma": 1.0}))
+    for c, data in ((cell(), binary), (grey, few_digits)):
+        found = evaluate(trained(c, data), data, c, ("elbo",), feature_nets).metrics["elbo"]
+        assert found["value"] is not None
+        assert "quantity" not in found
+
+
+def test_the_spread_of_single_draws_is_recorded_beside_their_values(evaluation, few_digits, feature_nets):
+    for name in ("elbo", "kmeans_nmi", "kmeans_ari", "silhouette_tsne", "silhouette_umap", "trustworthiness_umap"):
+        entry = evaluation.metrics[name]
+        assert 0 <= entry["evaluation_sd"] < 0.5 * abs(entry["value"]) + 1, name
+        assert entry["evaluation_draws"] == (5 if name.startswith("kmeans") else 3), name
+    assert not any("evaluation_sd" in evaluation.metrics[name] for name in ("mse", "silhouette_latent", "fcd_prior"))
+    c = cell()
+    model = trained(c, few_digits)
+    context = EvaluationContext(model, few_digits, c, feature_nets, CPU)
+    draws = [context.get("nll"), *context.get("redrawn_nll")]
+    assert len({float(draw.mean()) for draw in draws}) == 3
+    elbos = [-(draw + context.get("kl")).double().mean().item() for draw in draws]
+    assert evaluation.metrics["elbo"]["value"] == pytest.approx(elbos[0], rel=1e-6)
+    assert evaluation.metrics["elbo"]["evaluation_sd"] == pytest.approx(np.std(elbos, ddof=1), rel=1e-6)
+
+
+def test_maps_are_drawn_again_for_training_seed_0_only(few_digits, feature_nets):
+    for seed, count in ((0, 2), (1, 0)):
+        c = cell("pca", None, seed=seed)
+        context = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
+        again = context.get("redrawn_points", "tsne")
+        assert len(again) == count
+        for other in again:
+            assert not torch.equal(other, context.get("points", "tsne"))
+
+
+@pytest.mark.parametrize(("points", "perplexity", "n_neighbors"), [(8, 7 / 3, 7), (40, 13.0, None), (100, None, None)])
+def test_what_a_small_map_was_made_with_is_in_its_key(few_digits, feature_nets, points, perplexity, n_neighbors):
+    data = Data("few", few_digits.train, cut(few_digits.test, points), few_digits.classes, "")
+    c = cell(seed=1, evaluate=Evaluate(embed={"methods": ["tsne"], "points": 100}))
+    entry = evaluate(trained(c, data), data, c, ("silhouette",), FeatureExtractors()).metrics["silhouette_tsne"]
+    assert entry["key"] == ({} if perplexity is None else {"perplexity": perplexity})
+    assert entry["map"].startswith("scikit-learn ")
+    context = EvaluationContext(trained(c, data), data, c, FeatureExtractors(), CPU)
+    assert context.get("n_neighbors", "umap") == n_neighbors
+    assert context.get("map", "umap").startswith("umap-learn ")
+    assert context.get("perplexity", "latent") is context.get("map", "latent") is None
 
 
 def test_a_family_by_corruption_has_a_column_for_each_whatever_the_protocol():
@@ -229,15 +370,15 @@ def test_the_jacobian_of_a_model_is_that_of_its_codes(few_digits, feature_nets):
 
 
 def test_train_errors_are_of_images_that_were_trained_on(few_digits, feature_nets, monkeypatch):
-    monkeypatch.setattr(artefacts_room, "TRAIN_IMAGES", 20)
+    monkeypatch.setattr(images, "TRAIN_IMAGES", 20)
     c = cell("ae", train=Train(epochs=2, batch_size=32, train_images=50))
     made = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
     seen = {image.numpy().tobytes() for image in made.get("trained_on").images}
     used = {image.numpy().tobytes() for image in made.get("train_split").images}
     assert (len(seen), len(used)) == (50, 20)
     assert used < seen
-    images = made.get("train_images")
-    assert torch.equal(made.get("train_reconstructions"), made.model.generate(made.model.encode(images)))
+    shown = made.get("train_images")
+    assert torch.equal(made.get("train_reconstructions"), made.model.generate(made.model.encode(shown)))
 
 
 def test_a_memorised_train_set_leaves_a_gap_and_a_mean_image_does_not(few_digits, feature_nets):
@@ -255,7 +396,7 @@ def test_a_memorised_train_set_leaves_a_gap_and_a_mean_image_does_not(few_digits
 def test_half_way_between_two_codes_of_a_linear_model_is_the_mean_of_two_reconstructions(few_digits, feature_nets):
     c = cell("pca", None, latent_size=8, evaluate=PLAIN)
     made = EvaluationContext(trained(c, few_digits), few_digits, c, feature_nets, CPU)
-    first, second = artefacts_room._fixed_pairs(100)
+    first, second = fixed_pairs(100)
     assert (first != second).all()
     assert sorted(first) == sorted(second) == list(range(100))
     whole = made.get("reconstructions")
@@ -305,9 +446,10 @@ def test_codes_of_two_labels_are_not_interpolated(few_digits, feature_nets):
 
 def test_neighbours_and_balls_are_found_once_for_all_who_ask(few_digits, feature_nets, monkeypatch):
     calls = {"nearest_label": 0, "covered_by_each_other": 0, "neighbour_radii": 0}
+    places = {"nearest_label": codes, "covered_by_each_other": features, "neighbour_radii": features}
 
     def counting(name):
-        original = getattr(artefacts_room, name)
+        original = getattr(places[name], name)
 
         def counted(*arguments):
             calls[name] += 1
@@ -316,7 +458,7 @@ def test_neighbours_and_balls_are_found_once_for_all_who_ask(few_digits, feature
         return counted
 
     for name in calls:
-        monkeypatch.setattr(artefacts_room, name, counting(name))
+        monkeypatch.setattr(places[name], name, counting(name))
     fresh = FeatureExtractors(lambda: feature_nets.get("classifier"))
     names = ("knn_accuracy", "class_recall_min", "class_recall_max", "precision", "recall")
     for seed in (0, 1):
@@ -348,7 +490,7 @@ def test_what_is_as_large_as_the_test_set_is_not_kept_for_each_corruption(few_di
     again = [made.get("corrupted_reconstructions", "square_40") for _ in range(2)]
     assert again[0] is not again[1]
     assert torch.equal(*again)
-    assert not {name for name, _ in made._made} & set(EvaluationContext.NOT_KEPT)
+    assert not {name for name, _ in made._inputs} & {name for name, provider in PROVIDERS.items() if not provider.kept}
 
 
 def test_quantised_images_are_rounded_to_the_nearest_level():
@@ -409,3 +551,21 @@ def test_the_plane_of_many_dimensions_is_their_largest_variance():
     codes = rng.standard_normal((500, 4)) * [0.1, 5, 0.1, 2]
     assert np.allclose(plane(codes).var(0), [codes[:, 1].var(), codes[:, 3].var()], rtol=0.02)
     assert np.array_equal(plane(codes[:, :2]), codes[:, :2].astype(np.float32))
+
+
+def test_the_neighbours_given_to_umap_are_those_it_finds_itself():
+    from umap import UMAP
+
+    codes = np.random.default_rng(0).standard_normal((150, 5)).astype(np.float32)
+    codes[100:110] = codes[:10]  # copies
+    protocol = Embed()
+    alone = UMAP(n_neighbors=15, min_dist=protocol.min_dist, random_state=protocol.seed, n_jobs=1)
+    assert np.array_equal(embed("umap", codes, protocol), alone.fit_transform(codes))
+
+
+def test_a_tsne_map_is_scikit_learns_on_one_thread(one_thread):
+    from sklearn.manifold import TSNE
+
+    codes = np.random.default_rng(0).standard_normal((100, 5)).astype(np.float32)
+    expected = TSNE(perplexity=30, init="pca", random_state=0, n_jobs=1).fit_transform(codes)
+    assert np.array_equal(embed("tsne", codes, Embed()), expected)

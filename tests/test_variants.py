@@ -363,6 +363,25 @@ def test_timm_encoders_work_on_small_grey_images_without_batch_norm(model):
     assert built.generate(built.encode(x)).shape == (2, *shape)
 
 
+@pytest.mark.parametrize("model", ["levit_128s", "tiny_vit_5m_224"])
+def test_no_batch_normalisation_of_any_dimension_is_left_and_a_last_batch_of_one_image_trains(model):
+    shape = (1, 64, 64)
+    built = make("vae", ("timm", {"model": model, "channels": 4}), shape).train()
+    assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in built.modules())
+    x, y = batch(shape, 5)
+    whole = built.encode(x)
+    for one in range(5):  # no image's code depends on the others of its batch
+        torch.testing.assert_close(built.encode(x[one : one + 1])[0], whole[one], rtol=1e-4, atol=1e-4)
+    assert len({tuple(code.tolist()) for code in whole.round(decimals=4)}) == 5
+    objective(built, x[:1], y[:1])["loss"].backward()
+
+
+@pytest.mark.parametrize(("model", "size"), [("levit_128s", 28), ("vit_tiny_patch16_224", 8), ("inception_v3", 32)])
+def test_an_image_smaller_than_a_timm_model_can_take_is_refused_by_name(model, size):
+    with pytest.raises(BenchError, match=f"timm/{model} takes no images of {size}×{size} pixels"):
+        make("ae", ("timm", {"model": model, "channels": 4}), (1, size, size))
+
+
 def test_an_unknown_timm_model_names_the_nearest():
     with pytest.raises(BenchError, match="did you mean 'resnet18'"):
         make("ae", ("timm", {"model": "resnet118", "channels": 4}))

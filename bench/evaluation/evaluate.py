@@ -1,6 +1,6 @@
 """A trained model → metrics, codes, embeddings and pictures, under the suite's protocol.
 
-Metrics are pure functions whose parameter names say what they need; `context.py` makes each such thing once.
+Metrics are pure functions; their parameters name the inputs that the context (`context/`) computes once for a cell.
 """
 
 import logging
@@ -26,7 +26,7 @@ from bench.suite.columns import versions
 from bench.suite.names import members
 
 from . import cell_figures, image_files
-from .context import EvaluationContext
+from .context import PROVIDERS, EvaluationContext
 from .embeddings import plane
 from .feature_extractors import FeatureExtractors
 
@@ -78,35 +78,36 @@ def _evaluate(
 ) -> Evaluation:
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
     data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
-    artefacts = EvaluationContext(model, data, cell, extractors, device)
+    context = EvaluationContext(model, data, cell, extractors, device)
     values: dict[str, dict[str, Any]] = {}
     for name in metrics:
         declared = registry.load("metrics", name)
         for member in members(declared.per, cell.evaluate):
             key = f"{name}_{member}" if member else name
-            values[key] = _entry(declared, artefacts, member)
+            values[key] = _entry(declared, context, member)
     return Evaluation(
         values,
-        None if "codes" in present else _array(artefacts, "codes"),
-        None if "embeddings" in present else _maps(artefacts),
-        _pictures(artefacts, shown, present),
-        {name: round(s, 4) for name, s in artefacts.seconds.items()},
+        None if "codes" in present else _array(context, "codes"),
+        None if "embeddings" in present else _maps(context),
+        _pictures(context, shown, present),
+        {name: round(s, 4) for name, s in context.seconds.items()},
     )
 
 
-def _entry(declared: Any, artefacts: EvaluationContext, member: str | None) -> dict[str, Any]:
+def _entry(declared: Any, context: EvaluationContext, member: str | None) -> dict[str, Any]:
     entry: dict[str, Any] = {"value": None, "unit": declared.unit, "better": declared.better}
     entry |= versions(declared.name, declared.per, member)
     if member:
         entry |= {"family": declared.name, "member": member}
     log.info("evaluating %s%s", declared.name, f" ({member})" if member else "")
     try:
-        arguments = {name: artefacts.get(name, member) for name in declared.needs}
+        arguments = {name: context.get(name, member) for name in declared.needs}
         start = time.perf_counter()
         value = float(declared(**arguments))
-        key = {name: artefacts.get(name, member) for name in declared.key}
-        entry |= {"n": len(arguments[declared.counts]), "key": {k: v for k, v in key.items() if v is not None}}
-        entry["seconds"] = round(time.perf_counter() - start, 4)
+        seconds = time.perf_counter() - start
+        entry |= {"n": len(arguments[declared.counts]), "key": _inputs(declared.key, context, member)}
+        entry |= {**_inputs(declared.beside, context, member), **_spread(declared, value, arguments, context, member)}
+        entry["seconds"] = round(seconds, 4)
     except NotApplicable as reason:
         return entry | {"reason": str(reason)}
     except Exception as error:
@@ -114,43 +115,60 @@ def _entry(declared: Any, artefacts: EvaluationContext, member: str | None) -> d
     return entry | ({"value": value} if math.isfinite(value) else {"reason": f"not finite ({value})"})
 
 
-def _array(artefacts: EvaluationContext, name: str) -> np.ndarray | None:
+def _inputs(names: tuple[str, ...], context: EvaluationContext, member: str | None) -> dict[str, Any]:
+    """The inputs of these names, without those that are None."""
+    found = {name: context.get(name, member) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _spread(
+    declared: Any, value: float, arguments: dict[str, Any], context: EvaluationContext, member: str | None
+) -> dict[str, Any]:
+    """`evaluation_sd`, the standard deviation of a value over repeated draws of its random input, the model being the
+    same, and `evaluation_draws`, their number. {} for a metric without one."""
+    for name in declared.needs:
+        if f"redrawn_{name}" in PROVIDERS:
+            others = [declared(**{**arguments, name: other}) for other in context.get(f"redrawn_{name}", member)]
+            if others:
+                return {"evaluation_sd": float(np.std([value, *others], ddof=1)), "evaluation_draws": 1 + len(others)}
+    return {}
+
+
+def _array(context: EvaluationContext, name: str) -> np.ndarray | None:
     try:
-        return artefacts.get(name).cpu().numpy()
+        return context.get(name).cpu().numpy()
     except NotApplicable:
         return None
 
 
-def _maps(artefacts: EvaluationContext) -> dict[str, np.ndarray] | None:
+def _maps(context: EvaluationContext) -> dict[str, np.ndarray] | None:
     """`labels`, `latent` (P, 2) and each embedding (P, 2), for the report's scatter plots."""
     try:
-        maps = {"latent": plane(artefacts.get("points_source").cpu().numpy())}
+        maps = {"latent": plane(context.get("points_source").cpu().numpy())}
     except NotApplicable:
         return None
-    for method in artefacts.cell.evaluate.embed.methods:
-        points = _points(artefacts, method)
+    for method in context.cell.evaluate.embed.methods:
+        points = _points(context, method)
         if points is not None:
             maps[method] = points
-    labels = artefacts.data.test.labels
-    index = artefacts.get("point_index")
+    labels = context.data.test.labels
+    index = context.get("point_index")
     maps["labels"] = np.full(len(index), -1) if labels is None else labels.cpu().numpy()[index]
     return {name: a.astype(np.int16 if name == "labels" else np.float32) for name, a in maps.items()}
 
 
-def _points(artefacts: EvaluationContext, method: str) -> np.ndarray | None:
+def _points(context: EvaluationContext, method: str) -> np.ndarray | None:
     try:
-        return artefacts.get("points", method).cpu().numpy()
+        return context.get("points", method).cpu().numpy()
     except NotApplicable:
         return None
 
 
-def _pictures(
-    artefacts: EvaluationContext, metrics: Collection[str], present: Collection[str]
-) -> dict[str, np.ndarray]:
+def _pictures(context: EvaluationContext, metrics: Collection[str], present: Collection[str]) -> dict[str, np.ndarray]:
     made = {}
     log.info("drawing the figures")
     with torch.no_grad():
-        for name, draw in cell_figures.figures_of(artefacts, metrics).items():
+        for name, draw in cell_figures.figures_of(context, metrics).items():
             if name not in present:
                 with suppress(NotApplicable):
                     made[name] = draw()

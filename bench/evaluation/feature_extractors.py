@@ -1,12 +1,12 @@
-"""The fixed feature nets that generated images are measured with.
+"""The fixed nets in whose features generated images are compared with test images.
 
-- `Classifier`: a small convolutional classifier of the dataset itself, behind `fcd` (Fréchet *Classifier* Distance).
-  Trained once per dataset and kept under `results/rulers/` with its accuracy and hash; a distance is comparable only
-  between records that name the same hash, so the file belongs to the results and travels with them.
-- `Inception`: torch-fidelity's TF-2015 Inception-v3, behind `fid` and `kid`. Its weights are the user's to provide.
+- `Classifier`: a small convolutional classifier of the dataset, behind `fcd` (Fréchet *Classifier* Distance). It is
+  trained once per dataset and kept under `results/rulers/` with its accuracy. Its hash is recorded beside every value;
+  only values of the same hash are comparable, so the file is part of the results.
+- `Inception`: torch-fidelity's TF-2015 Inception-v3, behind `fid` and `kid`. The user provides its weights.
 
-The two are never mixed: FID's author's advice is not to use ImageNet features on MNIST-like images
-(https://github.com/bioinf-jku/TTUR/issues/24), and a number from another net is another quantity.
+One never replaces the other: the author of FID advises against ImageNet features for MNIST-like images
+(https://github.com/bioinf-jku/TTUR/issues/24), and a distance in the features of another net is another quantity.
 """
 
 import fcntl
@@ -38,10 +38,11 @@ from bench.training.trainer import fit
 from . import inception
 
 FEATURES = 64
-FEATURES_VERSION = 1  #: of how a feature net's numbers come about; a change makes kept ones be computed anew
+FEATURES_VERSION = 1  #: raised when features are computed differently; kept features are then computed again
 CLASSIFIER_VERSION = 1
 STEPS = 2500  #: about this many updates of 128 images, whatever the size of the dataset
-MOST_EPOCHS = 200  #: for datasets so small that more would only repeat them
+MOST_EPOCHS = 200  #: the limit for very small datasets
+SMALLEST = 8  #: pixels a side; three convolutions of stride 2 need them
 BATCH = 500
 
 
@@ -73,38 +74,47 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """A feature net ready to measure. `name` goes into the key of every value measured with it.
+    """A feature net with its name, which is recorded in the key of every value measured with it.
 
-    kept: a folder where features of whole test sets stay, for nets that are slow.
+    accuracy: of a classifier, on the test images. chance: the accuracy of always naming their most frequent class.
+    kept: a folder for the features of whole test sets, for slow nets.
     """
 
     name: str
     net: Any
     accuracy: float | None = None
+    chance: float = 0.0
     kept: Path | None = None
+
+    def caution(self) -> str | None:
+        """What to say beside a value where the accuracy is below the middle between chance and 1; else None."""
+        least = (1 + self.chance) / 2
+        if self.accuracy is None or self.accuracy >= least:
+            return None
+        return f"the classifier's test accuracy is {self.accuracy:.3g}, below {least:.3g}, too low to measure with"
 
     def features(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) → float64 (N, F)."""
         return self.net.features(images)
 
     def test_features(self, images: Tensor) -> Tensor:
-        """`features` of a test set: what an earlier process made of the same images is read, float64 to float32's
-        digits, which is all that a net computes with."""
+        """`features` of a test set, read from `kept` where an earlier process computed them. They have the digits of
+        float32, as the net computes them."""
         if self.kept is None:
             return self.features(images)
         name = f"{self.name}-{self.net.device.type}-{_images_digest(images)}-v{FEATURES_VERSION}"
         path = self.kept / f"{name}.safetensors"
         found = _kept_features(path, len(images))
         if found is None:
-            with suppress(OSError), _alone(path):  # a data root that cannot be written to, or is full
-                found = _kept_features(path, len(images))  # another process may have been at it
+            with suppress(OSError), _locked(path):  # a data root that is full or cannot be written to
+                found = _kept_features(path, len(images))  # another process may have written it meanwhile
                 if found is None:
                     found = self.features(images).float()
                     _save({"features": found}, path)
         return (self.features(images).float() if found is None else found).double()
 
     def logits(self, features: Tensor) -> Tensor:
-        """What a classifier makes of its own features: float64 (N, F) → (N, K); its softmax is p(class|image)."""
+        """The logits of a classifier from its features: float64 (N, F) → (N, K); their softmax is p(class|image)."""
         return self.net.logits(features)
 
 
@@ -149,7 +159,7 @@ class FeatureExtractors:
 
 
 class ClassifierNet:
-    """Adapter: features of a `Classifier` in batches, from uint8 images, and the classes from the features."""
+    """Features of a `Classifier` in batches, from uint8 images, and its logits from features."""
 
     def __init__(self, model: Classifier, device: torch.device) -> None:
         self.model, self.device = model.to(device).eval(), device
@@ -169,12 +179,12 @@ class ClassifierNet:
 def classifier(data: Data, folder: Path, device: torch.device) -> FeatureExtractor:
     """The dataset's classifier: read from `folder`, or trained now and kept there.
 
-    Raises `NotApplicable` for a dataset without labels.
+    Raises `NotApplicable` for a dataset without labels, of a single class, or of images below 8 pixels a side.
     """
-    if data.train.labels is None or data.test.labels is None:
-        raise NotApplicable("the dataset has no labels to train a classifier on")
+    _require_classifiable(data)
+    assert data.test.labels is not None
     path = folder / f"{data.name}-{data.order()}-v{CLASSIFIER_VERSION}.safetensors"
-    with _alone(path):
+    with _locked(path):
         if not path.exists():
             _train_classifier(data, path, device)
     model = Classifier(data.shape, len(data.classes))
@@ -182,7 +192,18 @@ def classifier(data: Data, folder: Path, device: torch.device) -> FeatureExtract
     with safe_open(path, "pt") as file:
         accuracy = float(json.loads(file.metadata()["bench"])["accuracy"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return FeatureExtractor(f"{data.name}-{digest}", ClassifierNet(model, device), accuracy)
+    chance = data.test.labels.bincount().max().item() / len(data.test)
+    return FeatureExtractor(f"{data.name}-{digest}", ClassifierNet(model, device), accuracy, chance)
+
+
+def _require_classifiable(data: Data) -> None:
+    if data.train.labels is None or data.test.labels is None:
+        raise NotApplicable("the dataset has no labels to train a classifier on")
+    if len(data.train.labels.unique()) < 2:
+        raise NotApplicable("a classifier needs at least 2 classes, the train images are of 1 class")
+    _, height, width = data.shape
+    if min(height, width) < SMALLEST:
+        raise NotApplicable(f"the classifier needs images of at least {SMALLEST} pixels a side, not {height}×{width}")
 
 
 def inception_extractor(data_root: Path, device: torch.device) -> FeatureExtractor:
@@ -228,8 +249,8 @@ def _images_digest(images: Tensor) -> str:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is making `path`."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of `path`, so that one process computes it and the others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -91,7 +91,7 @@ class Evaluate(Section):
     n_samples: Annotated[int, Field(ge=2, description="generated images for each sampler")] = 10_000
     knn_k: Positive = 5
     iw_samples: Annotated[int, Field(ge=1, description="importance weights for each image")] = 100
-    iw_images: Annotated[int, Field(ge=1, description="the first of the test images")] = 1000
+    iw_images: Annotated[int, Field(ge=1, description="test images, a fixed random subset")] = 1000
     embed: Embed = Embed()
 
     @cached_property

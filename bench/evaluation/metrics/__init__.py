@@ -1,29 +1,30 @@
 """The contract of a metric: a pure function with its unit and direction declared on it.
 
-One file per metric, one function under `@metric(...)`. The function's parameter names say what it needs; the
-evaluation makes each such artefact once, when the first metric asks for it (see `context.py`). Pixels are in
-[0, 1] unless an artefact's name says otherwise; everything is taken on the test split unless it says `train_`.
+One file per metric, one function under `@metric(...)`. The names of its parameters are the inputs that it needs; the
+evaluation computes each input once for a cell (see `bench/evaluation/context/`). Pixels are in [0, 1] unless the table
+says otherwise. Inputs are of the test split unless their name begins with `train_`.
 
-| artefact | what it is |
+| input | what it is |
 |---|---|
 | `images`, `reconstructions` | float32 (N, C, H, W); reconstructions decode μ |
-| `train_images`, `train_reconstructions` | the same of a fixed subset of at most 10,000 images trained on |
+| `train_images`, `train_reconstructions` | the same of a fixed random subset of at most 10,000 images trained on |
 | `train_mean` | float32 (C, H, W): the mean of the images that the model was trained on |
-| `corrupted_pixels` | bool (N, 1, H, W): where this column's corruption (`per="corruption"`) sets an image to 0 |
-| `corrupted_images` | float32 (N, C, H, W): what the model is shown under this column's corruption |
-| `corrupted_reconstructions` | float32 (N, C, H, W): what it makes of them |
-| `labels`, `train_labels` | int64 (N,), (M,) |
+| `corrupted_pixels` | bool (N, 1, H, W): the pixels that this column's corruption (`per="corruption"`) sets to 0 |
+| `corrupted_images` | float32 (N, C, H, W): the test images under this column's corruption |
+| `corrupted_reconstructions` | float32 (N, C, H, W): the reconstructions of the corrupted images |
+| `labels`, `train_labels` | int64 (N,), (M,); only for train images of at least 2 classes |
 | `codes`, `train_codes` | float32 (N, D), (M, D): μ, or the deterministic code |
-| `knn_predictions` | int64 (N,): the label that the `knn_k` train codes nearest to a test code vote for |
-| `jacobian_norms` | float64 (n,): ‖∂z/∂x‖²_F of the encoder at a fixed subset of at most 1,000 test images |
+| `knn_predictions` | int64 (N,): the most frequent label among the `knn_k` train codes nearest to a test code |
+| `clusters` | int64 (N,): k-means clusters of the test codes, as many as there are classes |
+| `jacobian_norms` | float64 (n,): ‖∂z/∂x‖²_F of the encoder at a fixed random subset of at most 1,000 test images |
 | `linear_map` | float32 (P, P): M with x̂ = M x; only where the whole model is one matrix |
 | `varying_pixels` | bool (P,): whether a pixel differs between any two of the images trained on |
 | `posterior_mean`, `posterior_log_var` | float32 (N, D); only where there is a posterior |
 | `nll` | float32 (N,): −log p(x|z) for one z ~ q(z|x), nats per image |
-| `kl` | float32 (N,): analytic KL(q(z|x) ‖ N(0, I)), nats per image, of weight 1 whatever the model trained with |
-| `log_weights` | float32 (n, k): log p(x|z) + log p(z) − log q(z|x) for k draws from q, first n test images |
+| `kl` | float32 (N,): analytic KL(q(z|x) ‖ N(0, I)), nats per image, of weight 1 whatever the objective |
+| `log_weights` | float32 (n, k): log p(x|z) + log p(z) − log q(z|x), k draws from q, n images: a fixed random subset |
 | `samples` | uint8 (S, C, H, W), images generated through the sampler of this column (`per="sampler"`) |
-| `sample_labels` | int64 (S,): the label each sample was given, or that the model itself reads off its code |
+| `sample_labels` | int64 (S,): the label each sample was decoded with, or that the model's classifier gives its code |
 | `sample_logits` | float64 (S, K): class logits of the samples under the dataset's own classifier |
 | `samples_covered` | bool (S,): whether a sample lies in the ball of a test image, in the classifier's features |
 | `test_covered` | bool (N,): whether a test image lies in the ball of a sample |
@@ -35,11 +36,20 @@ evaluation makes each such artefact once, when the first metric asks for it (see
 | `points_source` | float32 (P, D), the test codes that `points` is a map of |
 | `knn_k` | int, from the suite's protocol |
 
-Recorded beside a value when a metric's `key` names them, so that nothing is compared that may not be: `likelihood`,
-`binarisation`, `iw_k`, `knn_k`, `classifier` and `inception` (name and hash of the feature net), `map` (how a map is
-made, where bench has made it otherwise before).
+`key` names what must agree before two values may be compared: `likelihood`, `binarisation`, `iw_k`, `knn_k`,
+`classifier` and `inception` (name and hash of the feature net), `perplexity` and `n_neighbors` (those used, where they
+are not the protocol's because there are too few points).
 
-An artefact that does not exist for a model raises `NotApplicable`; its words stand in the table instead of a number.
+`beside` names what the reader of a value should know: `elbo_same_images`, `quantity` ("cross-entropy bound" where a
+bound is none of a log-likelihood), `classifier_accuracy`, `caution` (why a value is not to be trusted), `map` (the
+library that made a map, with its version).
+
+`clusters`, `nll` and `points` are single random draws. A value that depends on one of them is computed for a few
+further draws as well; their standard deviation is recorded as `evaluation_sd`, the number of draws as
+`evaluation_draws`. It says how much of the spread over training seeds is the evaluation's own. Maps are drawn again
+for training seed 0 only.
+
+An input that does not exist for a model or dataset raises `NotApplicable`; its message is recorded in place of a value.
 """
 
 from collections.abc import Callable
@@ -53,12 +63,13 @@ class Metric:
     """A metric function and what is declared on it.
 
     title: the full name. symbol: the short name in tables and figures.
-    unit: what the number is counted in. better: "lower", "higher" or "none".
+    unit: of the number. better: "lower", "higher" or "none".
     per: None for one value a cell; "sampler", "space" or "corruption" for one value of each, named `<metric>_<member>`.
     counts: the argument whose length is the `n` recorded beside the value.
-    key: artefacts recorded beside the value that must agree before two values may be compared.
+    key: inputs recorded in `key` of the value's entry, which must agree before two values may be compared.
     cite: key of the entry in bench/references.bib.
-    version: raised when the definition changes; older values are then computed anew.
+    beside: inputs recorded in the value's entry for the reader, under their own names.
+    version: raised when the definition changes; older values are then computed again.
     """
 
     name: str
@@ -73,10 +84,11 @@ class Metric:
     reference: str = ""
     cite: str = ""
     version: int = 1
+    beside: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Names of the artefacts the function takes."""
+        """Names of the inputs the function takes."""
         return tuple(signature(self.function).parameters)
 
     def __call__(self, *args: Any, **kwargs: Any) -> float:
@@ -95,6 +107,7 @@ def metric(
     reference: str = "",
     cite: str = "",
     version: int = 1,
+    beside: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., float]], Metric]:
     """Declare a metric. All keywords must be literals: the registry reads them without importing torch."""
     assert better in ("lower", "higher", "none"), better
@@ -102,6 +115,6 @@ def metric(
 
     def declare(function: Callable[..., float]) -> Metric:
         name = function.__module__.rsplit(".", 1)[-1]
-        return Metric(name, function, unit, better, counts, per, key, title, symbol, reference, cite, version)
+        return Metric(name, function, unit, better, counts, per, key, title, symbol, reference, cite, version, beside)
 
     return declare

@@ -8,8 +8,8 @@ pixels, averaged over images, with weights of 1 whatever the objective trained w
 
 Two values compare only under the same likelihood and binarisation, which are recorded beside the value: a
 density of grey pixels may be positive, a probability of binary ones may not; static against dynamic
-binarisation alone is worth about 2 nats (Burda et al. 2016, appendix D); cross-entropy on grey pixels is no
-likelihood at all.
+binarisation alone is worth about 2 nats (Burda et al. 2016, appendix D). The Bernoulli cross-entropy of grey
+pixels is no likelihood: the entry's `quantity` is then "cross-entropy bound".
 """
 
 from torch import Tensor
@@ -24,6 +24,7 @@ from . import metric
     better="higher",
     counts="nll",
     key=("likelihood", "binarisation"),
+    beside=("quantity",),
     reference="Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114",
     cite="kingma2014auto",
 )

@@ -13,7 +13,7 @@ with an FID. As FID it is biased upwards at small n.
 
 from torch import Tensor
 
-from bench.evaluation.neighbors import frechet_distance
+from bench.evaluation.frechet import frechet_distance
 
 from . import metric
 
@@ -26,6 +26,7 @@ from . import metric
     counts="classifier_samples",
     per="sampler",
     key=("classifier",),
+    beside=("classifier_accuracy", "caution"),
     reference="Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash "
     "Equilibrium, 2017, https://arxiv.org/abs/1706.08500",
     cite="heusel2017gans",

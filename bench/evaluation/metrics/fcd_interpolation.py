@@ -12,7 +12,7 @@ method. No pair is of one class only; a conditional model, whose codes are those
 
 from torch import Tensor
 
-from bench.evaluation.neighbors import frechet_distance
+from bench.evaluation.frechet import frechet_distance
 
 from . import metric
 
@@ -24,6 +24,7 @@ from . import metric
     better="lower",
     counts="classifier_interpolations",
     key=("classifier",),
+    beside=("classifier_accuracy", "caution"),
     reference="Ghosh et al., From Variational to Deterministic Autoencoders, 2020, https://arxiv.org/abs/1903.12436",
     cite="ghosh2020from",
 )

@@ -2,11 +2,12 @@
 
     iw_bound = mean_n [ log (1/k) Σ_j w_nj ],   w_nj = p(x_n|z_nj) p(z_nj) / q(z_nj|x_n),   z_nj ~ q(z|x_n)
 
-`log_weights` (n, k) holds log w. Nats per image. At k = 1 its expectation is the ELBO; it grows with k and
-tends to log p(x) (theorem 1 of the paper).
+`log_weights` (n, k) holds log w of n test images, a fixed random subset of `iw_images` of them. Nats per image.
+At k = 1 its expectation is the ELBO; it grows with k and tends to log p(x) (theorem 1 of the paper).
 
-A value without its k means nothing: k is recorded beside it, and must be the same in every row of a table. A
-model trained with many draws can look worse than a VAE at k = 1 and better at k = 5000.
+k is recorded beside the value and must be the same in every row of a table: a model trained with many draws can
+be worse than a VAE at k = 1 and better at k = 5000. The metric `elbo` is of all test images; the ELBO of the
+same images and draws, `elbo_same_images`, is recorded beside the value and never above it (Jensen's inequality).
 """
 
 import math
@@ -23,6 +24,8 @@ from . import metric
     better="higher",
     counts="log_weights",
     key=("likelihood", "binarisation", "iw_k"),
+    version=2,
+    beside=("elbo_same_images", "quantity"),
     reference="Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2016, https://arxiv.org/abs/1509.00519",
     cite="burda2016importance",
 )

@@ -3,8 +3,9 @@
     ari = (RI − E[RI]) / (1 − E[RI])
 
 RI is the fraction of pairs of images on which clusters and classes agree (together in both, or apart in
-both), E[RI] its expectation when clusters of the same sizes are filled at random. The clusters are those of
-`kmeans_nmi`. 1 for equal partitions, 0 on average by chance, can be negative. Computed by scikit-learn.
+both), E[RI] its expectation when clusters of the same sizes are filled at random. `clusters` (N,) are those of
+`kmeans_nmi`, `labels` (N,) the classes. 1 for equal partitions, 0 on average by chance, can be negative.
+Computed by scikit-learn.
 
 Large clusters weigh more: pairs grow with the square of their size.
 """
@@ -13,7 +14,6 @@ from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from . import metric
-from .kmeans_nmi import clusters
 
 
 @metric(
@@ -21,9 +21,9 @@ from .kmeans_nmi import clusters
     symbol="k-means ARI",
     unit="at most 1, chance 0",
     better="higher",
-    counts="codes",
+    counts="clusters",
     reference="Hubert & Arabie, Comparing partitions, 1985, https://doi.org/10.1007/BF01908075",
     cite="hubert1985comparing",
 )
-def kmeans_ari(codes: Tensor, labels: Tensor) -> float:
-    return float(adjusted_rand_score(labels.cpu().numpy(), clusters(codes, labels)))
+def kmeans_ari(clusters: Tensor, labels: Tensor) -> float:
+    return float(adjusted_rand_score(labels.cpu().numpy(), clusters.cpu().numpy()))

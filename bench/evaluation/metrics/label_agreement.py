@@ -23,6 +23,7 @@ from . import metric
     counts="sample_labels",
     per="sampler",
     key=("classifier",),
+    beside=("classifier_accuracy", "caution"),
     reference="Ravuri & Vinyals, Classification Accuracy Score for Conditional Generative Models, 2019, "
     "https://arxiv.org/abs/1905.10887",
     cite="ravuri2019classification",

@@ -23,6 +23,7 @@ from . import metric
     counts="test_covered",
     per="sampler",
     key=("classifier",),
+    beside=("classifier_accuracy", "caution"),
     reference="Kynkäänniemi et al., Improved Precision and Recall Metric for Assessing Generative Models, "
     "2019, https://arxiv.org/abs/1904.06991",
     cite="kynkaanniemi2019improved",

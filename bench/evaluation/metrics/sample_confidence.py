@@ -23,6 +23,7 @@ from . import metric
     counts="sample_logits",
     per="sampler",
     key=("classifier",),
+    beside=("classifier_accuracy", "caution"),
     reference="Salimans et al., Improved Techniques for Training GANs, 2016, https://arxiv.org/abs/1606.03498",
     cite="salimans2016improved",
 )

@@ -27,7 +27,8 @@ from . import metric
     better="higher",
     counts="points",
     per="space",
-    key=("map",),
+    key=("perplexity", "n_neighbors"),
+    beside=("map",),
     reference="Rousseeuw, Silhouettes: a graphical aid to the interpretation and validation of cluster "
     "analysis, 1987, https://doi.org/10.1016/0377-0427(87)90125-7",
     cite="rousseeuw1987silhouettes",

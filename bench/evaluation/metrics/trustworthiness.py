@@ -27,7 +27,8 @@ K = 5  #: neighbours looked at
     better="higher",
     counts="points",
     per="space",
-    key=("map",),
+    key=("perplexity", "n_neighbors"),
+    beside=("map",),
     reference="Venna & Kaski, Neighborhood Preservation in Nonlinear Projection Methods: An Experimental Study, "
     "ICANN 2001, https://doi.org/10.1007/3-540-44668-0_68",
     cite="venna2001neighborhood",

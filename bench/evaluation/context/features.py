@@ -1,0 +1,95 @@
+"""Features of test and generated images under the dataset's classifier and under Inception-v3."""
+
+from torch import Tensor
+
+from bench.evaluation.feature_extractors import FeatureExtractor
+from bench.evaluation.neighbors import covered_by_each_other, need, neighbour_radii
+
+from .base import EvaluationContext, provides
+
+BALL_K = 3  #: neighbours that set a ball's radius, the choice of Kynkäänniemi et al. 2019
+
+
+@provides()
+def classifier_test(context: EvaluationContext) -> Tensor:
+    return _test_features(context, context.extractors.get("classifier"))
+
+
+@provides(per="sampler")
+def classifier_samples(context: EvaluationContext, sampler: str) -> Tensor:
+    return context.extractors.get("classifier").features(context.get("samples", sampler))
+
+
+@provides()
+def classifier_interpolations(context: EvaluationContext) -> Tensor:
+    return context.extractors.get("classifier").features(context.get("interpolations"))
+
+
+@provides(per="sampler")
+def sample_logits(context: EvaluationContext, sampler: str) -> Tensor:
+    return context.extractors.get("classifier").logits(context.get("classifier_samples", sampler))
+
+
+@provides()
+def inception_test(context: EvaluationContext) -> Tensor:
+    return _test_features(context, context.extractors.get("inception"))
+
+
+@provides(per="sampler")
+def inception_samples(context: EvaluationContext, sampler: str) -> Tensor:
+    return context.extractors.get("inception").features(context.get("samples", sampler))
+
+
+def _test_features(context: EvaluationContext, extractor: FeatureExtractor) -> Tensor:
+    images = context.data.test.images
+    return context.extractors.cached(extractor.name, lambda: extractor.test_features(images))
+
+
+@provides(per="sampler")
+def samples_covered(context: EvaluationContext, sampler: str) -> Tensor:
+    need(BALL_K + 1, context.get("classifier_test"), "test images")
+    return context.get("coverage", sampler)[0]
+
+
+@provides(per="sampler")
+def test_covered(context: EvaluationContext, sampler: str) -> Tensor:
+    need(BALL_K + 1, context.get("classifier_samples", sampler), "generated images")
+    return context.get("coverage", sampler)[1]
+
+
+@provides(per="sampler")
+def coverage(context: EvaluationContext, sampler: str) -> tuple[Tensor, Tensor]:
+    """`samples_covered` and `test_covered`, from one matrix of distances."""
+    test, samples = context.get("classifier_test"), context.get("classifier_samples", sampler)
+    name = f"{context.extractors.get('classifier').name} radii"
+    of_test = context.extractors.cached(name, lambda: _radii(test))
+    return covered_by_each_other(samples, test, _radii(samples), of_test)
+
+
+def _radii(features: Tensor) -> Tensor:
+    """The radius of each point's ball, (N, F) → (N,); NaN for fewer points than a ball needs."""
+    if len(features) <= BALL_K:
+        return features.new_full((len(features),), float("nan"))
+    return neighbour_radii(features, BALL_K)
+
+
+@provides()
+def classifier(context: EvaluationContext) -> str:
+    return context.extractors.get("classifier").name
+
+
+@provides()
+def classifier_accuracy(context: EvaluationContext) -> float | None:
+    """Test accuracy of the classifier, from 0 to 1."""
+    return context.extractors.get("classifier").accuracy
+
+
+@provides()
+def caution(context: EvaluationContext) -> str | None:
+    """Why a value measured with the classifier is not to be trusted; None for a classifier that is accurate enough."""
+    return context.extractors.get("classifier").caution()
+
+
+@provides()
+def inception(context: EvaluationContext) -> str:
+    return context.extractors.get("inception").name
