@@ -28,7 +28,7 @@ COMPONENTS = {
     "models/nets": ("bench.errors", "bench.models.seeding"),
     "models/samplers": ("bench.errors",),
     "datasets": ("bench.errors",),
-    "evaluation/metrics": ("bench.errors", "bench.evaluation.neighbors"),
+    "evaluation/metrics": ("bench.errors", "bench.evaluation.frechet", "bench.evaluation.neighbors"),
 }
 
 
