@@ -43,6 +43,7 @@ def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tupl
         *_aliases(measured),
         _fixed(measured, shown),
         _key(measured),
+        _cross_entropy(measured),
         _images(measured),
         _training(measured),
         _maps(measured),
@@ -178,7 +179,8 @@ def _coordinate(value: Value, axis: str) -> str:
 
 def _key(values: list[Value]) -> str:
     """The conditions that must be equal before a value is compared with one of another table."""
-    names = dict.fromkeys(name for value in values for name, _ in value.key if name not in QUIET)
+    elsewhere = (*QUIET, *Embed.model_fields)  # `_maps` names the settings of maps
+    names = dict.fromkeys(name for value in values for name, _ in value.key if name not in elsewhere)
     parts = []
     for name in names:
         found = _each(values, partial(_key_part, name=name))
@@ -188,6 +190,13 @@ def _key(values: list[Value]) -> str:
         found = _each(values, partial(_key_part, name=name))
         parts += [f"{called} {found}"] if found not in ("", "1") else []
     return f"Measured with {', '.join(parts)}." if parts else ""
+
+
+def _cross_entropy(values: list[Value]) -> str:
+    """That a Bernoulli bound of grey pixels bounds no log-likelihood; such entries have the `quantity` of that name."""
+    keys = [dict(value.key) for value in values]
+    grey = any(k.get("likelihood", "").startswith("bernoulli") and k.get("binarisation") == "none" for k in keys)
+    return "The Bernoulli likelihood of grey pixels gives a cross-entropy bound, no bound of log p(x)." if grey else ""
 
 
 def _key_part(value: Value, name: str) -> str:
@@ -252,7 +261,8 @@ def _maps(values: list[Value]) -> str:
     protocols = [mapping(mapping(value.group.cells[0].cell.get("evaluate")).get("embed")) for value in on_maps]
     parts = []
     for name in names:
-        facts = [(v.at, words(p[name])) for v, p in zip(on_maps, protocols, strict=True) if name in p]
+        used = [dict(value.key).get(name) for value in on_maps]  # recorded where it is not the protocol's
+        facts = [(v.at, u or words(p[name])) for v, p, u in zip(on_maps, protocols, used, strict=True) if name in p]
         parts += [f"{name} {format_condition(facts)}"] if facts else []
     return f"t-SNE and UMAP with {', '.join(parts)}." if parts else ""
 
