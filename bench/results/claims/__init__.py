@@ -199,7 +199,7 @@ def _outcome(expect: Expect, sides: tuple[Measured, ...], alpha: float) -> Outco
     if expect.form in TRENDS:
         found = decide_trend(expect, {side.name: side.values for side in sides}, alpha)
     else:
-        found = decide(expect, *series, alpha=alpha)
+        found = decide(expect, series[0], series[1] if len(series) > 1 else None, alpha)
     found = replace(found, level=1 - alpha)
     if any(side.waiting for side in sides):
         return replace(found, verdict=NOT_RUN, because=f"{counted}; so far: {found.because}")
