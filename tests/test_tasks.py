@@ -1,5 +1,6 @@
 """Which cells are one task, and that each cell of it has its own record."""
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,8 +9,9 @@ import torch
 from conftest import cell
 
 from bench.results.store import Store
-from bench.runs import runner, worker
-from bench.runs.worker import Settings, Task, run_task
+from bench.runs import progress, runner, worker
+from bench.runs.task import Event, Settings, Task
+from bench.runs.worker import run_task
 from bench.suite import Choice, Evaluate, Train, load
 from bench.training import trainer
 from bench.training.trainer import fit
@@ -122,3 +124,26 @@ def test_each_cell_of_a_stack_has_the_record_that_it_has_alone(tmp_path, monkeyp
         assert found.history()[-1]["test_loss"] == pytest.approx(expected.history()[-1]["test_loss"], rel=1e-4)
         numbers.add(round(found.value("elbo"), 4))
     assert len(numbers) == 6
+
+
+def test_the_messages_of_a_task_are_sent_with_the_cell_they_are_about(tmp_path):
+    sent = list[str]()
+    one = beta_vae(1.0, evaluate=Evaluate(n_samples=50, iw_samples=2, iw_images=5, embed={"methods": []}))
+    run_task(Task("test", (one,), ("mse",)), Settings(tmp_path, tmp_path), send=sent.append)
+    assert {f"{one.title}: loading digits", f"{one.title}: training", f"{one.title}: evaluating mse"} <= set(sent)
+    assert any(text.startswith(f"{one.title}: training: epoch 1 of 2, about ") for text in sent)
+    assert sent[-1] == ""
+
+
+def test_plain_output_repeats_the_stages_after_a_silence(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "QUIET", 0.2)
+    with progress.show() as show:
+        show(Event("note", "importing"))
+        show(Event("stage", "a cell: training", worker="0"))
+        deadline = time.monotonic() + 20
+        lines = ""
+        while "a cell: training" not in lines and time.monotonic() < deadline:
+            time.sleep(0.05)
+            lines += capsys.readouterr().err
+    assert "importing" in lines
+    assert "a cell: training (" in lines

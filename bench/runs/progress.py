@@ -18,7 +18,7 @@ from rich.text import Text
 from .task import Event
 
 STYLES = {"done": "green", "failed": "bold red", "diverged": "yellow"}
-QUIET = 8.0  #: seconds without a line after which the current stages are printed
+QUIET = 6.0  #: seconds without a line after which the current stages are printed
 
 
 @contextmanager

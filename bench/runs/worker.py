@@ -83,6 +83,7 @@ def run_task(task: Task, settings: Settings, worker: int = 0, send: Send = lambd
 
 def _run_task(task: Task, settings: Settings, worker: int, stages: Stages) -> list[Outcome]:
     keep_freed_memory()
+    log.info("importing scikit-learn and SciPy")  # seconds, in the first task of a process
     store, device = Store(settings.results), pick_device(settings.device, worker)
     with ExitStack() as claims, limited_threads(settings.threads):
         held = [c for c in task.cells if claims.enter_context(store.claim(task.suite, c.id))]
