@@ -251,6 +251,7 @@ def test_the_note_names_what_neither_rows_nor_columns_show(tmp_path):
         "Mean ± half-width of the 95 % t-interval over training seeds (n = 3; seeds 0 to 2).",
         "Net mlp; likelihood bernoulli; latent size 2.",
         "Measured with binarisation none, likelihood bernoulli.",
+        "The Bernoulli likelihood of grey pixels gives a cross-entropy bound, no bound of log p(x).",
         "Each seed's value is over 10000 images.",
         "Training: epochs 8, batch size 128, optimizer adam, lr 0.001, precision fp32.",
         f"Suite s ({loaded.digest[:12]}); code 0123456789; measured 2026-03-01.",
