@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check docs schema clean
+.PHONY: demo soak test check docs schema clean
 
 demo: $(READY)
 	$(BIN)/python -m bench run suites/digits.yaml --offline
@@ -14,6 +14,10 @@ demo: $(READY)
 
 test: $(READY) check
 	$(BIN)/python -m pytest
+
+# The fault tests with many more cases: minutes to half an hour
+soak: $(READY)
+	$(BIN)/python tests/soak.py
 
 check: $(READY)
 	$(BIN)/ruff check .

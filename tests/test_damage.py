@@ -197,3 +197,25 @@ def test_a_suite_that_asks_for_more_is_shown_as_it_was_run_with_a_word(bench):
     code, said = bench("table", bench.file, "--results", bench.results)
     assert code == 0
     assert "asks for other cells by now, 1 more" in said or "2 more" in said
+
+
+def soak_records(folder, n=500):
+    """Mutated records and suites, and all hostile files, under every reading verb. Returns the number of cases."""
+    folder = folder / "soak"
+    folder.mkdir()
+    (folder / "s.yaml").write_text(SUITE, encoding="utf-8")
+    bench = Bench(folder)
+    assert bench.run()[0] == 0
+    fuzz(bench, range(n))
+    planted = 0
+    for batch in soak_cases.batches():
+        copy = folder.parent / "copy"
+        shutil.copytree(folder, copy)
+        hostile = Bench(copy)
+        cells = sorted(record.folder for record in Store(hostile.results).records("s"))
+        for number, name, what in batch:
+            soak_cases.plant(cells[number], name, what)
+            planted += 1
+        check_verbs(hostile, [*hostile.readers(), "report"])
+        shutil.rmtree(copy)
+    return n + planted
