@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench import registry
 from bench.errors import UsageError, did_you_mean
@@ -82,7 +82,7 @@ def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
 def environment() -> Environment:
     """The templates: everything is escaped unless it was made by `markupsafe`."""
     env = Environment(
-        loader=PackageLoader("report"),
+        loader=FileSystemLoader(PACKAGE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
