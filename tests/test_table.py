@@ -668,6 +668,18 @@ def test_a_transposed_table_has_the_same_texts_in_swapped_places(several):
             assert turned.parts(column, PrintedColumn(row)) == table.parts(row, PrintedColumn(column))
 
 
+def test_metrics_as_rows_are_the_transposed_table(several):
+    turned = across(several, *METRICS, transpose=True, only=["latent_size=2"])
+    [found] = build_tables(load(several, "s"), METRICS, "metric", "label,net", only=["latent_size=2"])
+    assert (found.rows, found.columns, found.cells) == (turned.rows, turned.columns, turned.cells)
+    assert found.command.endswith("--rows metric --columns label,net --only latent_size=2")
+
+
+def test_a_table_of_one_metric_and_several_datasets_names_the_metric(several):
+    [table] = build_tables(load(several, "s"), "mse", None, "metric,latent_size")
+    assert [column.name for column in table.printed_columns] == ["MSE ↓, latent 2", "MSE ↓, latent 16"]
+
+
 @pytest.mark.parametrize("options", [{}, {"width": "column"}, {"width": "page", "transpose": True}, {"notes": "full"}])
 @pytest.mark.parametrize("form", ["latex", "markdown", "csv", "json"])
 def test_a_pasted_table_across_metrics_is_verified(several, form, options):

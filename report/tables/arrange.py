@@ -22,10 +22,11 @@ def choose_axes(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The axes that vary; those that are needed to separate two configurations are added to the rows.
 
-    compact: an axis with one coordinate, which does not apply to some rows, does not vary.
+    compact: an axis with one coordinate, which does not apply to some rows, does not vary; the metric is always shown.
     """
     ignored = {None} if compact else set()
     varied = {axis for axis in (*AXES, *EXTRA_AXES, "metric") if len({at.get(axis) for at in every} - ignored) > 1}
+    varied |= {"metric"} if compact else set()
     rows = tuple(axis for axis in rows if axis in varied) or rows[:1]
     columns = tuple(axis for axis in columns if axis in varied) or columns[:1]
     for axis in SEPARATING:

@@ -99,6 +99,8 @@ def build(
     wanted = _families(suite, names, "metric" in (*rows, *columns))
     groups = _filter(_groups(suite, dataset), asked.only)
     flags = asked.flags(rows, columns)
+    if "metric" in rows:  # metrics are compared in columns, so the table is built so and then transposed
+        rows, columns, asked = columns, rows, replace(asked, transpose=not asked.transpose)
     found = []
     for family, members in wanted.items():
         table = _table(suite, family, members, groups, tuple(rows), tuple(columns))
@@ -154,7 +156,7 @@ def _rows_and_columns(rows: list[str], columns: list[str]) -> tuple[Sequence[str
     """The named axes; a side without any keeps its default axes that the other side does not use."""
     return (
         rows or tuple(axis for axis in ROWS if axis not in columns),
-        columns or tuple(axis for axis in COLUMNS if axis not in rows),
+        columns or tuple(axis for axis in (ROWS if "metric" in rows else COLUMNS) if axis not in rows),
     )
 
 
