@@ -15,6 +15,9 @@ import pytest
 from conftest import ROOT, run_bench
 
 from bench.errors import UsageError
+from bench.runs.runner import run
+from bench.runs.task import Request, Settings
+from bench.suite import load
 
 SUITE = """\
 title: Small
@@ -174,9 +177,11 @@ def test_a_killed_training_resumes_and_has_the_numbers_of_one_that_was_not(suite
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert records(tmp_path) == {}
-    assert run_bench("run", str(suite), *chosen, cwd=tmp_path).returncode == 0
+    loaded = load(suite, ["train.epochs=30"], ["variant=vae"])
+    request = Request(frozenset(c.id for c in loaded.cells), limit=1)
+    for results in ("results", "whole"):
+        assert run(loaded, Settings(tmp_path / results, tmp_path), request, workers=1).settled == {"done": 1}
     assert not states[0].exists()
-    assert run_bench("run", str(suite), *chosen, "--results", "whole", cwd=tmp_path).returncode == 0
     resumed, whole = (next((tmp_path / p / "small").glob("*/history.csv")).read_text() for p in ("results", "whole"))
     assert untimed(resumed) == untimed(whole)
     [cell] = numbers(tmp_path).values()
