@@ -57,7 +57,7 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
     measured = [value for value in values if value.seeds]
     if not measured:
         return (_origin(suite, measured),)
-    bold = f"{BOLD} best, and all that the test cannot separate from it (5 %)." if any(v.best for v in measured) else ""
+    bold = f"{BOLD} not surely worse than the best (5 %)." if any(value.best for value in measured) else ""
     units = {str(value.at["metric"]).rstrip(" ↑↓"): value.unit for value in values if value.unit}
     epochs = _each(measured, lambda value: settings(value).get("epochs", ""))
     origin = [
@@ -70,6 +70,7 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
         bold,
         _fixed(measured, (*shown, "member", "label")),
         f"Units: {'; '.join(f'{metric} {unit}' for metric, unit in units.items())}." if units else "",
+        _cross_entropy(measured),
         _sentence([*filter(None, origin)]),
     ]
     return tuple(sentence for sentence in sentences if sentence)
