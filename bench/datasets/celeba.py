@@ -78,8 +78,6 @@ class CelebA(TorchvisionDataset):
     def download(self, root: Path) -> None:
         from torchvision import datasets
 
-        if find_spec("gdown") is None:
-            raise DataError("the package gdown is not installed; `pip install 'latent-bench[celeba]'` installs it")
         datasets.CelebA(root, download=True)
 
     def read(self, root: Path) -> Data:
