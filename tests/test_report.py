@@ -367,7 +367,7 @@ def test_damaged_files_are_named_and_the_site_is_built_all_the_same(tmp_path):
     (folder / "reconstructions.png").write_bytes(b"\x89PNG")
     site = report.build(root, tmp_path / "site").parent
     text = Page(site / "suites" / "demo" / folder.name / "index.html").text
-    assert "Not readable and not shown: reconstructions.png, history.csv, embeddings.npz" in text
+    assert "Unreadable files, not shown: reconstructions.png, history.csv, embeddings.npz" in text
 
 
 def test_an_unknown_suite_is_told_with_the_nearest_name(results, tmp_path):

@@ -150,6 +150,7 @@ def test_pictures_and_maps_are_really_drawn(page, site):
 
 def test_pictures_of_the_one_file_are_drawn_where_they_are_shown_again(page, single):
     visit(page, single, "#suites.demo")
+    page.evaluate("document.querySelectorAll('article.here-now details').forEach((fold) => { fold.open = true; })")
     again = page.locator("article.here-now img:visible")
     assert again.count() > 4
     for image in again.all():

@@ -37,7 +37,18 @@ def site(results, tmp_path_factory):
 
 @pytest.fixture
 def suite(page, site):
-    return visit(page, site / "suites" / "demo" / "index.html")
+    visit(page, site / "suites" / "demo" / "index.html")
+    page.evaluate("document.querySelectorAll('details.group').forEach((group) => { group.open = true; })")
+    return page
+
+
+def test_all_groups_of_metrics_but_the_first_are_folded_and_a_summary_stands_above(page, site):
+    visit(page, site / "suites" / "demo" / "index.html")
+    opened = page.locator("#tables details.group").evaluate_all("groups => groups.map((group) => group.open)")
+    assert len(opened) > 1
+    assert opened == [True] + [False] * (len(opened) - 1)
+    assert page.locator("#summary h3").inner_text().startswith("Summary: ")
+    assert page.locator("#summary tbody tr").count() > 1
 
 
 def seen(page, metric, index=0):
@@ -96,7 +107,7 @@ def test_a_filter_on_the_dataset_hides_the_tables_of_the_others(suite):
     suite.locator("input[data-only=dataset]").fill("=digits")
     assert [tables.nth(i).get_attribute("data-dataset") for i in range(tables.count())] == ["digits"]
     suite.locator("input[data-only=dataset]").fill("nothing")
-    assert suite.locator("section[data-metric] table:visible").count() == 0
+    assert suite.locator("#tables section[data-metric] table:visible").count() == 0
 
 
 def test_a_head_sorts_up_then_down_then_restores_the_order_also_by_keyboard(suite):

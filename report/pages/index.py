@@ -8,13 +8,12 @@ from bench.report.tables.model import Table
 from bench.report.tables.names import metric_name, reader_text
 from jinja2 import Environment
 
-from bench import registry
 from bench.results.claims import counts
 
 from .findings import Finding, findings
 from .leaderboard import AXES, boards, chips
 from .pictures import Picture, read_all
-from .variant import variant_pages
+from .variant import variant_names, variant_pages
 
 Measured = Sequence[tuple[Suite, list[Table]]]  #: suites, each with one table per metric family
 
@@ -25,8 +24,7 @@ def files(env: Environment, measured: Measured) -> dict[str, bytes]:
     cards.sort(key=lambda card: card["suite"].title.lower())
     page = env.get_template("index.html").render(
         root="", boards=tables, chips=chips(tables), suites=cards, answer=_answer(cards, tables), axes=AXES,
-        pages={registry.short_title("variants", name): page
-               for name, page in variant_pages([suite for suite, _ in measured]).items()},
+        pages=variant_names(variant_pages([suite for suite, _ in measured])),
     )  # fmt: skip
     return {"index.html": page.encode()}
 

@@ -1,37 +1,82 @@
-"""A suite's page: claims with their verdicts, tables, published beside obtained, curves and galleries."""
+"""A suite's page: finding, summary, claims, tables by group, published beside obtained, figures, galleries, cells."""
+
+from typing import Any
 
 from bench.report.charts import pareto, trends
 from bench.report.charts.curves import curves
 from bench.report.data import Suite, mapping, whole
-from bench.report.tables import aggregate
+from bench.report.tables import aggregate, build
 from bench.report.tables.footnotes import override_flags
 from bench.report.tables.model import Table
+from bench.report.tables.names import reader_text
 from bench.report.tables.published import published
 from jinja2 import Environment
 
 from bench.results.store import csv_text, row
 
 from . import claims, tables
+from .findings import Finding, findings
 from .gallery import galleries
-from .variant import variant_pages
+from .variant import variant_names, variant_pages
+
+#: Group of metric families on the page -> its families; the others are "Further metrics"
+GROUPS = {
+    "Reconstruction": ("mse", "psnr", "ssim", "unexplained_variance", "train_mse", "generalisation_gap",
+                       "corrupted_mse", "corruption_mse"),
+    "Likelihood": ("elbo", "iw_bound", "active_units"),
+    "Generation": ("fid", "kid", "fcd", "fcd_interpolation", "precision", "recall", "sample_confidence",
+                   "sample_entropy", "label_agreement"),
+    "Representation": ("knn_accuracy", "linear_probe", "kmeans_nmi", "kmeans_ari", "class_recall_min",
+                       "class_recall_max"),
+    "Embedding": ("silhouette", "trustworthiness"),
+}  # fmt: skip
 
 
 def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str, int]) -> dict[str, bytes]:
     """The page, its tables as files, results.csv and suite.yaml; `families`: one table per metric family."""
     base = f"suites/{suite.name}"
-    built = tables.suite_tables(suite, families)
+    built, found = tables.suite_tables(suite, families), findings(suite, families)
+    summary = _summary(suite, found)
     page = env.get_template("suite.html").render(
-        root="../../", suite=suite, hues=hues, tables=[tables.table_view(table, name) for name, table in built.items()],
+        root="../../", suite=suite, hues=hues, groups_of_tables=_grouped(built),
+        summary=_summary_view(summary, found),
+        findings=[finding.text for finding in found],
         tools=tables.tools_view(suite, families), published=published(suite), curves=curves(suite, hues),
         pareto=pareto.views(suite, families, hues), trends=trends.views(suite, families, hues),
         galleries=galleries(suite), groups=suite.groups, states=_states(suite), facts=_facts(suite),
-        claims=claims.view(suite), pages=variant_pages([suite]), standings=aggregate.view(families),
+        claims=claims.view(suite), pages=variant_names(variant_pages([suite])), standings=aggregate.view(families),
     )  # fmt: skip
     made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
     made[f"{base}/suite.yaml"] = _source(suite).encode()
-    for name, table in built.items():
+    for name, table in (built | ({"summary": summary} if summary else {})).items():
         made |= {f"{base}/tables/{file}": content for file, content in tables.copies(suite, table, name).items()}
     return made
+
+
+def _summary(suite: Suite, about: list[Finding]) -> Table | None:
+    """Configurations × the main metrics, at the dataset and latent size of the first finding; None without a number."""
+    at = about[0].value.at if about else {}
+    only = [f"{axis}={at[axis]}" for axis in ("dataset", "latent_size") if at.get(axis) is not None]
+    found = build.build(suite, columns=("metric",), only=only)
+    return found[0] if found and found[0].columns and not found[0].empty else None
+
+
+def _summary_view(summary: Table | None, about: list[Finding]) -> dict[str, Any] | None:
+    """The summary for the template, with a heading that names the dataset and the latent size."""
+    at = about[0].value.at if about else {}
+    places = [reader_text("dataset", at["dataset"])] if at.get("dataset") else []
+    places += [f"d = {at['latent_size']}"] if at.get("latent_size") is not None else []
+    heading = f"Summary: {', '.join(places)}" if places else "Summary"
+    return tables.table_view(summary, "summary") | {"heading": heading} if summary else None
+
+
+def _grouped(built: dict[str, Table]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Group -> the views of its tables, in the order of `GROUPS`."""
+    group_of = {family: group for group, families in GROUPS.items() for family in families}
+    found: dict[str, list[dict[str, Any]]] = {group: [] for group in (*GROUPS, "Further metrics")}
+    for name, table in built.items():
+        found[group_of.get(table.metric, "Further metrics")].append(tables.table_view(table, name))
+    return [(group, views) for group, views in found.items() if views]
 
 
 def _results(suite: Suite) -> bytes:
@@ -55,8 +100,8 @@ def _facts(suite: Suite) -> dict[str, str]:
     facts = {}
     for name, axis in axes.items():
         found = dict.fromkeys(g.at[axis] for g in suite.groups if g.at[axis] is not None)
-        sizes = [size for size in found if isinstance(size, int)]
-        facts[name] = ", ".join(map(str, sorted(sizes) if axis == "latent_size" else found))
+        sizes = sorted(size for size in found if isinstance(size, int))
+        facts[name] = ", ".join(map(str, sizes) if axis == "latent_size" else [reader_text(axis, v) for v in found])
     seeds = sorted({cell.seed for cell in suite.cells})
     facts["Seeds"] = ", ".join(map(str, seeds))
     epochs = sorted({e for r in suite.records if (e := whole(mapping(r.cell.get("train")).get("epochs")))})

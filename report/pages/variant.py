@@ -12,6 +12,8 @@ from bench.report.tables.names import ARROWS, GAPS, format_number
 from bench.report.tables.values import Value
 from jinja2 import Environment
 
+from bench import registry
+
 from .bibtex import entry, reference_line
 
 Suites = Sequence[tuple[Suite, list[Table]]]  #: each with one table per metric family
@@ -21,6 +23,13 @@ def variant_pages(suites: Sequence[Suite]) -> dict[str, str]:
     """Variant -> the path of its page below the site."""
     names = {words(cell.cell.get("variant")) for suite in suites for cell in suite.cells}
     return {name: f"variants/{file_name(name)}.html" for name in sorted(names) if name}
+
+
+def variant_names(pages: dict[str, str]) -> dict[str, str]:
+    """Short title of a variant -> the path of its page; the name itself where two have one title."""
+    titles = {name: registry.short_title("variants", name) for name in pages}
+    shared = {title for title in titles.values() if list(titles.values()).count(title) > 1}
+    return {name if titles[name] in shared else titles[name]: page for name, page in pages.items()}
 
 
 def file_name(name: str) -> str:
