@@ -1,0 +1,62 @@
+"""Finite scalar quantisation: each number of the code takes one of L values; no codebook is learned.
+
+    z = q(f(x)),  q(u) = round(b(u)) / ⌊L/2⌋        loss = −log p(x|z)      nats per image
+
+b bounds a number to the range of L integers; rounding has the gradient of the identity (straight-through). A code of D
+numbers is one of L^D. There is no commitment loss, and nothing to collapse.
+
+Reference: Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple, ICLR 2024,
+https://arxiv.org/abs/2309.15505 (section 3.1, appendix A)
+Deviation: one number of levels for all dimensions.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.errors import UsageError
+from bench.models.likelihoods import Likelihood
+from bench.models.nets import Net
+
+from .ae import AE
+
+EDGE = 1e-3  #: keeps the bound inside the outermost levels
+
+
+class FSQAE(AE):
+    title = "FSQ"
+    reference = (
+        "Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple, ICLR 2024, https://arxiv.org/abs/2309.15505"
+    )
+
+    def __init__(self, net: Net, likelihood: Likelihood, *, levels: int = 8) -> None:
+        super().__init__(net, likelihood)
+        if levels < 2:
+            raise UsageError(f"fsq_ae: levels is {levels}, must be at least 2")
+        self.levels = levels
+
+    def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        rec = self.likelihood.nll(self.decode(self.encode(x)), x).mean()
+        return {"loss": rec, "rec": rec}
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Quantised codes (B, D) in [−1, 1], with the gradient of the bounded ones."""
+        bounded = self.bound(self.net.encode(x))
+        integers = bounded + (bounded.round() - bounded).detach()
+        return integers / (self.levels // 2)
+
+    def bound(self, u: Tensor) -> Tensor:
+        """Any numbers to (−L/2, L/2), so that rounding gives L integers; shifted by a half where L is even."""
+        half = (self.levels - 1) * (1 - EDGE) / 2
+        offset = 0.5 if self.levels % 2 == 0 else 0.0
+        shift = torch.atanh(torch.tensor(offset / half, dtype=u.dtype, device=u.device))
+        return torch.tanh(u + shift) * half - offset
+
+    def indices(self, z: Tensor) -> Tensor:
+        """Level of each number, int64 in [0, L): (B, D) → (B, D). Inverse of `values`."""
+        return (z * (self.levels // 2)).round().long() + self.levels // 2
+
+    def values(self, indices: Tensor) -> Tensor:
+        """Codes of levels: int64 (B, D) → float32 (B, D)."""
+        return (indices - self.levels // 2).float() / (self.levels // 2)

@@ -1,0 +1,40 @@
+"""Regularised autoencoder (RAE-L2): small codes and a decoder with weight decay in place of a stochastic encoder.
+
+    z = f(x)            loss = −log p(x|z) + β ‖z‖²/2 + λ ‖θ_dec‖²      nats per image
+
+A density is fitted to the codes after training (the samplers `gaussian` and `gmm`). With β = λ = 0 it is the
+autoencoder. Not the Representation Autoencoder of 2025, which is also called RAE.
+
+Reference: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, https://arxiv.org/abs/1903.12436
+(eq. 6) Deviation (ours): β = 1 and λ = 1e-4 on the scale of nats per image.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.models.likelihoods import Likelihood
+from bench.models.nets import Net
+
+from .ae import AE
+
+
+class RAEL2(AE):
+    title = "RAE-L2"
+    reference = (
+        "Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, https://arxiv.org/abs/1903.12436"
+    )
+    scalars = ("beta", "weight")
+
+    def __init__(self, net: Net, likelihood: Likelihood, *, beta: float = 1.0, weight: float = 1e-4) -> None:
+        super().__init__(net, likelihood)
+        self.beta = beta
+        self.weight = weight
+
+    def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        z = self.encode(x)  # (B, D)
+        rec = self.likelihood.nll(self.decode(z), x).mean()
+        codes = 0.5 * z.square().sum(1).mean()
+        decay = torch.stack([p.square().sum() for p in self.net.decoder.parameters()]).sum()
+        return {"loss": rec + self.beta * codes + self.weight * decay, "rec": rec, "codes": codes, "decay": decay}
