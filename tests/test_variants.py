@@ -29,7 +29,7 @@ NETS = [
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 45, 45), (3, 96, 96)]
 
 
-def make(name, net=NETS[0], shape=(1, 8, 8), latent_size=3, likelihood="bernoulli", classes=2, **given):
+def make(name, net=NETS[0], shape=(1, 8, 8), latent_size=4, likelihood="bernoulli", classes=2, **given):
     constants = registry.describe("variants", name).constants
     torch.manual_seed(0)
     pair = Choice(*net) if constants["uses_net"] else None

@@ -21,7 +21,7 @@ from bench.models.nets import Net
 
 from .ae import AE
 
-EDGE = 1e-3  #: keeps the bound inside the outermost levels
+EDGE = 1e-3  #: the bound reaches the outermost levels
 
 
 class FSQAE(AE):
@@ -47,8 +47,8 @@ class FSQAE(AE):
         return integers / (self.levels // 2)
 
     def bound(self, u: Tensor) -> Tensor:
-        """Any numbers to (−L/2, L/2), so that rounding gives L integers; shifted by a half where L is even."""
-        half = (self.levels - 1) * (1 - EDGE) / 2
+        """Any numbers to a range whose rounding gives L integers, −⌊L/2⌋ the lowest; 0 stays 0."""
+        half = (self.levels - 1) * (1 + EDGE) / 2
         offset = 0.5 if self.levels % 2 == 0 else 0.0
         shift = torch.atanh(torch.tensor(offset / half, dtype=u.dtype, device=u.device))
         return torch.tanh(u + shift) * half - offset

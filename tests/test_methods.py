@@ -1,0 +1,388 @@
+"""Mathematics of single methods: closed forms, identities, reference computations. The contract: test_variants."""
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from test_variants import batch, make, objective, same_parameters
+
+from bench.errors import UsageError
+from bench.models import divergences
+from bench.models.likelihoods import gaussian_kl, reparametrise
+from bench.models.variants import Posterior
+from bench.models.variants.beta_tc_vae import kl_parts
+from bench.models.variants.dip_vae import batch_covariance
+from bench.models.variants.factor_vae import permuted
+from bench.models.variants.iwae import log_mean_exp
+
+DOUBLE = torch.float64
+
+
+def normals(*shape, seed=0, dtype=DOUBLE):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+# -- methods that are another one at an end of their options
+
+
+@pytest.mark.parametrize(
+    ("name", "off", "plain"),
+    [
+        ("free_bits_vae", {"free_nats": 0.0}, "vae"),
+        ("dip_vae", {"off_diagonal": 0.0, "diagonal": 0.0}, "vae"),
+        ("wae_mmd", {"weight": 0.0}, "ae"),
+        ("sliced_wasserstein_ae", {"weight": 0.0}, "ae"),
+        ("rae_l2", {"beta": 0.0, "weight": 0.0}, "ae"),
+        ("rae_gp", {"beta": 0.0, "weight": 0.0}, "ae"),
+        ("ciwae", {"beta": 0.0}, "iwae"),
+    ],
+)
+def test_a_method_with_its_term_switched_off_is_the_one_it_came_from(name, off, plain):
+    method, origin, (x, y) = make(name, **off), make(plain), batch()
+    same_parameters(origin, method)
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    mine = method(x, y, noise)["loss"]
+    theirs = origin(x, y, noise if torch.is_tensor(origin.draw(x, torch.Generator())) else ())["loss"]
+    torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
+
+
+def test_info_vae_at_alpha_0_and_weight_1_is_the_vae():
+    method, origin, (x, y) = make("info_vae", alpha=0.0, weight=1.0), make("vae"), batch()
+    same_parameters(origin, method)
+    eps, prior = method.draw(x, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(method(x, y, (eps, prior))["loss"], origin(x, y, eps)["loss"])
+
+
+def test_info_vae_at_alpha_1_has_the_penalty_of_the_wasserstein_autoencoder_alone():
+    method, (x, y) = make("info_vae", alpha=1.0, weight=7.0), batch()
+    terms = objective(method, x, y)
+    torch.testing.assert_close(terms["loss"], terms["rec"] + 7 * terms["mmd"])
+
+
+@pytest.mark.parametrize(("name", "adversary"), [("factor_vae", {"gamma": 0.0}), ("adversarial_ae", {"weight": 0.0})])
+def test_an_adversary_without_weight_leaves_the_gradients_of_the_model_alone(name, adversary):
+    method, (x, y) = make(name, **adversary), batch()
+    terms = objective(method, x, y)
+    plain = terms["rec"] + terms.get("kl", 0)
+    model = list(method.net.parameters())
+    for mine, theirs in zip(
+        torch.autograd.grad(terms["loss"], model, retain_graph=True),
+        torch.autograd.grad(plain, model),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
+# -- importance weights
+
+
+class LinearGaussian:
+    """p(z) = N(0, 1), p(x|z) = N(w z, s²), q(z|x) = N(a x, t²): log p(x) and the ELBO have closed forms."""
+
+    w, s, a, t = 1.3, 0.7, 0.45, 0.6
+
+    def log_px(self, x):
+        return torch.distributions.Normal(0.0, math.sqrt(self.w**2 + self.s**2)).log_prob(x)
+
+    def elbo(self, x):
+        mean = self.a * x
+        rec = -0.5 * math.log(2 * math.pi * self.s**2) - ((x - self.w * mean) ** 2 + (self.w * self.t) ** 2) / (
+            2 * self.s**2
+        )
+        return rec - gaussian_kl(mean.unsqueeze(-1), torch.full_like(mean, 2 * math.log(self.t)).unsqueeze(-1))
+
+    def model(self, samples):
+        """`iwae` with this model in the place of its net and likelihood, in float64."""
+        method = make("iwae", samples=samples, latent_size=1)
+        outer = self
+
+        class Likelihood(torch.nn.Module):
+            def nll(self, raw, x):
+                return -torch.distributions.Normal(raw, outer.s).log_prob(x).flatten(1).sum(1)
+
+        method.likelihood = Likelihood()
+        method.decode = lambda z, y=None: (self.w * z).view(-1, 1, 1, 1)
+        method.posterior = lambda x, y=None: Posterior(
+            self.a * x.flatten(1), torch.full((len(x), 1), 2 * math.log(self.t), dtype=DOUBLE)
+        )
+        return method
+
+    def bound(self, samples, x, draws=4000):
+        images = x.repeat(draws).view(-1, 1, 1, 1)
+        noise = normals(len(images), samples, 1, seed=samples)
+        return -self.model(samples)(images, None, noise)["loss"].item()
+
+
+def test_importance_weighted_bounds_rise_from_the_elbo_to_the_evidence():
+    toy, x = LinearGaussian(), torch.tensor([0.8, -1.7], dtype=DOUBLE)
+    bounds = {k: toy.bound(k, x) for k in (1, 5, 50, 500)}
+    evidence = toy.log_px(x).mean().item()
+    assert bounds[1] == pytest.approx(toy.elbo(x).mean().item(), abs=0.02)
+    assert bounds[1] < bounds[5] < bounds[50] < evidence + 1e-3
+    assert bounds[500] == pytest.approx(evidence, abs=2e-3)
+
+
+def test_the_gradient_weighs_draws_by_their_normalised_importance_weights():
+    """And not upside down: the draw with the largest weight has the largest share."""
+    log_w = normals(3, 5).requires_grad_()
+    (gradient,) = torch.autograd.grad(log_mean_exp(log_w).sum(), log_w)
+    torch.testing.assert_close(gradient, torch.softmax(log_w.detach(), 1))
+    assert torch.equal(gradient.argmax(1), log_w.argmax(1))
+
+
+@pytest.mark.parametrize("name", ["iwae", "ciwae", "miwae"])
+def test_a_weight_is_one_of_a_draw_and_not_of_an_image(name):
+    """log w_i = log p(x|z_i) + log p(z_i) − log q(z_i|x), each with the density of its own draw."""
+    method, (x, _) = make(name), batch()
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    nll, kl = method.weight_terms(x, noise)
+    q = method.posterior(x)
+    normal, unit = torch.distributions.Normal(q.mean, (q.log_var / 2).exp()), torch.distributions.Normal(0.0, 1.0)
+    for i in range(noise.shape[1]):
+        z = reparametrise(q.mean, q.log_var, noise[:, i])
+        torch.testing.assert_close(nll[:, i], method.likelihood.nll(method.decode(z), x))
+        torch.testing.assert_close(kl[:, i], (normal.log_prob(z) - unit.log_prob(z)).sum(1))
+
+
+def test_one_bound_of_many_draws_is_iwae_and_many_bounds_of_one_draw_are_the_elbo():
+    iwae, (x, y) = make("iwae", samples=6), batch()
+    noise = iwae.draw(x, torch.Generator().manual_seed(0))
+    one, many = make("miwae", samples=6, bounds=1), make("miwae", samples=1, bounds=6)
+    for method in (one, many):
+        same_parameters(iwae, method)
+    torch.testing.assert_close(one(x, y, noise)["loss"], iwae(x, y, noise)["loss"])
+    terms = many(x, y, noise)
+    torch.testing.assert_close(terms["loss"], terms["rec"] + terms["kl"])
+    assert iwae(x, y, noise)["loss"] <= terms["loss"]
+
+
+# -- total correlation
+
+
+def test_the_three_parts_add_up_to_the_monte_carlo_kl():
+    mean, log_var = normals(7, 3), normals(7, 3, seed=1)
+    z = reparametrise(mean, log_var, normals(7, 3, seed=2))
+    normal, unit = torch.distributions.Normal(mean, (log_var / 2).exp()), torch.distributions.Normal(0.0, 1.0)
+    expected = (normal.log_prob(z) - unit.log_prob(z)).sum(1).mean()
+    torch.testing.assert_close(sum(kl_parts(z, mean, log_var)), expected.to(DOUBLE))
+
+
+def test_one_latent_dimension_has_no_total_correlation():
+    mean, log_var = normals(9, 1), normals(9, 1, seed=1)
+    z = reparametrise(mean, log_var, normals(9, 1, seed=2))
+    assert kl_parts(z, mean, log_var)[1].item() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_total_correlation_of_a_correlated_gaussian_is_found():
+    """q(z) = N(0, R) through means N(0, R − s² I) and variances s²: TC = −½ log det R."""
+    rho, n, noise = 0.8, 4000, 0.1
+    covariance = torch.tensor([[1.0, rho], [rho, 1.0]], dtype=DOUBLE)
+    root = torch.linalg.cholesky(covariance - noise * torch.eye(2, dtype=DOUBLE))
+    mean, log_var = normals(n, 2) @ root.T, torch.full((n, 2), math.log(noise), dtype=DOUBLE)
+    z = reparametrise(mean, log_var, normals(n, 2, seed=1))
+    assert kl_parts(z, mean, log_var)[1].item() == pytest.approx(-0.5 * math.log(1 - rho**2), abs=0.05)
+
+
+def test_total_correlation_of_independent_codes_is_zero():
+    """Codes on a grid: every pair of coordinates occurs once."""
+    mean = torch.tensor(list(product(range(6), repeat=2)), dtype=DOUBLE)
+    log_var = torch.full_like(mean, -4.0)
+    assert kl_parts(mean, mean, log_var)[1].item() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_permuted_batch_has_the_same_marginals():
+    z = normals(8, 3)
+    mixed = permuted(z, torch.rand(8, 3, generator=torch.Generator().manual_seed(3)))
+    assert torch.equal(mixed.sort(0).values, z.sort(0).values)
+    assert not torch.equal(mixed, z)
+
+
+@pytest.mark.parametrize("name", ["factor_vae", "adversarial_ae"])
+def test_a_blind_critic_has_a_loss_of_log_2(name):
+    method = make(name, latent_size=3)
+    for parameter in method.critic.parameters():
+        parameter.data.zero_()
+    z, other = torch.randn(6, 3), torch.rand(6, 3)
+    assert method.critic_loss(z, other).item() == pytest.approx(math.log(2))
+    terms = objective(method, *batch())
+    assert terms["critic"].item() == pytest.approx(math.log(2))
+    assert terms.get("tc", torch.zeros(())).item() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "term"), [("factor_vae", "gamma", "tc"), ("adversarial_ae", "weight", "fool")]
+)
+def test_one_loss_has_the_gradients_of_two_optimisers(name, weight, term):
+    """The model's loss with the critic held fixed, and the critic's loss on codes held fixed, in two passes."""
+    method, (x, y) = make(name), batch()
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    terms = method(x, y, noise)
+    terms["loss"].backward()
+    found = {key: p.grad.clone() for key, p in method.named_parameters()}
+    method.zero_grad()
+    terms = method(x, y, noise)
+    model = terms["rec"] + terms.get("kl", 0) + getattr(method, weight) * term_of(method, x, noise, term)
+    of_model = torch.autograd.grad(model, list(method.net.parameters()))
+    expected = {f"net.{k}": v for (k, _), v in zip(method.net.named_parameters(), of_model, strict=True)}
+    z, other = codes_of(method, x, noise)
+    critic = method.critic_loss(z.detach(), other)
+    of_critic = torch.autograd.grad(critic, list(method.critic.parameters()))
+    expected |= {f"critic.{k}": v for (k, _), v in zip(method.critic.named_parameters(), of_critic, strict=True)}
+    assert found.keys() == expected.keys()
+    for key, gradient in expected.items():
+        torch.testing.assert_close(found[key], gradient, rtol=1e-5, atol=1e-7)
+
+
+def codes_of(method, x, noise):
+    if isinstance(noise, tuple):
+        q = method.posterior(x)
+        return reparametrise(q.mean, q.log_var, noise[0]), noise[1]
+    return method.encode(x), noise
+
+
+def term_of(method, x, noise, term):
+    """The adversarial term with the critic as it is: its gradient to the critic is not looked at."""
+    logits = method.critic(codes_of(method, x, noise)[0])
+    return (logits[:, 0] - logits[:, 1]).mean() if term == "tc" else torch.nn.functional.softplus(-logits).mean()
+
+
+# -- moments and kernels
+
+
+def test_whitened_codes_have_no_dip_penalty():
+    codes = torch.tensor(list(product((-1.0, 1.0), repeat=3)), dtype=DOUBLE)
+    torch.testing.assert_close(batch_covariance(codes), torch.eye(3, dtype=DOUBLE))
+    method = make("dip_vae", latent_size=3, kind="I")
+    method.posterior = lambda x, y=None: Posterior(codes.float(), torch.zeros(8, 3))
+    assert objective(method, *batch(n=8))["dip"].item() == pytest.approx(0, abs=1e-9)
+
+
+def test_dip_ii_adds_the_mean_of_the_posterior_variances():
+    codes, (x, y) = torch.zeros(8, 3), batch(n=8)
+    method = make("dip_vae", latent_size=3, kind="II", off_diagonal=1.0, diagonal=1.0)
+    method.posterior = lambda x, y=None: Posterior(codes, torch.full((8, 3), math.log(0.25)))
+    assert objective(method, x, y)["dip"].item() == pytest.approx(3 * 0.75**2)
+
+
+@pytest.mark.parametrize("kernel", ["imq", "rbf"])
+def test_mmd_is_that_of_a_double_loop(kernel):
+    x, y = normals(5, 3), normals(5, 3, seed=1) + 1
+
+    def k(a, b):
+        d = ((a - b) ** 2).sum().item()
+        if kernel == "rbf":
+            return math.exp(-d / 6)
+        return sum(2 * 3 * s / (2 * 3 * s + d) for s in divergences.SCALES)
+
+    pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
+    within = sum(k(p[i], p[j]) for p in (x, y) for i, j in pairs) / 20
+    between = sum(k(a, b) for a in x for b in y) / 25
+    assert divergences.mmd(x, y, kernel).item() == pytest.approx(within - 2 * between, rel=1e-10)
+
+
+def test_mmd_of_draws_from_one_distribution_averages_to_zero_and_of_two_does_not():
+    same = torch.stack(
+        [divergences.mmd(normals(20, 2, seed=2 * i), normals(20, 2, seed=2 * i + 1)) for i in range(300)]
+    )
+    assert same.mean().item() == pytest.approx(0, abs=4 * same.std().item() / 300**0.5)
+    assert same.min() < 0
+    assert divergences.mmd(normals(200, 2), normals(200, 2, seed=1) + 2).item() > 20 * same.std().item()
+
+
+def test_sliced_wasserstein_distance_of_a_shift_is_its_square_over_the_dimension():
+    """Sorted projections of x + t differ by t·u, and the mean of (t·u)² over the axes is ‖t‖²/D."""
+    x, shift = normals(30, 3), torch.tensor([1.0, -2.0, 0.5], dtype=DOUBLE)
+    found = divergences.sliced_wasserstein(x, x + shift, 5 * torch.eye(3, dtype=DOUBLE))
+    assert found.item() == pytest.approx(shift.square().sum().item() / 3)
+    assert divergences.sliced_wasserstein(x, x.flip(0), torch.eye(3, dtype=DOUBLE)).item() == 0
+
+
+# -- regularised autoencoders
+
+
+def test_the_penalty_on_the_decoder_is_its_squared_norm():
+    method, (x, y) = make("rae_l2"), batch()
+    expected = sum(p.square().sum() for p in method.net.decoder.parameters())
+    torch.testing.assert_close(objective(method, x, y)["decay"], expected)
+
+
+def test_the_estimated_jacobian_of_a_linear_decoder_is_its_frobenius_norm():
+    method, (x, y) = make("rae_gp", latent_size=3), batch()
+    weight = normals(64, 3, dtype=torch.float32)
+    method.generate = lambda z, y=None: (z @ weight.T).view(-1, 1, 8, 8)
+    exact = weight.square().sum().item()
+    draws = torch.tensor([objective(method, x, y, seed)["jacobian"].item() for seed in range(300)])
+    assert draws.mean().item() == pytest.approx(exact, abs=4 * draws.std().item() / 300**0.5)
+
+
+def test_the_estimated_jacobian_is_the_one_of_autograd_on_average_over_all_signs():
+    """Over all sign vectors the mean of ‖J v‖² is ‖J‖² exactly."""
+    method, (x, y) = make("rae_gp", latent_size=3), batch(n=2)
+    signs = [torch.tensor(s).expand(2, 3) for s in product((-1.0, 1.0), repeat=3)]
+    mean = torch.stack([method(x, y, s)["jacobian"] for s in signs]).mean()
+    z = method.encode(x).detach()
+    jacobian = torch.autograd.functional.jacobian(lambda codes: method.generate(codes).flatten(1), z)
+    exact = torch.stack([jacobian[i, :, i].square().sum() for i in range(2)]).mean()
+    torch.testing.assert_close(mean, exact, rtol=1e-4, atol=1e-7)
+
+
+# -- discrete codes
+
+
+def test_fsq_has_all_levels_and_its_indices_invert():
+    for levels in (2, 3, 5, 8):
+        method = make("fsq_ae", latent_size=2, levels=levels)
+        method.net.encode = lambda x: x.flatten(1)
+        codes = method.encode(torch.linspace(-30, 30, 2001).view(-1, 1).repeat(1, 2))
+        assert len(codes[:, 0].unique()) == levels
+        assert codes.abs().max() <= 1
+        indices = method.indices(codes)
+        assert set(indices.flatten().tolist()) == set(range(levels))
+        assert torch.equal(method.values(indices), codes)
+
+
+def test_fsq_passes_the_gradient_of_the_bound_straight_through():
+    method = make("fsq_ae", latent_size=2, levels=5)
+    method.net.encode = lambda x: x.flatten(1)
+    u = normals(6, 2, dtype=torch.float32).requires_grad_()
+    (through,) = torch.autograd.grad(method.encode(u).sum(), u)
+    (bounded,) = torch.autograd.grad(method.bound(u).sum() / 2, u)
+    torch.testing.assert_close(through, bounded)
+
+
+def test_vq_takes_the_nearest_vector_by_brute_force():
+    method = make("vq_vae", latent_size=4, codes=7, dim=2)
+    z = normals(5, 4, dtype=torch.float32)
+    for i, indices in enumerate(method.indices(z)):
+        for position, index in enumerate(indices):
+            vector = z[i, 2 * position : 2 * position + 2]
+            assert index == min(range(7), key=lambda k: (vector - method.codebook[k]).square().sum().item())
+
+
+def test_vq_copies_the_decoder_s_gradient_to_the_encoder():
+    method = make("vq_vae", latent_size=4, beta=0.0)
+    seen, (x, y) = [], batch()
+    decode = method.decode
+    method.decode = lambda z, y=None: seen.append(z) or decode(z)
+    z = method.net.encode(x).detach().requires_grad_()
+    method.net.encode = lambda images: z
+    terms = method(x, y, ())
+    at_decoder, at_encoder = torch.autograd.grad(terms["rec"], [seen[0], z], retain_graph=True)
+    torch.testing.assert_close(at_encoder, at_decoder)
+    (codebook,) = torch.autograd.grad(terms["rec"], [method.codebook], allow_unused=True)
+    assert codebook is None
+
+
+def test_a_codebook_of_one_vector_has_one_image():
+    method, (x, _) = make("vq_vae", latent_size=4, codes=1), batch()
+    images = method.generate(method.encode(x))
+    assert torch.equal(images, images[:1].expand_as(images))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("vq_vae", {"dim": 3}), ("vq_vae", {"codes": 0}), ("fsq_ae", {"levels": 1})]
+)
+def test_an_impossible_quantiser_is_refused(name, options):
+    with pytest.raises(UsageError, match=name):
+        make(name, latent_size=4, **options)
