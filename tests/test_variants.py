@@ -98,7 +98,7 @@ def test_codes_and_images_have_the_shapes_they_should(name, net, shape):
     model, (x, y) = make(name, net, shape), batch(shape, 2)
     codes = model.encode(x, y)
     images = model.generate(codes, y)
-    assert codes.shape == (2, 3)
+    assert codes.shape == (2, 4)
     assert images.shape == x.shape
     if name not in OVERSHOOT:
         assert images.min() >= 0
@@ -145,7 +145,7 @@ def test_the_vae_without_noise_and_kl_is_the_autoencoder():
     ae.net.decoder.load_state_dict(vae.net.decoder.state_dict())
     heads, mu = vae.net.encoder.state_dict(), ae.net.encoder.state_dict()
     ae.net.encoder.load_state_dict({k: v[: len(mu[k])] for k, v in heads.items()})
-    terms = vae(x, y, torch.zeros(len(x), 3))
+    terms = vae(x, y, torch.zeros(len(x), 4))
     torch.testing.assert_close(terms["rec"], ae(x, y, ())["loss"])
 
 
@@ -244,7 +244,7 @@ def test_the_estimated_jacobian_is_unbiased():
 def test_pixel_dropout_drops_the_fraction_it_says_in_all_channels_at_once():
     model = make("denoising_ae", shape=(3, 8, 8), dropout=0.25)
     seen = []
-    model.encode = lambda x, y=None: seen.append(x) or torch.zeros(len(x), 3)
+    model.encode = lambda x, y=None: seen.append(x) or torch.zeros(len(x), 4)
     x = torch.ones(500, 3, 8, 8)
     model(x, None, model.draw(x, torch.Generator().manual_seed(0)))
     dropped = seen[0] == 0
@@ -299,7 +299,7 @@ def test_a_code_that_does_not_fit_the_map_is_refused_in_words():
 def test_mean_image_reconstructs_the_mean_of_the_train_images(few_digits):
     [fitted] = fit(lambda: make("mean_image"), few_digits, Train(), [0])
     expected = few_digits.train.images.double().mean(0) / 255
-    torch.testing.assert_close(fitted.model.generate(torch.zeros(1, 3))[0], expected.float())
+    torch.testing.assert_close(fitted.model.generate(torch.zeros(1, 4))[0], expected.float())
 
 
 def test_pca_has_the_reconstruction_error_of_scikit_learn(few_digits):
@@ -307,7 +307,7 @@ def test_pca_has_the_reconstruction_error_of_scikit_learn(few_digits):
 
     [fitted] = fit(lambda: make("pca"), few_digits, Train(), [0])
     train, test = (to_float(s.images).flatten(1) for s in (few_digits.train, few_digits.test))
-    reference = decomposition.PCA(3, svd_solver="full").fit(train.numpy())
+    reference = decomposition.PCA(4, svd_solver="full").fit(train.numpy())
     expected = ((reference.inverse_transform(reference.transform(test.numpy())) - test.numpy()) ** 2).mean()
     made = fitted.model.generate(fitted.model.encode(test.view(-1, 1, 8, 8))).flatten(1)
     assert (made - test).square().mean().item() == pytest.approx(expected, rel=1e-5)
@@ -317,7 +317,7 @@ def test_pca_codes_of_the_train_images_are_white(few_digits):
     [fitted] = fit(lambda: make("pca"), few_digits, Train(), [0])
     codes = fitted.model.encode(to_float(few_digits.train.images)).double()
     covariance = torch.cov(codes.T, correction=0)
-    torch.testing.assert_close(covariance, torch.eye(3, dtype=torch.float64), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(covariance, torch.eye(4, dtype=torch.float64), rtol=1e-4, atol=1e-4)
 
 
 def test_streamed_pca_of_large_images_finds_the_exact_components(monkeypatch, few_digits):
@@ -343,13 +343,13 @@ def test_pca_gives_a_dead_direction_a_code_of_zero():
 
 
 def test_no_autoencoder_of_the_same_size_beats_pca_when_it_is_linear(few_digits):
-    """PCA is the optimum of linear codes: any other projection of 3 directions reconstructs the train set worse."""
+    """PCA is the optimum of linear codes: any other projection of 4 directions reconstructs the train set worse."""
     [fitted] = fit(lambda: make("pca"), few_digits, Train(), [0])
     x = to_float(few_digits.train.images).flatten(1).double()
     best = (fitted.model.generate(fitted.model.encode(x.float().view(-1, 1, 8, 8))).flatten(1) - x).square().mean()
     centred = x - x.mean(0)
     for seed in range(20):
-        basis = torch.linalg.qr(torch.randn(64, 3, generator=torch.Generator().manual_seed(seed)).double()).Q
+        basis = torch.linalg.qr(torch.randn(64, 4, generator=torch.Generator().manual_seed(seed)).double()).Q
         assert (centred @ basis @ basis.T - centred).square().mean() > best
 
 

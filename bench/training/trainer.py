@@ -29,7 +29,7 @@ from .stack import Stack, stack_of
 from .step import Stepper
 
 RESUMED = ("history", "diverged_at", "seconds", "test_seconds", "steps", "images")  #: of a `Fitted`
-TEST_BATCH = 1000  #: images of a test-loss batch, over all models of a group; and of a draw of noise, at most
+TEST_BATCH = 1000  #: images of a test-loss batch
 
 Build = Callable[[], Any]  #: makes an untrained model
 OnEpoch = Callable[[int, list[dict[str, float]]], None]
@@ -238,17 +238,18 @@ def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]
 
 @torch.no_grad()
 def _test_terms(stack: Stack, test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
-    """Mean test terms, (S,), with the same noise after every epoch, drawn for as many images at once for any S."""
+    """Mean test terms, (S,), with the same noise after every epoch.
+
+    Batches do not depend on S, since some terms are those of a batch (total correlation, MMD).
+    """
     device, size, seen, sizes = test.images.device, len(seeds), list[dict[str, Tensor]](), list[int]()
     at_once = min(TEST_BATCH, steps_ahead(device, test.images[0].numel())) if device.type == "cuda" else TEST_BATCH
     noises = [generator(s, "test", device) for s in seeds]
     for piece in torch.arange(len(test), device=device).split(at_once):
-        batches = piece.expand(size, -1).split(max(1, TEST_BATCH // size), dim=1)  # each (S, B)
-        drawn = draw_noise(stack.draw, test.images, batches, noises, len(batches))
-        for index, noise in zip(batches, drawn, strict=True):
-            x, y = images_at(test, index[0]), labels_at(test, index[0])
-            seen.append(stack.terms(x.expand(size, *x.shape), y.expand(size, *y.shape), noise))
-            sizes.append(len(x))
+        [noise] = draw_noise(stack.draw, test.images, [piece.expand(size, -1)], noises, 1)
+        x, y = images_at(test, piece), labels_at(test, piece)
+        seen.append(stack.terms(x.expand(size, *x.shape), y.expand(size, *y.shape), noise))
+        sizes.append(len(x))
     return _means(seen, sizes)
 
 

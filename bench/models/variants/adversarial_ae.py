@@ -11,6 +11,8 @@ Reference: Makhzani et al., Adversarial Autoencoders, 2015, https://arxiv.org/ab
 Deviation: model and critic are updated at the same time with one Adam; the critic has two layers of 256 units.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,8 +26,11 @@ from .ae import AE
 
 
 class AdversarialAE(AE):
-    title = "Adversarial AE"
+    title = "Adversarial autoencoder"
+    symbol = "AAE"
+    option_symbols: ClassVar = {"weight": "λ"}
     reference = "Makhzani et al., Adversarial Autoencoders, 2015, https://arxiv.org/abs/1511.05644"
+    cite = "makhzani2015adversarial"
     scalars = ("weight",)
 
     def __init__(

@@ -13,6 +13,7 @@ terms by constants that cancel in their sum, and change no gradient.
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,10 +26,13 @@ from .vae import VAE
 
 class BetaTCVAE(VAE):
     title = "β-TCVAE"
+    symbol = "β-TCVAE"
+    option_symbols: ClassVar = {"alpha": "α", "beta": "β", "gamma": "γ"}
     reference = (
         "Chen et al., Isolating Sources of Disentanglement in Variational Autoencoders, NeurIPS 2018, "
         "https://arxiv.org/abs/1802.04942"
     )
+    cite = "chen2018isolating"
     scalars = ("alpha", "beta", "gamma")
 
     def __init__(

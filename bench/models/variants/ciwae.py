@@ -8,6 +8,8 @@ Reference: Rainforth et al., Tighter Variational Bounds are Not Necessarily Bett
 https://arxiv.org/abs/1802.04537 (eq. 16)
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from bench.models.likelihoods import Likelihood
@@ -17,11 +19,14 @@ from .iwae import IWAE, log_mean_exp
 
 
 class CIWAE(IWAE):
-    title = "CIWAE"
+    title = "Combination of IWAE and VAE"
+    symbol = "CIWAE"
+    option_symbols: ClassVar = {"beta": "β", "samples": "k"}
     reference = (
         "Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, ICML 2018, "
         "https://arxiv.org/abs/1802.04537"
     )
+    cite = "rainforth2018tighter"
     scalars = ("beta",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, samples: int = 5, beta: float = 0.5) -> None:

@@ -10,7 +10,7 @@ Observations, ICLR 2018, https://arxiv.org/abs/1711.00848 (eq. 6 and 7)
 Defaults: the paper's λ_od = 10, and λ_d = 10 λ_od for I. For II the paper sets λ_d = λ_od.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,11 +22,14 @@ from .vae import VAE
 
 
 class DIPVAE(VAE):
-    title = "DIP-VAE"
+    title = "Disentangled inferred prior VAE"
+    symbol = "DIP-VAE"
+    option_symbols: ClassVar = {"off_diagonal": "λ_od", "diagonal": "λ_d"}
     reference = (
         "Kumar et al., Variational Inference of Disentangled Latent Concepts from Unlabeled Observations, ICLR 2018, "
         "https://arxiv.org/abs/1711.00848"
     )
+    cite = "kumar2018variational"
     scalars = ("off_diagonal", "diagonal")
 
     def __init__(

@@ -11,6 +11,8 @@ Deviation: codes and permuted codes come from one batch, model and critic share 
 two layers of 256 units by default (the paper: six of 1,000).
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,7 +27,10 @@ from .vae import VAE
 
 class FactorVAE(VAE):
     title = "FactorVAE"
+    symbol = "FactorVAE"
+    option_symbols: ClassVar = {"gamma": "γ"}
     reference = "Kim & Mnih, Disentangling by Factorising, ICML 2018, https://arxiv.org/abs/1802.05983"
+    cite = "kim2018disentangling"
     scalars = ("gamma",)
 
     def __init__(

@@ -9,6 +9,8 @@ https://arxiv.org/abs/1606.04934 (eq. 15)
 Deviation: a group is one latent dimension.
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from bench.models.likelihoods import Likelihood, reparametrise
@@ -18,11 +20,14 @@ from .vae import VAE
 
 
 class FreeBitsVAE(VAE):
-    title = "Free-bits VAE"
+    title = "VAE with free bits"
+    symbol = "Free-bits VAE"
+    option_symbols: ClassVar = {"free_nats": "λ"}
     reference = (
         "Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016, "
         "https://arxiv.org/abs/1606.04934"
     )
+    cite = "kingma2016improved"
     scalars = ("free_nats",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, free_nats: float = 0.25) -> None:

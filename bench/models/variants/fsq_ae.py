@@ -10,7 +10,7 @@ https://arxiv.org/abs/2309.15505 (section 3.1, appendix A)
 Deviation: one number of levels for all dimensions.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,10 +25,13 @@ EDGE = 1e-3  #: the bound reaches the outermost levels
 
 
 class FSQAE(AE):
-    title = "FSQ"
+    title = "Finite scalar quantisation"
+    symbol = "FSQ"
+    option_symbols: ClassVar = {"levels": "L"}
     reference = (
         "Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple, ICLR 2024, https://arxiv.org/abs/2309.15505"
     )
+    cite = "mentzer2024finite"
 
     def __init__(self, net: Net, likelihood: Likelihood, *, levels: int = 8) -> None:
         super().__init__(net, likelihood)

@@ -10,7 +10,7 @@ Deviation (ours): α = 0.5 and λ = 200, the weight of `wae_mmd`, since the pape
 loss.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,10 +24,13 @@ from .vae import VAE
 
 class InfoVAE(VAE):
     title = "InfoVAE"
+    symbol = "InfoVAE"
+    option_symbols: ClassVar = {"alpha": "α", "weight": "λ"}
     reference = (
         "Zhao et al., InfoVAE: Balancing Learning and Inference in Variational Autoencoders, AAAI 2019, "
         "https://arxiv.org/abs/1706.02262"
     )
+    cite = "zhao2019infovae"
     scalars = ("alpha", "weight")
 
     def __init__(

@@ -11,6 +11,7 @@ https://arxiv.org/abs/1509.00519 (eq. 8)
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,8 +23,11 @@ from .vae import VAE
 
 
 class IWAE(VAE):
-    title = "IWAE"
+    title = "Importance-weighted autoencoder"
+    symbol = "IWAE"
+    option_symbols: ClassVar = {"samples": "k"}
     reference = "Burda et al., Importance Weighted Autoencoders, ICLR 2016, https://arxiv.org/abs/1509.00519"
+    cite = "burda2016importance"
 
     def __init__(self, net: Net, likelihood: Likelihood, *, samples: int = 5) -> None:
         super().__init__(net, likelihood)

@@ -10,6 +10,8 @@ https://arxiv.org/abs/1802.04537 (eq. 12)
 Deviation: 4 × 4 draws by default; the paper's experiments use 8 × 8.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -20,11 +22,14 @@ from .iwae import IWAE, log_mean_exp
 
 
 class MIWAE(IWAE):
-    title = "MIWAE"
+    title = "Multiply importance-weighted autoencoder"
+    symbol = "MIWAE"
+    option_symbols: ClassVar = {"samples": "k", "bounds": "M"}
     reference = (
         "Rainforth et al., Tighter Variational Bounds are Not Necessarily Better, ICML 2018, "
         "https://arxiv.org/abs/1802.04537"
     )
+    cite = "rainforth2018tighter"
 
     def __init__(self, net: Net, likelihood: Likelihood, *, samples: int = 4, bounds: int = 4) -> None:
         super().__init__(net, likelihood, samples=samples)

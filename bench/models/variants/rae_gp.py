@@ -10,6 +10,7 @@ Reference: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 20
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,10 +23,13 @@ from .ae import AE
 
 
 class RAEGP(AE):
-    title = "RAE-GP"
+    title = "Regularised autoencoder, gradient penalty"
+    symbol = "RAE-GP"
+    option_symbols: ClassVar = {"beta": "β", "weight": "λ"}
     reference = (
         "Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, https://arxiv.org/abs/1903.12436"
     )
+    cite = "ghosh2020from"
     scalars = ("beta", "weight")
 
     def __init__(self, net: Net, likelihood: Likelihood, *, beta: float = 1.0, weight: float = 1.0) -> None:

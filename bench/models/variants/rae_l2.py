@@ -9,7 +9,7 @@ Reference: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 20
 (eq. 6) Deviation (ours): β = 1 and λ = 1e-4 on the scale of nats per image.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,10 +21,13 @@ from .ae import AE
 
 
 class RAEL2(AE):
-    title = "RAE-L2"
+    title = "Regularised autoencoder, weight decay"
+    symbol = "RAE-L2"
+    option_symbols: ClassVar = {"beta": "β", "weight": "λ"}
     reference = (
         "Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, https://arxiv.org/abs/1903.12436"
     )
+    cite = "ghosh2020from"
     scalars = ("beta", "weight")
 
     def __init__(self, net: Net, likelihood: Likelihood, *, beta: float = 1.0, weight: float = 1e-4) -> None:

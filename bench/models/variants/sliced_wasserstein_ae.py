@@ -11,6 +11,8 @@ https://arxiv.org/abs/1804.01947 (eq. 16)
 Deviation (ours): λ = 200, the weight of `wae_mmd`, since the paper's value belongs to another scale of the loss.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -22,8 +24,11 @@ from .ae import AE
 
 
 class SlicedWassersteinAE(AE):
-    title = "Sliced-Wasserstein AE"
+    title = "Sliced-Wasserstein autoencoder"
+    symbol = "SWAE"
+    option_symbols: ClassVar = {"weight": "λ"}
     reference = "Kolouri et al., Sliced-Wasserstein Autoencoder, 2018, https://arxiv.org/abs/1804.01947"
+    cite = "kolouri2018sliced"
     scalars = ("weight",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, weight: float = 200.0) -> None:

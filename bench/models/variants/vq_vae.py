@@ -11,7 +11,7 @@ https://arxiv.org/abs/1711.00937 (eq. 3)
 Deviation: the positions are those of a vector code and not of a feature map; the codebook is learned by gradient.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,13 @@ from .ae import AE
 
 
 class VQVAE(AE):
-    title = "VQ-VAE"
+    title = "Vector-quantised VAE"
+    symbol = "VQ-VAE"
+    option_symbols: ClassVar = {"codes": "K", "dim": "d", "beta": "β"}
     reference = (
         "van den Oord et al., Neural Discrete Representation Learning, NeurIPS 2017, https://arxiv.org/abs/1711.00937"
     )
+    cite = "oord2017neural"
     scalars = ("beta",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, codes: int = 64, dim: int = 2, beta: float = 0.25) -> None:

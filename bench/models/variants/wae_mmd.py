@@ -9,7 +9,7 @@ Reference: Tolstikhin et al., Wasserstein Auto-Encoders, ICLR 2018, https://arxi
 Defaults: λ = 200. The authors weigh the squared error 0.05 and MMD² 10; relative to the squared error that is 200.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,8 +22,11 @@ from .ae import AE
 
 
 class WAEMMD(AE):
-    title = "WAE-MMD"
+    title = "Wasserstein autoencoder with MMD"
+    symbol = "WAE-MMD"
+    option_symbols: ClassVar = {"weight": "λ"}
     reference = "Tolstikhin et al., Wasserstein Auto-Encoders, ICLR 2018, https://arxiv.org/abs/1711.01558"
+    cite = "tolstikhin2018wasserstein"
     scalars = ("weight",)
 
     def __init__(
