@@ -26,7 +26,8 @@ NETS = [
     ("conv", {"channels": 4}),
     ("spatial", {"side": 1, "channels": 4}),
 ]
-SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 45, 45), (3, 96, 96)]
+#: a net and a shape that is hard for it: one pixel more than a power of two, large, colour
+BUILT = [(0, (1, 8, 8)), (0, (3, 45, 45)), (1, (1, 28, 28)), (1, (3, 96, 96)), (2, (3, 32, 32)), (2, (3, 45, 45))]
 
 
 def make(name, net=NETS[0], shape=(1, 8, 8), latent_size=4, likelihood="bernoulli", classes=2, **given):
@@ -91,11 +92,10 @@ def test_terms_add_up_to_the_loss(name):
     torch.testing.assert_close(sum(v for k, v in terms.items() if k != "loss"), terms["loss"])
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("net", NETS, ids=["mlp", "conv", "spatial"])
+@pytest.mark.parametrize(("net", "shape"), BUILT)
 @pytest.mark.parametrize("name", TRAINED)
 def test_codes_and_images_have_the_shapes_they_should(name, net, shape):
-    model, (x, y) = make(name, net, shape), batch(shape, 2)
+    model, (x, y) = make(name, NETS[net], shape), batch(shape, 2)
     codes = model.encode(x, y)
     images = model.generate(codes, y)
     assert codes.shape == (2, 4)
