@@ -386,3 +386,107 @@ def test_a_codebook_of_one_vector_has_one_image():
 def test_an_impossible_quantiser_is_refused(name, options):
     with pytest.raises(UsageError, match=name):
         make(name, latent_size=4, **options)
+
+
+# -- learned priors and flows
+
+
+def standard(z):
+    return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+
+
+@pytest.mark.parametrize("name", ["planar_vae", "iaf_vae"])
+def test_the_log_determinant_of_a_flow_is_that_of_its_jacobian(name):
+    method = make(name).double()
+    for seed, parameter in enumerate(method.parameters()):  # away from the start, which is nearly the identity
+        parameter.data += 0.3 * normals(*parameter.shape, seed=seed)
+    z = normals(5, 4)
+    moved, log_det = method.flow(z)
+    for i in range(5):
+        jacobian = torch.autograd.functional.jacobian(lambda one: method.flow(one.unsqueeze(0))[0].squeeze(0), z[i])
+        assert log_det[i].item() == pytest.approx(torch.linalg.slogdet(jacobian).logabsdet.item(), rel=1e-8)
+    assert moved.shape == z.shape
+
+
+def test_planar_maps_stay_invertible_whatever_their_parameters():
+    method = make("planar_vae").double()
+    method.u.data, method.w.data = 5 * normals(10, 4), 5 * normals(10, 4, seed=1)
+    assert method.flow(normals(500, 4, seed=2))[1].isfinite().all()
+
+
+def test_a_number_of_an_autoregressive_step_depends_on_those_before_it_alone():
+    step = make("iaf_vae").double().steps[0]
+    jacobian = torch.autograd.functional.jacobian(lambda z: step(z.unsqueeze(0)).view(4, 2), normals(4))  # (4, 2, 4)
+    assert jacobian.abs().sum(1).triu().abs().max() == 0
+    assert jacobian.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["planar_vae", "iaf_vae"])
+def test_a_flow_that_moves_nothing_is_the_vae_with_a_sampled_kl(name):
+    method, origin, (x, y) = make(name), make("vae"), batch()
+    origin.net.load_state_dict(method.net.state_dict())
+    for key, parameter in method.named_parameters():
+        if not key.startswith("net"):
+            parameter.data.zero_()
+    if name == "planar_vae":
+        method.w.data.fill_(1e-6)  # û is u moved along w, which needs a direction
+        method.flow = lambda z: (z, torch.zeros(len(z)))
+    eps = method.draw(x, torch.Generator().manual_seed(0))
+    q = origin.posterior(x)
+    z = reparametrise(q.mean, q.log_var, eps)
+    expected = torch.distributions.Normal(q.mean, (q.log_var / 2).exp()).log_prob(z).sum(1) - standard(z)
+    terms = method(x, y, eps)
+    torch.testing.assert_close(terms["rec"], origin(x, y, eps)["rec"])
+    torch.testing.assert_close(terms["kl"], expected.mean())
+
+
+def test_the_vampprior_is_the_mean_density_of_its_posteriors():
+    method = make("vamp_vae", components=3)
+    z, q = torch.randn(5, 4), method.posterior(method.pseudo_inputs.sigmoid())
+    each = [torch.distributions.Normal(q.mean[k], (q.log_var[k] / 2).exp()).log_prob(z).sum(1).exp() for k in range(3)]
+    torch.testing.assert_close(method.log_prior(z), (sum(each) / 3).log())
+
+
+def test_with_the_images_as_pseudo_inputs_the_kl_to_the_vampprior_is_a_mutual_information():
+    """p(z) is then the aggregate posterior: E[log q(z|x) − log q(z)] lies in [0, log N]."""
+    method, (x, y) = make("vamp_vae", components=6), batch()
+    for layer in method.net.encoder:
+        if hasattr(layer, "weight"):
+            layer.weight.data *= 4  # posteriors apart from each other
+    method.pseudo_inputs.data = torch.logit(x.clamp(1e-6, 1 - 1e-6))
+    kl = torch.stack([objective(method, x, y, seed)["kl"] for seed in range(200)]).mean().item()
+    assert 0 <= kl <= math.log(6) + 0.05
+
+
+def test_a_mixture_of_one_standard_component_is_the_standard_normal():
+    method, z = make("gm_vae", components=1), torch.randn(5, 4)
+    method.means.data.zero_()
+    torch.testing.assert_close(method.log_prior(z), standard(z))
+    many = make("gm_vae", components=3)
+    many.means.data.zero_()
+    torch.testing.assert_close(many.log_prior(z), standard(z))
+    torch.testing.assert_close(many.responsibilities(z), torch.full((5, 3), 1 / 3))
+
+
+def test_two_layers_without_a_link_are_the_vae_with_a_sampled_kl():
+    method, (x, y) = make("two_layer_vae"), batch()
+    for parameter in [*method.up.parameters(), *method.down.parameters()]:
+        parameter.data.zero_()
+    eps = method.draw(x, torch.Generator().manual_seed(0))
+    q = method.posterior(x)
+    z = reparametrise(q.mean, q.log_var, eps[0])
+    expected = torch.distributions.Normal(q.mean, (q.log_var / 2).exp()).log_prob(z).sum(1) - standard(z)
+    terms = method(x, y, eps)
+    assert terms["kl_2"].item() == 0
+    torch.testing.assert_close(terms["kl"], expected.mean())
+
+
+@pytest.mark.parametrize("name", ["vamp_vae", "gm_vae"])
+def test_draws_from_a_learned_prior_have_its_density(name):
+    """The mean log-density of draws is minus the entropy: for one component a closed form."""
+    method = make(name, components=1)
+    z = method.draw_prior(20_000, torch.Generator().manual_seed(0))
+    assert z.shape == (20_000, 4)
+    log_var = method.log_vars if name == "gm_vae" else method.posterior(method.pseudo_inputs.sigmoid()).log_var
+    entropy = 0.5 * (4 * (1 + math.log(2 * math.pi)) + log_var.sum().item())
+    assert method.log_prior(z).mean().item() == pytest.approx(-entropy, abs=0.05)

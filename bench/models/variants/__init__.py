@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import NotApplicable
-from bench.models.likelihoods import Likelihood
+from bench.models.likelihoods import Likelihood, gaussian_log_prob, reparametrise
 from bench.models.nets import Net
 
 
@@ -50,7 +50,10 @@ class Variant(nn.Module):
     uses_net: ClassVar[bool] = True  #: False: no net is built, and the suite's `nets` axis does not multiply it
     heads: ClassVar[int] = 1  #: how many vectors of length D the encoder puts out (2: mean and log-variance)
     has_code: ClassVar[bool] = True  #: False: metrics and samplers that need codes do not apply
-    has_posterior: ClassVar[bool] = False  #: True: `posterior` exists, and with it an ELBO
+    has_posterior: ClassVar[bool] = False  #: True: `draw_code` exists, and with it an ELBO
+    closed_kl: ClassVar[bool] = True  #: q(z|x) is a diagonal Gaussian and p(z) = N(0, I): the KL is in closed form
+    own_prior: ClassVar[bool] = False  #: True: `draw_prior` is of a prior that the method has learned
+    discrete: ClassVar[bool] = False  #: True: codes are quantised, and no continuous density is one of them
     conditional: ClassVar[bool] = False  #: True: codes and images are those of a label
     closed_form: ClassVar[bool] = False  #: True: `fit` computes the parameters, nothing is trained by gradient
     stackable: ClassVar[bool] = True  #: False: the trainer takes its models one at a time
@@ -95,6 +98,24 @@ class Variant(nn.Module):
         """q(z|x) of images (B, C, H, W); raises `NotApplicable` unless `has_posterior`."""
         name = type(self).__module__.rpartition(".")[2]
         raise NotApplicable(f"{name} has {'a deterministic code' if self.has_code else 'no code'}: no posterior")
+
+    def code_noise(self, x: Tensor, generator: torch.Generator) -> Any:
+        """The noise of one draw from q(z|x) for images (B, C, H, W), as `draw` returns noise."""
+        return torch.randn(len(x), self.net.size.latent_size, generator=generator, device=x.device)  # (B, D)
+
+    def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
+        """One code z ~ q(z|x) for each image, (B, D), and log q(z|x), (B,), nats."""
+        q = self.posterior(x, y)
+        z = reparametrise(q.mean, q.log_var, noise)
+        return z, gaussian_log_prob(z, q.mean, q.log_var)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z) of codes (B, D), (B,), nats; the standard normal unless a method has a prior of its own."""
+        return gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
+
+    def draw_prior(self, n: int, generator: torch.Generator) -> Tensor:
+        """Codes (n, D) from p(z), on the CPU's generator's device."""
+        return torch.randn(n, self.net.size.latent_size, generator=generator)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Parameters of p(x|z) (B, C, H, W) for codes (B, D); `likelihood.mean` turns them into an image."""

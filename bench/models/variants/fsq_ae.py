@@ -32,6 +32,7 @@ class FSQAE(AE):
         "Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple, ICLR 2024, https://arxiv.org/abs/2309.15505"
     )
     cite = "mentzer2024finite"
+    discrete = True
 
     def __init__(self, net: Net, likelihood: Likelihood, *, levels: int = 8) -> None:
         super().__init__(net, likelihood)

@@ -32,6 +32,7 @@ class VQVAE(AE):
         "van den Oord et al., Neural Discrete Representation Learning, NeurIPS 2017, https://arxiv.org/abs/1711.00937"
     )
     cite = "oord2017neural"
+    discrete = True
     scalars = ("beta",)
 
     def __init__(self, net: Net, likelihood: Likelihood, *, codes: int = 64, dim: int = 2, beta: float = 0.25) -> None:
