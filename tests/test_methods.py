@@ -5,12 +5,13 @@ from itertools import product
 
 import pytest
 import torch
+from scipy import special
 from test_variants import batch, make, objective, same_parameters
 
 from bench.errors import UsageError
 from bench.models import divergences
 from bench.models.likelihoods import gaussian_kl, reparametrise
-from bench.models.variants import Posterior
+from bench.models.variants import Posterior, hyperspherical_vae
 from bench.models.variants.beta_tc_vae import kl_parts
 from bench.models.variants.dip_vae import batch_covariance
 from bench.models.variants.factor_vae import permuted
@@ -490,3 +491,125 @@ def test_draws_from_a_learned_prior_have_its_density(name):
     log_var = method.log_vars if name == "gm_vae" else method.posterior(method.pseudo_inputs.sigmoid()).log_var
     entropy = 0.5 * (4 * (1 + math.log(2 * math.pi)) + log_var.sum().item())
     assert method.log_prior(z).mean().item() == pytest.approx(-entropy, abs=0.05)
+
+
+# -- codes on a sphere, of categories, with labels; the optimal σ
+
+
+def test_the_kl_of_a_von_mises_fisher_distribution_has_its_closed_form_in_three_dimensions():
+    kappa = torch.tensor([1e-3, 0.5, 1.0, 5.0, 30.0, 100.0], dtype=DOUBLE)
+    expected = kappa / torch.tanh(kappa) - 1 + (kappa / torch.sinh(kappa)).log()
+    torch.testing.assert_close(hyperspherical_vae.vmf_kl(kappa, 3), expected, rtol=1e-6, atol=1e-9)
+    assert hyperspherical_vae.vmf_kl(torch.zeros(1, dtype=DOUBLE), 3).item() == 0
+
+
+@pytest.mark.parametrize("size", [2, 4, 16, 64])
+def test_the_resultant_length_is_the_ratio_of_bessel_functions(size):
+    kappa = torch.tensor([0.1, 1.0, 10.0, 100.0], dtype=DOUBLE)
+    expected = special.ive(size / 2, kappa.numpy()) / special.ive(size / 2 - 1, kappa.numpy())
+    found = hyperspherical_vae.resultant_length(kappa, size)
+    torch.testing.assert_close(found, torch.from_numpy(expected), rtol=1e-6, atol=0)
+    log_norm = [
+        special.gammaln(size / 2) + (size / 2 - 1) * math.log(2 / k) + math.log(special.ive(size / 2 - 1, k)) + k
+        for k in kappa.tolist()
+    ]
+    torch.testing.assert_close(
+        hyperspherical_vae.log_normaliser(kappa, size), torch.tensor(log_norm, dtype=DOUBLE), rtol=1e-5, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+def test_draws_lie_on_the_sphere_around_their_direction(size):
+    method = make("hyperspherical_vae", latent_size=size)
+    n, kappa = 20_000, 6.0
+    direction = torch.nn.functional.normalize(torch.ones(n, size), dim=1)
+    noise = method.code_noise(torch.zeros(n, 1, 8, 8), torch.Generator().manual_seed(0))
+    z = hyperspherical_vae.draw_vmf(direction, torch.full((n,), kappa), *noise)
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(n), rtol=0, atol=1e-3)
+    along = (z * direction).sum(1)
+    expected = hyperspherical_vae.resultant_length(torch.tensor(kappa, dtype=DOUBLE), size).item()
+    assert along.mean().item() == pytest.approx(expected, abs=4 * along.std().item() / n**0.5)
+
+
+def test_the_log_density_ratio_of_draws_averages_to_the_kl():
+    method, x = make("hyperspherical_vae"), batch(n=1)[0].expand(5000, -1, -1, -1)
+    z, log_q = method.draw_code(x, None, method.code_noise(x, torch.Generator().manual_seed(0)))
+    ratio = log_q - method.log_prior(z)
+    expected = hyperspherical_vae.vmf_kl(method.parameters_of(x[:1])[1], 4).item()
+    assert ratio.mean().item() == pytest.approx(expected, abs=4 * ratio.std().item() / 5000**0.5)
+
+
+def test_the_kl_of_categories_is_log_k_minus_the_entropy():
+    method, (x, y) = make("categorical_vae", categories=4, latent_size=8), batch()
+    q = torch.distributions.Categorical(logits=method.log_probabilities(x))
+    torch.testing.assert_close(objective(method, x, y)["kl"], (math.log(4) - q.entropy()).sum(1).mean())
+
+
+def test_exact_draws_of_categories_have_their_probabilities():
+    method, x = make("categorical_vae", categories=4), batch(n=1)[0].expand(20_000, -1, -1, -1)
+    z, log_q = method.draw_code(x, None, method.code_noise(x, torch.Generator().manual_seed(0)))
+    probabilities = method.encode(x[:1])[0]
+    torch.testing.assert_close(z.mean(0), probabilities, rtol=0, atol=0.02)
+    torch.testing.assert_close(log_q, (z * probabilities.log()).sum(1), rtol=1e-4, atol=1e-5)
+    assert method.log_prior(z).unique().item() == pytest.approx(-math.log(4))
+    assert method.draw_prior(7, torch.Generator().manual_seed(0)).sum().item() == 7
+
+
+def test_a_cold_relaxation_is_the_exact_draw():
+    method, (x, y) = make("categorical_vae", temperature=1e-4), batch()
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    z, _ = method.draw_code(x, None, noise)
+    torch.testing.assert_close(method(x, y, noise)["rec"], method.likelihood.nll(method.decode(z), x).mean())
+
+
+def test_the_optimal_sigma_is_the_minimum_of_the_gaussian_likelihood():
+    method, (x, y) = make("sigma_vae", likelihood="learned_gaussian"), batch()
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    terms = method(x, y, noise)
+    q = method.posterior(x)
+    error = (method.likelihood.mean(method.decode(reparametrise(q.mean, q.log_var, noise))) - x).square().mean()
+    log_sigma = (0.5 * error.log()).detach().requires_grad_()
+    nll = 64 * (0.5 * math.log(2 * math.pi) + log_sigma) + 32 * error * (-2 * log_sigma).exp()
+    torch.testing.assert_close(nll.detach(), terms["rec"].detach())
+    (slope,) = torch.autograd.grad(nll, log_sigma)
+    assert slope.item() == pytest.approx(0, abs=1e-3)
+    torch.testing.assert_close(terms["loss"], terms["rec"] + terms["kl"])
+
+
+def test_the_learned_sigma_follows_the_optimal_one_and_does_not_move_the_net():
+    method, (x, y) = make("sigma_vae", likelihood="learned_gaussian"), batch()
+    terms = objective(method, x, y)
+    net = list(method.net.parameters())
+    with_sigma = torch.autograd.grad(terms["loss"], net, retain_graph=True)
+    without = torch.autograd.grad(terms["rec"] + terms["kl"], net, retain_graph=True)
+    assert all(torch.equal(a, b) for a, b in zip(with_sigma, without, strict=True))
+    (slope,) = torch.autograd.grad(terms["loss"], method.likelihood.raw_log_sigma)
+    assert slope > 0  # σ starts at 1, above the error of grey images
+
+
+def test_sigma_vae_refuses_another_likelihood():
+    with pytest.raises(UsageError, match="leave out `likelihood`"):
+        make("sigma_vae", likelihood="bernoulli")
+
+
+def test_m2_with_all_labels_is_the_conditional_vae_and_a_classifier():
+    method, origin, (x, y) = make("m2_vae", weight=3.0), make("conditional_vae"), batch()
+    origin.net.load_state_dict(method.net.state_dict())
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    terms, plain = method(x, y, noise), origin(x, y, noise)
+    ce = torch.nn.functional.cross_entropy(method.predict(x), y)
+    torch.testing.assert_close(terms["loss"], plain["loss"] + math.log(2) + 3 * ce)
+
+
+def test_m2_sums_over_the_labels_it_does_not_know():
+    method, (x, y) = make("m2_vae", classes=3), batch()
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    q = method.predict(x).softmax(1)
+    total = torch.zeros(len(x))
+    for k in range(3):
+        label = torch.full_like(y, k)
+        p = method.posterior(x, label)
+        z = reparametrise(p.mean, p.log_var, noise)
+        bound = method.likelihood.nll(method.decode(z, label), x) + gaussian_kl(p.mean, p.log_var) + math.log(3)
+        total = total + q[:, k] * (bound + q[:, k].log())
+    torch.testing.assert_close(method(x, torch.full_like(y, -1), noise)["loss"], total.mean())

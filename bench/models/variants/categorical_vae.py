@@ -1,0 +1,86 @@
+"""Categorical VAE: each position of the code is one of K categories, trained through the Gumbel-softmax relaxation.
+
+    q(z|x) = Π Cat(softmax(f(x)))            z̃ = softmax((log q + g)/τ),  g ~ Gumbel(0, 1)
+    loss = −log p(x|z̃) + Σ (log K − H(q))      nats per image
+
+A code of D numbers has D/K positions, one-hot each. The KL to the uniform prior is in closed form. Evaluation draws
+exact one-hot codes; the code of an image is the vector of probabilities.
+
+Reference: Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax, ICLR 2017,
+https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh, The Concrete Distribution, ICLR 2017,
+https://arxiv.org/abs/1611.00712 Deviation: the temperature is constant.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.errors import UsageError
+from bench.models.likelihoods import Likelihood
+from bench.models.nets import Net
+
+from . import Variant
+
+SMALLEST = 1e-20  #: keeps the logarithm of a uniform draw finite
+
+
+class CategoricalVAE(Variant):
+    title = "Categorical VAE, Gumbel-softmax"
+    symbol = "Categorical VAE"
+    option_symbols: ClassVar = {"categories": "K", "temperature": "τ"}
+    reference = (
+        "Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017, https://arxiv.org/abs/1611.01144"
+    )
+    cite = "jang2017categorical"
+    scalars = ("temperature",)
+    has_posterior = True
+    closed_kl = False
+    own_prior = True
+    discrete = True
+
+    def __init__(self, net: Net, likelihood: Likelihood, *, categories: int = 2, temperature: float = 0.67) -> None:
+        super().__init__(net, likelihood)
+        size = net.size.latent_size
+        if categories < 2 or size % categories:
+            raise UsageError(f"categorical_vae: a code of {size} numbers has no positions of {categories} categories")
+        self.categories = categories
+        self.temperature = temperature
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return self.code_noise(x, generator)
+
+    def code_noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Gumbel noise (B, D)."""
+        uniform = torch.rand(len(x), self.net.size.latent_size, generator=generator, device=x.device)
+        return -(-(uniform.clamp_min(SMALLEST).log())).clamp_min(SMALLEST).log()
+
+    def forward(self, x: Tensor, y: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        log_q = self.log_probabilities(x)  # (B, N, K)
+        relaxed = ((log_q + noise.view_as(log_q)) / self.temperature).softmax(2)
+        rec = self.likelihood.nll(self.decode(relaxed.flatten(1)), x).mean()
+        kl = (log_q.exp() * (log_q + math.log(self.categories))).sum((1, 2)).mean()
+        return {"loss": rec + kl, "rec": rec, "kl": kl}
+
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """log q of each category at each position, (B, D/K, K)."""
+        return self.net.encode(x).unflatten(1, (-1, self.categories)).log_softmax(2)
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.log_probabilities(x).exp().flatten(1)
+
+    def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
+        log_q = self.log_probabilities(x)
+        chosen = (log_q + noise.view_as(log_q)).argmax(2)  # an exact draw: the Gumbel-max trick
+        z = F.one_hot(chosen, self.categories).to(log_q.dtype)
+        return z.flatten(1), (z * log_q).sum((1, 2))
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        return torch.full_like(z[:, 0], -(z.shape[1] // self.categories) * math.log(self.categories))
+
+    def draw_prior(self, n: int, generator: torch.Generator) -> Tensor:
+        positions = self.net.size.latent_size // self.categories
+        chosen = torch.randint(0, self.categories, (n, positions), generator=generator)
+        return F.one_hot(chosen, self.categories).float().flatten(1)
