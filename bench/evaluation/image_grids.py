@@ -85,23 +85,21 @@ def timed(context: EvaluationContext) -> Iterator[None]:
 def _training_inputs(context: EvaluationContext, x: Tensor, y: Tensor | None) -> Tensor:
     """The images that a training step encodes for x (B, C, H, W), where the method corrupts them first."""
     model, inputs = context.model, list[Tensor]()
+    if not model.corrupts:
+        raise NotApplicable(f"{context.cell.variant.name} is trained on uncorrupted images")
     encode = model.net.encode
 
     def record_input(image: Tensor, given: Tensor | None = None) -> Tensor:
-        if not torch.equal(image, x):
-            inputs.append(image.detach().clone())
+        inputs.append(image.detach().clone())
         return encode(image, given)
 
     model.net.encode = record_input
     try:
         labels = torch.full((len(x),), -1, device=x.device) if y is None else y
-        if not model.closed_form:
-            with timed(context):
-                model(x, labels, model.draw(x, generator(0, "restored", context.device)))
+        with timed(context):
+            model(x, labels, model.draw(x, generator(0, "restored", context.device)))
     finally:
         del model.net.encode
-    if not inputs:
-        raise NotApplicable(f"{context.cell.variant.name} is trained on uncorrupted images")
     return inputs[0]
 
 

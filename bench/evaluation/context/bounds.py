@@ -33,24 +33,45 @@ def posterior_log_var(context: EvaluationContext) -> Tensor:
 
 @provides()
 def kl(context: EvaluationContext) -> Tensor:
-    return gaussian_kl(*context.get("posterior"))
+    """The KL of each test image, (N,): in closed form, or log q(z|x) − log p(z) of the draw that `nll` is of."""
+    if context.model.closed_kl:
+        return gaussian_kl(*context.get("posterior"))
+    return _draws(context, "elbo")[1]
 
 
 @provides()
 def nll(context: EvaluationContext) -> Tensor:
-    return _nll(context, "elbo")
+    return _nll(context, _draws(context, "elbo")[0])
 
 
 @provides()
 def redrawn_nll(context: EvaluationContext) -> list[Tensor]:
-    return [_nll(context, f"elbo:{i}") for i in range(1, ELBO_REDRAWS + 1)]
+    """`nll` of further draws; where the KL is one of draws as well, with the change of that term."""
+    found = []
+    for i in range(1, ELBO_REDRAWS + 1):
+        z, ratio = _draws(context, f"elbo:{i}")
+        change = 0 if context.model.closed_kl else ratio - context.get("kl")
+        found.append(_nll(context, z) + change)
+    return found
 
 
-def _nll(context: EvaluationContext, stream: str) -> Tensor:
-    """−log p(x|z) of one draw z ~ q(z|x) for each test image, (N,)."""
-    mean, log_var = context.get("posterior")
-    noise = generator(context.cell.seed, stream, context.device)
-    z = reparametrise(mean, log_var, torch.randn(mean.shape, generator=noise, device=context.device))
+def _draws(context: EvaluationContext, stream: str) -> tuple[Tensor, Tensor]:
+    """One z ~ q(z|x) for each test image, (N, D), and log q(z|x) − log p(z), (N,)."""
+    model, noise = context.model, generator(context.cell.seed, stream, context.device)
+    if model.closed_kl:
+        mean, log_var = context.get("posterior")
+        z = reparametrise(mean, log_var, torch.randn(mean.shape, generator=noise, device=context.device))
+        return z, gaussian_log_prob(z, mean, log_var) - model.log_prior(z)
+    parts = []
+    for x, y in batches(context.data.test):
+        images = to_float(x)
+        z, log_q = model.draw_code(images, y, model.code_noise(images, noise))
+        parts.append((z, log_q - model.log_prior(z)))
+    return torch.cat([z for z, _ in parts]), torch.cat([ratio for _, ratio in parts])
+
+
+def _nll(context: EvaluationContext, z: Tensor) -> Tensor:
+    """−log p(x|z) of a code for each test image: (N, D) → (N,)."""
     model, pairs = context.model, zip(z.split(BATCH), batches(context.data.test), strict=True)
     return torch.cat([model.likelihood.nll(model.decode(b, y), to_float(x)) for b, (x, y) in pairs])
 
@@ -58,6 +79,8 @@ def _nll(context: EvaluationContext, stream: str) -> Tensor:
 @provides()
 def log_weights(context: EvaluationContext) -> Tensor:
     k, noise = context.cell.evaluate.iw_samples, generator(context.cell.seed, "iw", context.device)
+    if not context.model.has_posterior:
+        raise NotApplicable("a deterministic code has no posterior")
     chosen = fixed_subset(len(context.data.test), context.cell.evaluate.iw_images)
     parts = torch.as_tensor(chosen, device=context.device).split(max(1, BATCH // k))
     return torch.cat([_log_weights(context, index, k, noise) for index in parts])
@@ -65,15 +88,18 @@ def log_weights(context: EvaluationContext) -> Tensor:
 
 def _log_weights(context: EvaluationContext, index: Tensor, k: int, noise: torch.Generator) -> Tensor:
     """log p(x|z) + log p(z) − log q(z|x) for k draws of the images at `index`: (B, k)."""
-    mean, log_var = (part[index].unsqueeze(1) for part in context.get("posterior"))  # (B, 1, D)
-    eps = torch.randn(len(index), k, mean.shape[2], generator=noise, device=context.device)
-    z = reparametrise(mean, log_var, eps)  # (B, k, D)
+    model, labels = context.model, context.data.test.labels
     x = context.get("images")[index].repeat_interleave(k, 0)  # (B·k, C, H, W)
-    labels = context.data.test.labels
     y = None if labels is None else labels[index].repeat_interleave(k, 0)
-    nll = context.model.likelihood.nll(context.model.decode(z.flatten(0, 1), y), x).view(len(index), k)
-    prior = gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
-    return prior - gaussian_log_prob(z, mean, log_var) - nll
+    if model.closed_kl:
+        mean, log_var = (part[index].unsqueeze(1) for part in context.get("posterior"))  # (B, 1, D)
+        eps = torch.randn(len(index), k, mean.shape[2], generator=noise, device=context.device)
+        z = reparametrise(mean, log_var, eps)  # (B, k, D)
+        log_q, z = gaussian_log_prob(z, mean, log_var).flatten(), z.flatten(0, 1)
+    else:
+        z, log_q = model.draw_code(x, y, model.code_noise(x, noise))
+    nll = model.likelihood.nll(model.decode(z, y), x)
+    return (model.log_prior(z) - log_q - nll).view(len(index), k)
 
 
 @provides()

@@ -54,6 +54,7 @@ class Variant(nn.Module):
     closed_kl: ClassVar[bool] = True  #: q(z|x) is a diagonal Gaussian and p(z) = N(0, I): the KL is in closed form
     own_prior: ClassVar[bool] = False  #: True: `draw_prior` is of a prior that the method has learned
     discrete: ClassVar[bool] = False  #: True: codes are quantised, and no continuous density is one of them
+    corrupts: ClassVar[bool] = False  #: True: in training the encoder is given corrupted images
     conditional: ClassVar[bool] = False  #: True: codes and images are those of a label
     closed_form: ClassVar[bool] = False  #: True: `fit` computes the parameters, nothing is trained by gradient
     stackable: ClassVar[bool] = True  #: False: the trainer takes its models one at a time

@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.errors import UsageError
+from bench.errors import NotApplicable, UsageError
 from bench.models.likelihoods import Likelihood
 from bench.models.nets import Net
 
-from . import Variant
+from . import Posterior, Variant
 
 SMALLEST = 1e-20  #: keeps the logarithm of a uniform draw finite
 
@@ -67,6 +67,9 @@ class CategoricalVAE(Variant):
     def log_probabilities(self, x: Tensor) -> Tensor:
         """log q of each category at each position, (B, D/K, K)."""
         return self.net.encode(x).unflatten(1, (-1, self.categories)).log_softmax(2)
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
+        raise NotApplicable("categorical_vae has a posterior over categories, which has no mean and variance")
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.log_probabilities(x).exp().flatten(1)

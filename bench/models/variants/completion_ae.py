@@ -26,6 +26,7 @@ class CompletionAE(AE):
         "Pathak et al., Context Encoders: Feature Learning by Inpainting, CVPR 2016, https://arxiv.org/abs/1604.07379"
     )
     cite = "pathak2016context"
+    corrupts = True
 
     def __init__(self, net: Net, likelihood: Likelihood, *, side: float = 0.4) -> None:
         super().__init__(net, likelihood)

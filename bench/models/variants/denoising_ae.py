@@ -27,6 +27,7 @@ class DenoisingAE(AE):
         "https://doi.org/10.1145/1390156.1390294"
     )
     cite = "vincent2008extracting"
+    corrupts = True
     scalars = ("dropout", "noise")
 
     def __init__(self, net: Net, likelihood: Likelihood, *, dropout: float = 0.5, noise: float = 0.0) -> None:

@@ -63,6 +63,19 @@ class TwoLayerVAE(VAE):
         prior_mean, prior_log_var = self.down(above).float().chunk(2, dim=1)
         return log_q - gaussian_log_prob(z, prior_mean, prior_log_var), gaussian_kl(mean, log_var)
 
+    def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
+        """z_1, and log q(z_1, z_2|x) − log p(z_1, z_2) for one z_2: `log_prior` is counted here and 0."""
+        q = self.posterior(x)
+        z = reparametrise(q.mean, q.log_var, noise[0])
+        mean, log_var = self.up(z).float().chunk(2, dim=1)
+        above = reparametrise(mean, log_var, noise[1])
+        lower, _ = self.kl_parts(z, gaussian_log_prob(z, q.mean, q.log_var), noise[1])
+        upper = gaussian_log_prob(above, mean, log_var) - super().log_prior(above)
+        return z, lower + upper
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        return torch.zeros_like(z[:, 0])
+
     def draw_prior(self, n: int, generator: torch.Generator) -> Tensor:
         device = next(self.parameters()).device
         above, eps = (
