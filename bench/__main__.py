@@ -343,6 +343,53 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 
 
 @cli.command()
+@click.option("--model", metavar="FILE.py:FUNCTION", help="A function without arguments that returns the model.")
+@click.option("--reconstructions", type=PATH, help="Of the test images: npz, npy, or a folder of images.")
+@click.option("--codes", type=PATH, help="Of the test images: npz or npy.")
+@click.option("--train-codes", type=PATH, help="Of the train images: npz or npy.")
+@click.option("--samples", type=PATH, help="Generated images: npz, npy, or a folder of images.")
+@click.option("--dataset", required=True, metavar="YAML", help="A name, or as in a suite: {name: folder, path: DIR}.")
+@click.option("--label", required=True, help="The name of the row in tables.")
+@click.option("--suite", default="external", show_default=True, help="The suite to stand in, with its protocol.")
+@click.option("--metrics", "--metric", "metric", multiple=True, callback=_metrics,
+              help="Only these, such as mse,elbo [default: those of the suite, else all].")  # fmt: skip
+@click.option("--likelihood", metavar="YAML", help="bernoulli, gaussian or {name: gaussian, sigma: 0.1}, for bounds.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of its training.")
+@click.option("--set", "overrides", multiple=True, metavar="evaluate.KEY=VALUE", help="Change the protocol.")
+@RESULTS
+@DATA
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:I.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
+@click.option("--offline", is_flag=True, help="Never download anything.")
+@click.option("--force", is_flag=True, help="Replace another measurement of this label, data and seed.")
+@JSON
+def score(model: str | None, reconstructions: Path | None, codes: Path | None, train_codes: Path | None,
+          samples: Path | None, metric: tuple[str, ...], results: Path, data: str | None, device: str, threads: int,
+          offline: bool, as_json: bool, **what: Any) -> None:  # fmt: skip
+    """Measure a model that was trained elsewhere, or its outputs, by the protocol of every suite.
+
+    The code of FILE.py is run. Its model has encode(x) or posterior(x), and decode(z) or generate(z), for images in
+    [0, 1]; docs/score.md has the rest.
+    """
+    from bench.datasets._loading import find_root
+    from bench.runs import score as scoring
+    from bench.runs.task import Settings
+
+    paths = {"reconstructions": reconstructions, "codes": codes, "train_codes": train_codes, "samples": samples}
+    outputs = {name: path for name, path in paths.items() if path is not None}
+    settings = Settings(results.absolute(), find_root(data).absolute(), device, threads, offline)
+    request = scoring.ScoreRequest(model=model, outputs=outputs, metrics=metric, **what)
+    record = scoring.score(request, settings, lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps({"id": record.id, "suite": record.suite, "metrics": record.metrics}, indent=1))
+        return
+    for name, entry in record.metrics.items():
+        value, unit = entry.get("value"), entry.get("unit")
+        click.echo(f"{name:<28} {entry.get('reason') if value is None else f'{value:.6g} {unit}'}")
+    click.echo(f"{record.suite}: {record.id} {request.label} · results in {results / record.suite / record.id}")
+
+
+@cli.command()
 @click.argument("cell")
 @RESULTS
 @DATA

@@ -6,7 +6,7 @@ Metrics are pure functions; their parameters name the inputs that the context (`
 import logging
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,17 +53,19 @@ def evaluate(
     device: torch.device | str = "cpu",
     present: Collection[str] = (),
     shown: Collection[str] | None = None,
+    given: Mapping[tuple[str, str | None], Any] | None = None,
 ) -> Evaluation:
     """Compute `metrics` (names of files in bench/evaluation/metrics) and the arrays and pictures of a cell.
 
     model: trained, on `device`, in evaluation mode. data: its tensors are moved to `device`.
     present: arrays (`codes`, `embeddings`) and pictures that are there already and need not be made again.
     shown: the metrics that figures are to illustrate, where `metrics` are only some of the suite's.
+    given: inputs of the context that are not to be computed: see `EvaluationContext`.
     Raises `RunFailed` naming the metric when one breaks for any other reason than `NotApplicable`.
     """
     device, shown = torch.device(device), metrics if shown is None else shown
     with matmul_precision(cell.train.precision):
-        return _evaluate(model, data, cell, metrics, extractors, device, present, shown)
+        return _evaluate(model, data, cell, metrics, extractors, device, present, shown, given)
 
 
 def _evaluate(
@@ -75,10 +77,11 @@ def _evaluate(
     device: torch.device,
     present: Collection[str],
     shown: Collection[str],
+    given: Mapping[tuple[str, str | None], Any] | None,
 ) -> Evaluation:
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
     data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
-    context = EvaluationContext(model, data, cell, extractors, device)
+    context = EvaluationContext(model, data, cell, extractors, device, given)
     values: dict[str, dict[str, Any]] = {}
     for name in metrics:
         declared = registry.load("metrics", name)

@@ -31,6 +31,7 @@ class Record:
 
     metrics: name → {value, unit, better, n, key, version}, with {value: None, reason} where there is no number.
     aliases: ids that the cell had in earlier versions.
+    external: the model was trained elsewhere and only measured here; `cell["external"]` has the hashes of it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     aliases: tuple[str, ...] = ()
+    external: bool = False
 
     def value(self, metric: str) -> float | None:
         """The number of a metric, or None where it has none."""
@@ -83,7 +85,8 @@ class Record:
             "about": self.about,
             "provenance": self.provenance,
         }
-        return content | ({"aliases": list(self.aliases)} if self.aliases else {})
+        content |= {"aliases": list(self.aliases)} if self.aliases else {}
+        return content | ({"external": True} if self.external else {})
 
 
 def read_record(folder: Path, suite: str, cell_id: str, texts: dict[str, Any]) -> Record:
@@ -113,6 +116,7 @@ def read_record(folder: Path, suite: str, cell_id: str, texts: dict[str, Any]) -
         content.get("provenance") or {},
         folder,
         tuple(content.get("aliases") or ()),
+        content.get("external") is True,
     )
 
 
@@ -227,6 +231,7 @@ class _Cell(TypedDict, total=False):
     seed: Required[int]
     train: dict[str, Any]
     evaluate: dict[str, Any]
+    external: dict[str, str]
 
 
 class _Dataset(TypedDict, total=False):
@@ -288,6 +293,7 @@ class _Record(TypedDict, total=False):
     about: _About | None
     provenance: _Provenance | None
     aliases: list[str]
+    external: bool
 
 
 class _Entry(TypedDict, total=False):

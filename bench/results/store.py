@@ -204,13 +204,16 @@ class Store:
                     warn([str(error)])
 
     def current(self, suite: str) -> list[Record]:
-        """The records of the grid in suite.json: without trials with `--set` and cells of earlier versions."""
+        """The records of the grid in suite.json: without trials with `--set` and cells of earlier versions.
+
+        Models that were trained elsewhere belong to no grid and are always there.
+        """
         content = self.suite(suite)
         records = self.records(suite)
         if DAMAGED in content:  # nobody knows the grid
             return records
         ids = {entry["id"] for entry in content.get("cells", [])}
-        return [record for record in records if record.id in ids]
+        return [record for record in records if record.id in ids or record.external]
 
     def write_csv(self, suite: str) -> Path:
         """Rebuild results.csv: a row a record of the grid, parameters first, then every metric's value."""

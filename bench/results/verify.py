@@ -20,6 +20,7 @@ from bench.errors import BenchError, ResultError
 from bench.suite import load
 from bench.suite.cells import Cell, Choice, location
 
+from .external import external_id
 from .fingerprints import with_sets
 from .store import DAMAGED, Record, Store, csv_text, row
 
@@ -153,14 +154,14 @@ def _differing(found: dict[str, dict[str, str]], expected: dict[str, dict[str, s
 def _id_faults(entries: Iterable[tuple[str, str, dict[str, Any]]]) -> Iterator[Fault]:
     for where, cell_id, cell in entries:
         try:
-            rebuilt = Cell.from_record(cell)
-            derived = rebuilt.id
+            rebuilt = None if "external" in cell else Cell.from_record(cell)
+            derived = external_id(cell) if rebuilt is None else rebuilt.id
         except (BenchError, ValidationError, KeyError, TypeError, ValueError) as error:
             yield Fault("ids", where, f"is no cell of this version: {_brief(error)}")
             continue
         if derived != cell_id:
             said = "the cell was edited, or a component's version or a default was changed since"
-            if rebuilt.former_id == cell_id:
+            if rebuilt is not None and rebuilt.former_id == cell_id:
                 said = "an earlier version hashed the path of its data; `bench verify SUITE --migrate` renames it"
             yield Fault("ids", where, f"its cell has the id {derived}: {said}")
 

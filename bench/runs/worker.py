@@ -270,7 +270,7 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
         timings["parts"] = {**before.timings.get("parts", {}), **parts}
         earlier = before.provenance.get("rulers", {})
         common["provenance"]["rulers"] = {**earlier, **common["provenance"]["rulers"]}
-    common["about"]["metrics"] = _metric_lines(result.metrics)
+    common["about"]["metrics"] = metric_lines(result.metrics)
     job.store.write(Record(status="done", metrics=result.metrics, timings=timings, **common))
     (folder / "error.txt").unlink(missing_ok=True)
     words = f"train {timings['train']:.1f} s, evaluate {seconds:.1f} s"
@@ -334,7 +334,8 @@ def _about(cell: Cell, loaded: Data) -> dict[str, Any]:
     return about
 
 
-def _metric_lines(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+def metric_lines(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Metric family → one line on it, for the record."""
     families = dict.fromkeys(entry.get("family", name) for name, entry in metrics.items())
     return {name: _line("metrics", name) for name in families}
 

@@ -1,7 +1,7 @@
 """`EvaluationContext`, and the table of functions that provide its inputs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -50,12 +50,21 @@ class EvaluationContext:
     """A trained model, its data, the feature extractors of its dataset, and the inputs computed so far.
 
     model: trained, on `device`, in evaluation mode. data: its tensors are on `device`.
+    given: inputs that are there already, by name and member of the family; a `NotApplicable` for one that is missing.
     """
 
-    def __init__(self, model: Any, data: Data, cell: Cell, extractors: FeatureExtractors, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Any,
+        data: Data,
+        cell: Cell,
+        extractors: FeatureExtractors,
+        device: torch.device,
+        given: Mapping[tuple[str, str | None], Any] | None = None,
+    ) -> None:
         self.model, self.data, self.cell, self.extractors, self.device = model, data, cell, extractors, device
         self.seconds: dict[str, float] = {}  #: by input, without the inputs that it is computed from
-        self._inputs: dict[tuple[str, str | None], Any] = {}
+        self._inputs: dict[tuple[str, str | None], Any] = dict(given or {})
         self._inner = 0.0  # seconds spent in the inputs that the current one asked for
 
     def get(self, name: str, member: str | None = None) -> Any:
