@@ -239,6 +239,7 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 @click.option("--width", type=click.Choice(["column", "page"]), help="LaTeX that fits 3.4 in or 6.9 in.")
 @click.option("--sort", metavar="COLUMN", help="Best first by a column (its name or number), or by 'name'.")
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals [default: two digits of the interval].")
+@click.option("--external/--no-external", default=True, help="Models trained elsewhere (bench score) in the rows.")
 @click.option("--published/--no-published", default=True, help="Published values beside obtained ones.")
 @click.option("--ranks", "ranked", is_flag=True, help="Average rank and IQM of each row over the columns, below.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")

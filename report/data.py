@@ -25,6 +25,8 @@ from bench.suite.cells import Choice, location
 AXES = ("label", "net", "likelihood", "dataset", "latent_size", "setting")
 #: Further axes of a table
 EXTRA_AXES = ("variant", "member")
+#: Stands behind the label of a model that was trained elsewhere
+EXTERNAL_SIGN = "†"
 
 Coordinates = dict[str, "str | int | None"]
 
@@ -50,6 +52,11 @@ class Group:
 
     at: Coordinates
     cells: tuple[Cell, ...]
+
+    @property
+    def external(self) -> bool:
+        """True for a model that was trained elsewhere."""
+        return "external" in self.cells[0].cell
 
     @property
     def done(self) -> list[Cell]:
@@ -126,10 +133,12 @@ def load(results: Path, name: str) -> Suite:
 
 
 def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell]:
-    """The grid of suite.json; without one, the records themselves."""
+    """The grid of suite.json, then the models trained elsewhere; without a grid, all records."""
     entries = [e for e in listed(content, "cells") if isinstance(e, dict) and isinstance(e.get("cell"), dict)]
     known = [e for e in entries if CELL_ID.fullmatch(words(e.get("id")))]
-    for entry in known or [{"id": r.id, "cell": r.cell} for r in records.values() if r.cell]:
+    named = {entry["id"] for entry in known}
+    own = [r for r in records.values() if r.cell and (not known or (r.external and r.id not in named))]
+    for entry in [*known, *({"id": record.id, "cell": record.cell} for record in own)]:
         record, skip = records.get(entry["id"]), words(entry.get("skip"), 300)
         if record is not None:
             yield Cell(record.id, _without_place(entry["cell"]), record.status, words(record.reason, 300), record)
@@ -148,10 +157,14 @@ def _without_place(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def _groups(cells: list[Cell]) -> tuple[Group, ...]:
-    """Groups of cells that differ only by seed, in the order of the grid."""
+    """Groups of cells that differ only by seed, in the order of the grid.
+
+    Models trained elsewhere that differ only by seed and hashes are of one method as well.
+    """
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        rest = {name: value for name, value in cell.cell.items() if name != "seed"}
+        rest = {name: value for name, value in cell.cell.items() if name not in ("seed", "external")}
+        rest["external"] = "external" in cell.cell
         found.setdefault(json.dumps(rest, sort_keys=True, default=str), []).append(cell)
     groups = [sorted(group, key=lambda cell: (cell.seed, cell.id)) for group in found.values()]
     settings = _settings([group[0].cell for group in groups])
@@ -164,12 +177,12 @@ def _groups(cells: list[Cell]) -> tuple[Group, ...]:
 def coordinates(cell: dict[str, Any]) -> Coordinates:
     """The coordinates of a cell, as texts."""
     return {
-        "label": words(cell.get("label") or cell.get("variant")),
+        "label": words(cell.get("label") or cell.get("variant")) + f" {EXTERNAL_SIGN}" * ("external" in cell),
         "variant": words(cell.get("variant")),
         "net": words(cell.get("net_label") or cell.get("net")) or None,
         "likelihood": words(cell.get("likelihood")) or None,
         "dataset": words(cell.get("dataset_label") or cell.get("dataset")),
-        "latent_size": whole(cell.get("latent_size")),
+        "latent_size": whole(cell.get("latent_size")) or None,  # 0: of a model elsewhere whose codes nobody gave
     }
 
 

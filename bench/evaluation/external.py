@@ -142,9 +142,13 @@ class ExternalModel:
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) for codes (B, D)."""
         codes = z.unflatten(1, self._code_shape) if len(self._code_shape) > 1 else z.clone()
-        return to_images(self._call(self._decoder, codes), self.shape, f"{self.name}: {self._decoder}(z)", len(z))
+        return to_images(self._call(self._decoder, codes), self.shape, self._place, len(z))
 
     decode = generate  # the likelihood is a function of the mean image
+
+    @property
+    def _place(self) -> str:
+        return f"{self.name}: {self._decoder}(z)"
 
     def sample(self, n: int, seed: int) -> Tensor:
         """uint8 (n, C, H, W): images of the object's own `sample`, in batches, torch's generator seeded."""
@@ -153,7 +157,8 @@ class ExternalModel:
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             torch.manual_seed(derive(seed, "external samples") % 2**63)
             where = f"{self.name}: sample(n)"
-            made = [quantise(to_images(self._call("sample", size), self.shape, where, size)) for size in sizes]
+            drawn = (to_images(self._call("sample", size), self.shape, where, size) for size in sizes)
+            made = [quantise(require_pixels(images, where)) for images in drawn]
         if len(made) > 1 and torch.equal(made[0][: len(made[1])], made[1]):
             raise UsageError(f"{self.name}: sample(n) gives the same images again; each call must draw new ones")
         return torch.cat(made)
@@ -164,7 +169,7 @@ class ExternalModel:
             codes = self.encode(images)
             if not torch.equal(codes, self.encode(images)):
                 raise UsageError(f"{self.name}: encode gives other codes for the same images; the mean is wanted")
-            self.generate(codes)
+            require_pixels(self.generate(codes), self._place)
 
     def _call(self, method: str, argument: Any) -> Tensor:
         return self._tensor(method, self._run(method, argument))
@@ -212,19 +217,22 @@ def to_images(found: Tensor, shape: tuple[int, int, int], where: str, n: int) ->
     """n images as float32 (n, C, H, W): uint8 divided by 255, floats unchanged.
 
     They may stand as (n, C, H, W), (n, H, W, C), (n, H, W) for one channel, or flat. Raises `UsageError` naming `where`
-    for another shape or number, and for pixels that are no shares of white.
+    for another shape or number.
     """
     c, h, w = shape
     rest = tuple(found.shape[1:])
     if len(found) != n or not (rest in (shape, (h, w, c), (c * h * w,)) or (rest, c) == ((h, w), 1)):
         raise UsageError(f"{where}: the shape is {_shape(found)}; must be ({n}, {c}, {h}, {w})")
     found = found.permute(0, 3, 1, 2) if rest == (h, w, c) and rest != shape else found.reshape(n, c, h, w)
-    if found.dtype == torch.uint8:
-        return found.float() / 255
-    low, high = found.min().item(), found.max().item()
+    return found.float() / 255 if found.dtype == torch.uint8 else found.float().contiguous()
+
+
+def require_pixels(images: Tensor, where: str) -> Tensor:
+    """The same images. Raises `UsageError` naming `where` for pixels that are clearly not meant to be in [0, 1]."""
+    low, high = images.min().item(), images.max().item()
     if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
         raise UsageError(f"{where}: pixels from {low:.4g} to {high:.4g}; must be from 0 to 1 (or uint8, 0 to 255)")
-    return found.float().contiguous()
+    return images
 
 
 def check_outputs(outputs: Mapping[str, np.ndarray], data: Data, n_samples: int) -> dict[str, Tensor]:
@@ -246,9 +254,9 @@ def check_outputs(outputs: Mapping[str, np.ndarray], data: Data, n_samples: int)
                     f"samples: {len(values)} were given, the protocol measures {n_samples}; give more, or ask for "
                     f"fewer with --set evaluate.n_samples={len(values)}"
                 )
-            found[name] = quantise(to_images(values[:n_samples], data.shape, name, n_samples))
+            found[name] = quantise(require_pixels(to_images(values[:n_samples], data.shape, name, n_samples), name))
         elif name == "reconstructions":
-            found[name] = to_images(values, data.shape, name, len(split))
+            found[name] = require_pixels(to_images(values, data.shape, name, len(split)), name)
         elif len(values) != len(split) or values.ndim < 2:
             part = "train" if name == "train_codes" else "test"
             wanted = f"({len(split)}, D), a code for each {part} image"

@@ -79,6 +79,7 @@ def score(request: ScoreRequest, settings: Settings, say: Any = lambda text: Non
         raise UsageError("--label is empty; it names the row of the tables")
     store = Store(settings.results)
     device = pick_device(settings.device)
+    store.suite_folder(request.suite)  # which refuses a name that no suite can have
     known = store.suite(request.suite) if request.suite in store.suites() else {}
     dataset, label = _dataset(request.dataset)
     protocol = _protocol(known, label, request.overrides)
@@ -282,8 +283,9 @@ def _same_row(store: Store, request: ScoreRequest, described: Mapping[str, Any],
     alike = [r.id for r in others if all(r.cell.get(key) == described.get(key) for key in keys)]
     if alike and not request.force:
         raise UsageError(
-            f"{request.suite} has another measurement of {request.label!r} with seed {request.seed}, {', '.join(alike)}: "
-            "give another --label, or another --seed for another training of the same method, or --force to replace it"
+            f"{request.suite} has another measurement of {request.label!r} with seed {request.seed} "
+            f"({', '.join(alike)}): give another --label, or another --seed for another training of the same method, "
+            "or --force to replace it"
         )
     return alike
 

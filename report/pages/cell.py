@@ -32,7 +32,7 @@ def files(env: Environment, suite: Suite, cell: Cell, neighbours: list[Cell], hu
         metrics=_metrics(cell), curves=_curves(cell, rows or [], hues), pictures=figures(pictures),
         maps=[(space, _space(cell, space)) for space in maps], classes=class_names(cell.record),
         parameters=_parameters(cell), provenance=_provenance(cell),
-        command=command(suite.name, cell.cell, suite.overrides),
+        command="" if cell.record.external else command(suite.name, cell.cell, suite.overrides),
         about=[(kind, mapping(cell.record.about.get(kind))) for kind in ("variant", "net", "likelihood")],
         variant=words(cell.cell.get("variant")), variant_page=_variant_page(cell),
     )  # fmt: skip

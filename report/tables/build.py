@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.report.data import AXES, EXTRA_AXES, Group, Suite, mapping, words
+from bench.report.data import AXES, EXTERNAL_SIGN, EXTRA_AXES, Group, Suite, mapping, words
 
 from bench.errors import UsageError, did_you_mean
 
@@ -54,6 +54,7 @@ class Options:
     notes: "full" or "short"; by default short for a table of several metrics.
     width: "column" (3.4 in) or "page" (6.9 in), which the LaTeX is made to fit.
     transpose: swap rows and columns.
+    external: show models that were trained elsewhere.
     """
 
     dataset: str | None = None
@@ -65,6 +66,7 @@ class Options:
     notes: str | None = None
     width: str | None = None
     transpose: bool = False
+    external: bool = True
 
     def flags(self, rows: Sequence[str], columns: Sequence[str]) -> list[str]:
         """The flags that differ from the defaults."""
@@ -72,7 +74,8 @@ class Options:
                  "columns": ",".join(columns) if tuple(columns) != COLUMNS else None,
                  "dataset": self.dataset, "sort": self.sort, "precision": self.precision, "notes": self.notes,
                  "width": self.width}  # fmt: skip
-        switches = {"no-published": not self.published, "ranks": self.ranked, "transpose": self.transpose}
+        switches = {"no-published": not self.published, "ranks": self.ranked, "transpose": self.transpose,
+                    "no-external": not self.external}  # fmt: skip
         pairs = [(name, value) for name, value in given.items() if value is not None]
         pairs += [("only", condition) for condition in self.only]
         flags = [word for name, value in pairs for word in (f"--{name}", str(value))]
@@ -97,7 +100,7 @@ def build(
     names = [metric] if isinstance(metric, str) else list(metric or ())
     _check_axes(rows, columns)
     wanted = _families(suite, names, "metric" in (*rows, *columns))
-    groups = _filter(_groups(suite, dataset), asked.only)
+    groups = _filter(_groups(suite, dataset, asked.external), asked.only)
     flags = asked.flags(rows, columns)
     if "metric" in rows:  # metrics are compared in columns, so the table is built so and then transposed
         rows, columns, asked = columns, rows, replace(asked, transpose=not asked.transpose)
@@ -187,12 +190,15 @@ def _families(suite: Suite, metrics: list[str], across: bool) -> dict[str, list[
     return {"": list(names)} if names else {}
 
 
-def _groups(suite: Suite, dataset: str | None) -> list[Group]:
+def _groups(suite: Suite, dataset: str | None, external: bool) -> list[Group]:
     found = [g for g in suite.groups if dataset is None or g.at["dataset"] == dataset]
     if dataset is not None and not found:
         known = {str(group.at["dataset"]) for group in suite.groups}
         raise UsageError(f"no dataset {dataset!r} in these records{did_you_mean(dataset, known)}")
-    return found
+    kept = [group for group in found if external or not group.external]
+    if found and not kept:
+        raise UsageError("--no-external leaves no row: all of these models were trained elsewhere")
+    return kept
 
 
 def _filter(groups: list[Group], only: Sequence[str]) -> list[Group]:
@@ -204,6 +210,8 @@ def _filter(groups: list[Group], only: Sequence[str]) -> list[Group]:
             raise UsageError(f"--only {condition!r}: expected AXIS=VALUE{known}")
         values = {str(group.at[axis]) for group in groups if group.at[axis] is not None}
         wanted = {part.strip() for part in text.split(",")} if text not in values else {text}
+        signed = {word: f"{word} {EXTERNAL_SIGN}" for word in wanted - values}
+        wanted = {sign if (sign := signed.get(word)) in values else word for word in wanted}
         for value in wanted - values:
             raise UsageError(f"--only {condition!r}: no {axis} {value!r} in these records{did_you_mean(value, values)}")
         groups = [group for group in groups if group.at[axis] is None or str(group.at[axis]) in wanted]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from bench.report.data import Coordinates, Suite, commit, day, flatten, mapping, number, words
+from bench.report.data import EXTERNAL_SIGN, Coordinates, Suite, commit, day, flatten, mapping, number, words
 
 from bench.results.stats import FEWEST_PAIRS, FEWEST_SEEDS, smallest_lead
 from bench.suite.cells import without_folders
@@ -41,6 +41,7 @@ def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tupl
         _seeds(measured),
         _bold(measured),
         *_aliases(measured),
+        _external(measured),
         _fixed(measured, shown),
         _key(measured),
         _cross_entropy(measured),
@@ -68,6 +69,7 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
     sentences = [
         _seeds(measured),
         bold,
+        _external(measured),
         _fixed(measured, (*shown, "member", "label")),
         f"Units: {'; '.join(f'{metric} {unit}' for metric, unit in units.items())}." if units else "",
         _cross_entropy(measured),
@@ -149,8 +151,15 @@ def _aliases(values: list[Value]) -> list[str]:
     return [f"{text}." for text in dict.fromkeys(found) if text]
 
 
+def _external(values: list[Value]) -> str:
+    found = any(value.group.external for value in values)
+    return f"{EXTERNAL_SIGN} trained elsewhere, and measured here by the same protocol." if found else ""
+
+
 def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
     called, real = words(cell.get(label)), words(cell.get(name))
+    if name == "variant" and "external" in cell:
+        return ""
     if not called or not real or called == real or called.startswith(f"{real} ("):
         return ""
     chosen = mapping(cell.get(options))
