@@ -22,7 +22,7 @@ from bench.errors import NotApplicable, UsageError
 from bench.models.likelihoods import Bernoulli, Gaussian, Likelihood, per_image
 from bench.models.precision import matmul_precision
 from bench.models.seeding import derive
-from bench.models.variants import Posterior
+from bench.models.variants import Posterior, Variant
 from bench.suite import Cell
 from bench.suite.names import CORRUPTIONS
 
@@ -63,16 +63,12 @@ class OfMeans(Likelihood):
         return raw
 
 
-class _Net:
-    """The part of a net that figures ask for."""
-
-    encode: Any = None
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.size = SimpleNamespace(shape=shape, classes=0)
+def _net(shape: tuple[int, int, int]) -> Any:
+    """What figures and samplers ask of a net."""
+    return SimpleNamespace(size=SimpleNamespace(shape=shape, classes=0, latent_size=0))
 
 
-class ExternalModel:
+class ExternalModel(Variant):
     """An object with `encode` or `posterior`, and `decode` or `generate`, as a trained model of this package.
 
     It is asked for images float32 (B, C, H, W) in [0, 1] and gives back, as tensors or arrays:
@@ -86,20 +82,16 @@ class ExternalModel:
     Every method raises `UsageError` where the object fails or gives back something else.
     """
 
-    conditional = False
-    has_code = closed_form = True  # nothing here is trained by gradient
-
     def __init__(
         self, given: Any, name: str, shape: tuple[int, int, int], likelihood: Likelihood | None, device: torch.device
     ) -> None:
-        self.given, self.name, self.shape, self.device = given, name, shape, device
+        super().__init__(_net(shape), OfMeans(likelihood))
+        self.wrapped, self.name, self.shape, self.device = given, name, shape, device
         for module in [given, *vars(given).values()] if hasattr(given, "__dict__") else []:
             if isinstance(module, nn.Module):
                 module.to(device).eval()
-        self.likelihood = OfMeans(likelihood)
-        self.has_posterior = callable(getattr(given, "posterior", None))
+        self.has_posterior = callable(getattr(given, "posterior", None))  # type: ignore[misc]
         self.has_samples = callable(getattr(given, "sample", None))
-        self.net = _Net(shape)
         self._decoder = "generate" if callable(getattr(given, "generate", None)) else "decode"
         self._code_shape: tuple[int, ...] = ()
         wanted = {"encode(x) or posterior(x)": ("encode", "posterior"), "decode(z) or generate(z)": (self._decoder,)}
@@ -144,7 +136,9 @@ class ExternalModel:
         codes = z.unflatten(1, self._code_shape) if len(self._code_shape) > 1 else z.clone()
         return to_images(self._call(self._decoder, codes), self.shape, self._place, len(z))
 
-    decode = generate  # the likelihood is a function of the mean image
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The same: the likelihood is a function of the mean image."""
+        return self.generate(z)
 
     @property
     def _place(self) -> str:
@@ -169,6 +163,7 @@ class ExternalModel:
             codes = self.encode(images)
             if not torch.equal(codes, self.encode(images)):
                 raise UsageError(f"{self.name}: encode gives other codes for the same images; the mean is wanted")
+            self.net.size.latent_size = codes.shape[1]
             require_pixels(self.generate(codes), self._place)
 
     def _call(self, method: str, argument: Any) -> Tensor:
@@ -176,7 +171,7 @@ class ExternalModel:
 
     def _run(self, method: str, argument: Any) -> Any:
         try:
-            return getattr(self.given, method)(argument)
+            return getattr(self.wrapped, method)(argument)
         except Exception as error:  # whatever the user's code raises
             of = f"float32 {_shape(argument)}" if isinstance(argument, Tensor) else str(argument)
             raise UsageError(f"{self.name}: {method}({of}) raised {type(error).__name__}: {error}") from error
@@ -194,23 +189,17 @@ class ExternalModel:
         return found
 
 
-class NoModel:
+class NoModel(Variant):
     """Stands where only outputs were given. Nothing can be encoded or decoded."""
 
-    conditional = has_posterior = has_samples = False
-    has_code = closed_form = True
-
     def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.likelihood = OfMeans(None)
-        self.net = _Net(shape)
+        super().__init__(_net(shape), OfMeans(None))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         raise NotApplicable("no model was given that could encode images")
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         raise NotApplicable("no model was given that could decode codes")
-
-    decode = generate
 
 
 def to_images(found: Tensor, shape: tuple[int, int, int], where: str, n: int) -> Tensor:
