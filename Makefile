@@ -13,7 +13,7 @@ demo: $(READY)
 	@echo "The report: file://$(CURDIR)/site/index.html"
 
 test: $(READY) check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # The fault tests with many more cases: minutes to half an hour
 soak: $(READY)

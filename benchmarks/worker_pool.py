@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.errors import RunFailed
-from bench.runs.executor import THREADS
+from bench.runs.cluster import THREADS
 
 from .grid import Grid, Job
 

@@ -1,8 +1,11 @@
 """What tests share: small real data, one-line cells, and the command line as a process."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -84,8 +87,50 @@ def cell(variant: str = "vae", net: str | None = "mlp", seed: int = 0, **changes
     return Cell(**(parts | changes))
 
 
-def run_bench(*arguments: str, cwd: Path = ROOT, check: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
-    """`python -m bench ...` as a process."""
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **env}
-    command = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=check, env=variables, timeout=600)
+def run_bench(
+    *arguments: str, cwd: Path = ROOT, check: bool = False, process: bool = False, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m bench ...` in this process, where PyTorch is imported already, or in one of its own.
+
+    env: variables besides those of this process; PYTHONPATH needs a process of its own.
+    """
+    if process or "PYTHONPATH" in env:
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+        command = [sys.executable, "-m", "bench", *arguments]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=check, env=variables, timeout=600)
+    done = _in_this_process(arguments, cwd, env)
+    if check:
+        done.check_returncode()
+    return done
+
+
+def _in_this_process(arguments: tuple[str, ...], cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    from bench.__main__ import main
+
+    out, err, code = Terminal(), Terminal(), 0
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("default")
+        patch.setattr(sys, "argv", ["bench", *arguments])
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        patch.chdir(cwd)
+        for name, value in env.items():
+            patch.setenv(name, value)
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+    return subprocess.CompletedProcess(["bench", *arguments], code, out.text(), err.text())
+
+
+class Terminal(io.TextIOWrapper):
+    """A text stream that is no terminal, with the bytes that were written to it."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def text(self) -> str:
+        return self.buffer.getvalue().decode()

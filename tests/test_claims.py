@@ -749,11 +749,11 @@ def test_the_verb_says_where_there_is_nothing(results, tmp_path):
     assert "did you mean 'demo'" in wrong.stderr
 
 
-def test_claims_are_the_first_section_of_a_suites_page_and_counted_on_the_index(results, tmp_path):
+def test_claims_follow_the_summary_of_a_suites_page_and_are_counted_on_the_index(results, tmp_path):
     index = report.build(results, tmp_path)
     page = Page(tmp_path / "suites" / "demo" / "index.html")
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections[0] == "claims"
+    assert sections[:2] == ["summary", "claims"]
     links = {a["href"] for tag, a in page.tags if tag == "a" and a.get("href", "").endswith("/index.html")}
     ids = {cell for v in json.loads(run_json(results))["claims"] for cell in v["cells"]}
     assert {f"{cell}/index.html" for cell in ids} <= links

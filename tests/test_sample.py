@@ -107,7 +107,7 @@ def test_without_a_checkpoint_one_message_names_the_command_that_makes_it_and_th
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--label", "3"), "variants with labels: conditional_ae, conditional_vae, semi_supervised_vae"),
+        (("--label", "3"), "variants with labels: conditional_ae, conditional_vae, m2_vae, semi_supervised_vae"),
         (("--figure", "manifold", "--interpolate"), "two different figures"),
         (("--out", "x.gif"), "only interpolations can be"),
         (("--n", "0"), "--n"),

@@ -33,7 +33,7 @@ def measured(tmp_path_factory):
     """One small measurement with two workers, through the command line."""
     out = tmp_path_factory.mktemp("speed")
     asked = ["--images", "128", "--batch-size", "64", "--seeds", "2", "--rounds", "2", "--workers", "2", "--profile"]
-    done = run_bench("speed", *asked, "--data", str(NOWHERE), "--out", str(out), "--json")
+    done = run_bench("speed", *asked, "--data", str(NOWHERE), "--out", str(out), "--json", process=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), out
 
