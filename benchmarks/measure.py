@@ -73,11 +73,12 @@ def measure(plan: Plan, say: Callable[[str], None] = lambda line: None) -> dict[
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Machine, versions, date and data of a measurement. load_before: the system's 1-minute average."""
-    known = provenance(pick_device(plan.device), plan.threads, "", "")
+    data = load(plan.data_root)
+    known = provenance(pick_device(plan.device), plan.threads, "", data)
     peer = {plan.against: _version(plan.against)} if plan.against else {}
     machine = {"device": known["device"], "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)}
     about = {name: known[name] for name in ("bench", "git", "dirty", "created")}
-    return {"machine": machine, "versions": known["versions"] | peer, "data": load(plan.data_root).source} | about
+    return {"machine": machine, "versions": known["versions"] | peer, "data": data.source} | about
 
 
 def _grid(plan: Plan, net: str, precision: str) -> Grid:

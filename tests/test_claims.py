@@ -753,7 +753,7 @@ def test_claims_follow_the_summary_of_a_suites_page_and_are_counted_on_the_index
     index = report.build(results, tmp_path)
     page = Page(tmp_path / "suites" / "demo" / "index.html")
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections[:2] == ["summary", "claims"]
+    assert [name for name in sections if not name.startswith("table-")][:2] == ["summary", "claims"]
     links = {a["href"] for tag, a in page.tags if tag == "a" and a.get("href", "").endswith("/index.html")}
     ids = {cell for v in json.loads(run_json(results))["claims"] for cell in v["cells"]}
     assert {f"{cell}/index.html" for cell in ids} <= links
