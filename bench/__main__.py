@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from bench import __version__
+from bench import __version__, plugins, registry
 from bench.errors import BenchError, UsageError
 from bench.results import problems
 
 if TYPE_CHECKING:
     from bench.results.store import Record
-    from bench.suite import Cell
+    from bench.suite import Cell, Suite
 
 
 class NonEmptyPath(click.Path):
@@ -44,9 +44,36 @@ LIMIT = click.option("--limit", type=click.IntRange(min=1), help="Only the first
 SUITE = click.argument("suite", type=PATH)
 
 
+def _use_plugins(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
+    plugins.session.files = tuple(file for folder in folders for file in plugins.from_folder(folder))
+    _check_plugins()
+
+
+def _refuse_plugins(context: click.Context, parameter: click.Parameter, refuse: bool) -> None:
+    plugins.session.allowed = not refuse
+    _check_plugins()
+
+
+def _check_plugins() -> None:
+    if plugins.session.files and not plugins.session.allowed:
+        raise UsageError("--plugins and --no-plugins contradict each other")
+
+
+def with_plugins(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of every verb that looks up components: they hold for the whole process, and are no arguments."""
+    for decorate in (
+        click.option("--no-plugins", is_flag=True, expose_value=False, callback=_refuse_plugins,
+                     help="Refuse code that is not part of bench."),
+        click.option("--plugins", type=PATH, multiple=True, metavar="DIR", expose_value=False, callback=_use_plugins,
+                     help="A folder of your own variants/ nets/ samplers/ datasets/ metrics/."),
+    ):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
 def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     """The arguments that every verb working on a suite file shares."""
-    for decorate in (LIMIT, ONLY, SET, RESULTS, SUITE):
+    for decorate in (with_plugins, LIMIT, ONLY, SET, RESULTS, SUITE):
         command = decorate(command)
     return command
 
@@ -61,6 +88,18 @@ def _metrics(context: click.Context, parameter: click.Parameter, given: tuple[st
 def cli() -> None:
     """Benchmark autoencoders and VAEs: one YAML in, trained cells, honest metrics, one HTML site out."""
     problems.forget()
+    plugins.session.files, plugins.session.allowed = (), True
+    registry.reset()
+
+
+def _load(suite: Path, overrides: Sequence[str], only: Sequence[str] = ()) -> "Suite":
+    """The suite, after a line on stderr for each file of code that it brings: nothing of it has run yet."""
+    from bench.suite import load
+
+    loaded = load(suite, overrides, only)
+    for file in loaded.plugins:
+        click.echo(f"{loaded.name} uses the {file.kind[:-1]} {file.name} of {file.line}", err=True)
+    return loaded
 
 
 @cli.command()
@@ -106,7 +145,7 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
     from bench.runs.task import Event, Request, Settings
     from bench.suite import load
 
-    whole = load(suite, overrides)
+    whole = _load(suite, overrides)
     chosen = frozenset(cell.id for cell in load(suite, overrides, only).cells) if only else None
     with progress.show() as on_event:
         on_event(Event("note", "importing PyTorch, about 5 s"))
@@ -132,9 +171,8 @@ def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
     from bench.results.store import Store
     from bench.runs import memory_estimate
     from bench.runs import plan as planning
-    from bench.suite import load
 
-    loaded, store = load(suite, overrides, only), Store(results)
+    loaded, store = _load(suite, overrides, only), Store(results)
     planned = planning.limited(planning.plan(loaded, store), limit)
     records = [record for name in store.suites() for record in store.records(name)]
     guess = planning.estimate(planned, records)
@@ -175,9 +213,8 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
     """Done, running, failed, missing. Exit code 0 if all is done, 1 if cells failed, 3 if some are open."""
     from bench.results.store import Store
     from bench.runs import plan as planning
-    from bench.suite import load
 
-    loaded = load(suite, overrides, only)
+    loaded = _load(suite, overrides, only)
     planned = planning.limited(planning.plan(loaded, Store(results)), limit)
     states = planning.counts(planned)
     if as_json:
@@ -276,6 +313,7 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
               help="A text with tables of `bench table` (LaTeX, Markdown, CSV, JSON; - is stdin).")  # fmt: skip
 @click.option("--migrate", is_flag=True, help="First rename cells whose ids an earlier version made from paths.")
 @DATA
+@with_plugins
 @JSON
 def verify(suite: str | None, results: Path, pasted: TextIO | None, migrate: bool, data: str | None,
            as_json: bool) -> None:  # fmt: skip
@@ -394,6 +432,7 @@ def score(model: str | None, reconstructions: Path | None, codes: Path | None, t
 @click.argument("cell")
 @RESULTS
 @DATA
+@with_plugins
 @click.option("--figure", help="samples, by_label, reconstructions, restored_..., manifold, identity, ...")
 @click.option("--n", type=click.IntRange(1, 10_000), help="Images; pairs of interpolations; a manifold's side.")
 @click.option("--sampler", help="Where codes come from: prior, gaussian, gmm [default: prior].")
@@ -454,23 +493,28 @@ def speed(arguments: tuple[str, ...]) -> None:
 
 @cli.command(name="list")
 @click.argument("kind", required=False)
+@with_plugins
 @JSON
 def list_(kind: str | None, as_json: bool) -> None:
     """Variants, nets, likelihoods, samplers, datasets, metrics and suites, each with its first line."""
     from bench.suite.listing import listing
 
     found = listing(kind)
+    for problem in plugins.from_entry_points()[1] if plugins.session.allowed else ():
+        click.echo(problem, err=True)
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
     for name, items in found.items():
         click.echo(f"{name}:")
         for item in items:
-            click.echo(f"  {item['name']:<20} {item['summary']}")
+            mark = f"[plugin, sha256 {item['plugin'][:12]}] " if "plugin" in item else ""
+            click.echo(f"  {item['name']:<20} {mark}{item['summary']}")
 
 
 @cli.command()
 @click.argument("words", nargs=-1, metavar="[fetch|check] NAME")
+@with_plugins
 @DATA
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the dataset: path=DIR, size=32.")
 @JSON

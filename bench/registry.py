@@ -12,19 +12,25 @@ and takes milliseconds. A component file declares, as literals, what its contrac
 
 The first line of the docstring is the one-line description, `reference` the paper. A test compares these static
 readings with the imported classes. A file that cannot be read raises `ComponentError` where it is asked for.
+
+Plugins (`bench.plugins`) stand beside the built-in components while they are active. `activate` sets which ones are:
+loading a suite activates those that it can name, a run and each of its tasks those that the suite uses.
 """
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench import plugins
 from bench.errors import BenchError, ComponentError, UsageError, did_you_mean
+from bench.plugins import PluginFile
 
 ROOT = Path(__file__).parent
 
@@ -70,6 +76,7 @@ class Component:
     doc: str
     constants: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Option] = field(default_factory=dict)
+    sha256: str | None = None  #: of a plugin's file; None: built in
 
     @property
     def summary(self) -> str:
@@ -87,16 +94,71 @@ class Component:
         return self.constants.get("symbol") or self.title
 
 
+_active: dict[tuple[str, str], PluginFile] | None = None  #: None: those of the session and of installed packages
+
+
+def activate(files: Iterable[PluginFile]) -> None:
+    """Make these the plugins of the process, and no others.
+
+    An installed package with the name of a built-in component is left out: it hurts nobody who does not ask for it.
+    Raises `ComponentError` for the name of a built-in component, and for a text that its sha256 does not fit.
+    """
+    global _active
+    chosen = {(f.kind, f.name): f for f in files if not (f.installed and f.name in _built_in(f.kind))}
+    for (kind, name), file in chosen.items():
+        plugins.check_sha256(file)
+        if name in _built_in(kind):
+            line = _first_definition(file)
+            raise ComponentError(f"{file.path}:{line}: {name!r} is a built-in {kind[:-1]}; rename the file")
+    if chosen != _active:
+        _active = chosen
+        _forget()
+
+
+def reset() -> None:
+    """Back to the plugins of the session and of installed packages."""
+    global _active
+    _active = None
+    _forget()
+
+
+def _forget() -> None:
+    for cached in (names, describe, _read):
+        cached.cache_clear()
+
+
+def active() -> dict[tuple[str, str], PluginFile]:
+    """Kind and name → file of each active plugin."""
+    if _active is None:
+        activate(plugins.available())
+    assert _active is not None
+    return _active
+
+
+def _first_definition(file: PluginFile) -> int:
+    """The line of the first class or function of a file, 1 where it cannot be parsed."""
+    try:
+        tree = _parse(Path(file.path), file.source)
+    except ComponentError:
+        return 1
+    return next((node.lineno for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)), 1)
+
+
+@cache
+def _built_in(kind: str) -> tuple[str, ...]:
+    if kind == "likelihoods":
+        return tuple(sorted(_likelihoods()))
+    return tuple(sorted(p.stem for p in (ROOT / PLACES[kind]).glob("*.py") if not p.stem.startswith("_")))
+
+
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """All components of a kind, sorted.
+    """All components of a kind, those of active plugins among them, sorted.
 
     >>> "vae" in names("variants")
     True
     """
-    if kind == "likelihoods":
-        return tuple(sorted(_likelihoods()))
-    return tuple(sorted(p.stem for p in (ROOT / PLACES[kind]).glob("*.py") if not p.stem.startswith("_")))
+    return tuple(sorted([*_built_in(kind), *(name for of, name in active() if of == kind)]))
 
 
 def readable_name(name: str) -> str:
@@ -108,9 +170,34 @@ def readable_name(name: str) -> str:
     return name.replace("_", " ")
 
 
+_recorded: dict[tuple[str, str], Component] = {}  #: plugins of which only a record is here
+
+
+def remember(component: Component) -> None:
+    """Keep what a record says of a plugin, for readers of results where the file is not; the last one counts."""
+    _recorded[component.kind, component.name] = component
+
+
+def find(kind: str, name: str) -> Component | None:
+    """What is known of a component: of its file, else of the records that were read; None: nothing."""
+    return describe(kind, name) if name in names(kind) else _recorded.get((kind, name))
+
+
 def short_title(kind: str, name: str) -> str:
-    """The short name of a component, `VAE`; a readable form of a name that is not installed."""
-    return describe(kind, name).short_title if name in names(kind) else readable_name(name)
+    """The short name of a component, `VAE`; a readable form of a name that nobody declares."""
+    found = find(kind, name)
+    return found.short_title if found else readable_name(name)
+
+
+@contextmanager
+def built_in_only() -> Iterator[None]:
+    """No plugin is active in this block: a report of records is the same wherever it is made."""
+    before = _active
+    activate(())
+    try:
+        yield
+    finally:
+        activate(before.values()) if before is not None else reset()
 
 
 def check(kind: str, name: str) -> None:
@@ -146,26 +233,44 @@ def _read(kind: str, name: str) -> Component:
     """`describe` without the check of the name, which excludes a `_base.py` that components derive from."""
     if kind == "likelihoods":
         return _likelihoods()[name]
-    tree = _parse(_path(kind, name))
+    plugin = active().get((kind, name))
+    path = _path(kind, name)
+    tree = _parse(path, plugin.source if plugin else None)
+    if plugin:
+        _refuse_relative_imports(tree, path)
     try:
-        return _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
+        found = _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
     except (ValueError, TypeError) as error:  # of `ast.literal_eval`
-        message = f"{_path(kind, name)}: constants and defaults of options must be literals ({error})"
+        message = f"{path}: constants and defaults of options must be literals ({error})"
         raise ComponentError(message) from error
+    return replace(found, sha256=plugin.sha256) if plugin else found
 
 
 def _path(kind: str, name: str) -> Path:
+    plugin = active().get((kind, name))
+    if plugin:
+        return Path(plugin.path)
     place = ROOT / PLACES[kind]
     return place if kind == "likelihoods" else place / f"{name}.py"
 
 
-def _parse(path: Path) -> ast.Module:
+def _parse(path: Path, source: bytes | None = None) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        return ast.parse(path.read_bytes() if source is None else source, str(path))
     except SyntaxError as error:
-        raise ComponentError(f"{path}:{error.lineno}:{error.offset}: {error.msg}") from error
+        raise ComponentError(f"{path}:{error.lineno or 1}:{error.offset or 1}: {error.msg}") from error
     except (OSError, ValueError, MemoryError) as error:  # ValueError: not UTF-8, or a NUL
         raise ComponentError(f"{path}: cannot be read ({error})") from error
+
+
+def _refuse_relative_imports(tree: ast.Module, path: Path) -> None:
+    """A plugin is one file: what its sha256 does not cover could change its numbers without a word."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            raise ComponentError(
+                f"{path}:{node.lineno}: a plugin is one file and imports by full names, "
+                "such as from bench.models.variants.vae import VAE"
+            )
 
 
 def package_of(kind: str) -> str:
@@ -183,6 +288,9 @@ def load(kind: str, name: str) -> Any:
     Raises `UsageError` for an unknown name, `ComponentError` for a file that cannot be read or imported.
     """
     component = describe(kind, name)
+    plugin = active().get((kind, name))
+    if plugin:
+        return getattr(plugins.module_of(plugin), component.symbol)
     package = package_of(kind)
     try:
         module: ModuleType = import_module(package if kind == "likelihoods" else f"{package}.{name}")
@@ -194,7 +302,7 @@ def load(kind: str, name: str) -> Any:
 
 
 def _describe_class(kind: str, name: str, tree: ast.Module) -> Component:
-    siblings = _sibling_imports(tree)
+    siblings = _sibling_imports(kind, tree)
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
@@ -243,14 +351,16 @@ def _contract(kind: str) -> ast.ClassDef:
     return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == KINDS[kind])
 
 
-def _sibling_imports(tree: ast.Module) -> dict[str, str]:
-    """Class name -> sibling file, from lines such as `from .vae import VAE`."""
-    return {
-        alias.asname or alias.name: node.module
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
-        for alias in node.names
-    }
+def _sibling_imports(kind: str, tree: ast.Module) -> dict[str, str]:
+    """Class name → file of the same kind: from `from .vae import VAE`, or by the full name of that module."""
+    package, found = f"{package_of(kind)}.", dict[str, str]()
+    for node in tree.body:
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        sibling = node.module if node.level == 1 else node.module.removeprefix(package)
+        if "." not in sibling and (node.level == 1 or node.module.startswith(package)):
+            found |= {alias.asname or alias.name: sibling for alias in node.names}
+    return found
 
 
 def _literals(node: ast.ClassDef) -> dict[str, Any]:

@@ -7,7 +7,7 @@ the store has checked everything that becomes part of a path.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from bench import registry
 from bench.errors import ResultError
 from bench.results.claims import Point, Verdict, judge, points
 from bench.results.fingerprints import with_sets
 from bench.results.store import CELL_ID, Record, Store
-from bench.suite.cells import Choice, location
+from bench.suite.cells import location, recorded_choice
 
 #: The coordinates of a configuration, in the order shown; "setting" holds all other parameters that differ
 AXES = ("label", "net", "likelihood", "dataset", "latent_size", "setting")
@@ -115,6 +116,7 @@ def load(results: Path, name: str) -> Suite:
     records = {record.id: record for record in with_sets(store.records(name))}
     cells = list(_cells(content, records))
     stale = len(records.keys() - {cell.id for cell in cells})
+    _remember_plugins(records.values())
     return Suite(
         name=name,
         title=words(content.get("title"), 300) or name,
@@ -130,6 +132,25 @@ def load(results: Path, name: str) -> Suite:
         points=tuple(points(content, records.values())),
         about=mapping(content.get("about")),
     )
+
+
+def _remember_plugins(records: Iterable[Record]) -> None:
+    """Let the names of plugins be shown as their records say, where the files are not."""
+    for record in records:
+        lines = [(f"{kind}s", mapping(record.about.get(kind))) for kind in ("variant", "net")]
+        lines += [("metrics", mapping(line)) for line in mapping(record.about.get("metrics")).values()]
+        for kind, line in lines:
+            name, sha256 = words(line.get("name")), words(line.get("sha256"))
+            if name and sha256:
+                constants = {key: words(line.get(key), 200) for key in ("title", "symbol", "reference")}
+                doc = words(line.get("summary"), 300)
+                registry.remember(registry.Component(kind, name, "", doc, constants, {}, sha256))
+
+
+def outside(cell: Cell) -> dict[str, str]:
+    """ "variants/half_kl" → the first digits of the sha256, for what defines a cell and is not part of bench."""
+    found = mapping(cell.cell.get("plugins"))
+    return {words(name): words(sha256, 64)[:12] for name, sha256 in sorted(found.items())}
 
 
 def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell]:
@@ -150,7 +171,8 @@ def _cells(content: dict[str, Any], records: dict[str, Record]) -> Iterator[Cell
 def _without_place(cell: dict[str, Any]) -> dict[str, Any]:
     """A cell without the options that say where on one machine its data lie: they differ nothing and are private."""
     options = mapping(cell.get("dataset_options"))
-    place = location("datasets", Choice(words(cell.get("dataset")), options))
+    known = {"dataset": words(cell.get("dataset")), "dataset_options": options, "plugins": mapping(cell.get("plugins"))}
+    place = location("datasets", recorded_choice(known, "dataset", "dataset_options"))
     if not place:
         return cell
     return cell | {"dataset_options": {name: value for name, value in options.items() if name not in place}}

@@ -43,6 +43,7 @@ STATIC = ("report.css", "report.js", "single.js", "tables.js")
 Files = dict[str, bytes]  #: path below the site -> content
 
 
+@registry.built_in_only()
 def build(results: Path, out: Path, suites: list[str] | None = None) -> Path:
     """Build the site of all suites under `results`, or of those named, into `out`; returns its index.html.
 

@@ -80,12 +80,19 @@ def _obtain(dataset: Dataset, root: Path, offline: bool) -> str | None:
 def load(choice: Choice, root: Path) -> Data:
     """The data of a choice, loaded once a process: the same object for the same name, options and root."""
     with _loading:  # two threads asking for the same dataset wait for one reading of it
-        return _load(choice.name, json.dumps(dict(choice.options), sort_keys=True), root.absolute())
+        return _load(
+            choice.name, _sha256(choice.name), json.dumps(dict(choice.options), sort_keys=True), root.absolute()
+        )
 
 
 @lru_cache(maxsize=4)  # a few: CelebA alone is 2 GB
-def _load(name: str, options: str, root: Path) -> Data:
+def _load(name: str, sha256: str | None, options: str, root: Path) -> Data:
     return build(name, json.loads(options)).load(root)
+
+
+def _sha256(name: str) -> str | None:
+    """Of the file of a plugin; None for a built-in dataset."""
+    return registry.describe("datasets", name).sha256
 
 
 def inspect(entries: Iterable[tuple[str, Dataset]], root: Path) -> None:
@@ -107,7 +114,13 @@ def prints(choice: Choice, root: Path) -> Fingerprints:
     Raises `DataError` for missing or damaged data.
     """
     dataset = build(choice.name, choice.options)
-    known = (choice.name, dataset.version, sorted(choice.options.items()), dataset.where(root), dataset.stamp(root))
+    known = (
+        choice.name,
+        _sha256(choice.name) or dataset.version,
+        sorted(choice.options.items()),
+        dataset.where(root),
+        dataset.stamp(root),
+    )
     kept = root / ".cache" / f"fingerprint-{hashlib.sha256(repr(known).encode()).hexdigest()[:24]}.json"
     try:
         content = json.loads(kept.read_bytes())

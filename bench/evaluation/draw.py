@@ -20,6 +20,7 @@ from bench.errors import DataError, NotApplicable, ResultError, UsageError, did_
 from bench.models.precision import matmul_precision
 from bench.results.store import CELL_ID, Record, Store, write_bytes
 from bench.suite import Cell, Choice, Evaluate, Train
+from bench.suite.cells import recorded_choice
 from bench.suite.names import CORRUPTIONS
 from bench.training.saved import load_model
 
@@ -192,11 +193,11 @@ def _cell(record: Record, request: FigureRequest) -> Cell:
         wanted = max(evaluate.n_samples, request.n or 0, 0 if request.label is None else 50 * (request.n or SHOWN))
         return Cell(
             suite=record.suite,
-            dataset=Choice(c["dataset"], c["dataset_options"]),
+            dataset=recorded_choice(c, "dataset", "dataset_options"),
             dataset_label=c["dataset_label"],
-            variant=Choice(c["variant"], c["options"]),
+            variant=recorded_choice(c, "variant", "options"),
             label=c["label"],
-            net=Choice(c["net"], c["net_options"]) if c["net"] else None,
+            net=recorded_choice(c, "net", "net_options") if c["net"] else None,
             likelihood=Choice(c["likelihood"], c["likelihood_options"]),
             latent_size=c["latent_size"],
             seed=c["seed"] if request.seed is None else request.seed,
@@ -225,9 +226,7 @@ def _label(record: Record, model: Any, request: FigureRequest) -> int:
     text, variant = str(request.label), record.cell["variant"]
     classifies = hasattr(model, "classify") and request.figure == "samples"
     if not (model.conditional or classifies or request.figure == "interpolations"):
-        with_labels = [
-            v for v in registry.names("variants") if registry.describe("variants", v).constants["needs_labels"]
-        ]
+        with_labels = [v.name for v in registry.readable("variants") if v.constants["needs_labels"]]
         raise UsageError(
             f"--label: {variant} has no {request.figure} by label; variants with labels: {', '.join(with_labels)}"
         )

@@ -232,6 +232,7 @@ class _Cell(TypedDict, total=False):
     train: dict[str, Any]
     evaluate: dict[str, Any]
     external: dict[str, str]
+    plugins: dict[str, str]
 
 
 class _Dataset(TypedDict, total=False):

@@ -287,6 +287,8 @@ def row(record: Record) -> dict[str, Any]:
     flat |= {name: record.cell.get(name) for name in names}
     for part, prefix in (("train", "train"), ("options", "option")):
         flat |= {f"{prefix}_{k}": v for k, v in (record.cell.get(part) or {}).items()}
+    if plugins := record.cell.get("plugins"):
+        flat["plugins"] = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in sorted(plugins.items()))
     flat |= {name: entry.get("value") for name, entry in record.metrics.items()}
     flat |= {name: record.training.get(name) for name in ("parameters", "epochs", "images_per_s")}
     seconds = {f"{k}_seconds": v for k, v in record.timings.items() if isinstance(v, int | float)}

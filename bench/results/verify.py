@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from bench.errors import BenchError, ResultError
 from bench.suite import load
-from bench.suite.cells import Cell, Choice, location
+from bench.suite.cells import Cell, location, recorded_choice
 
 from .external import external_id
 from .fingerprints import with_sets
@@ -180,7 +180,7 @@ def _fingerprint_faults(records: list[Record]) -> Iterator[Fault]:
     first: dict[str, tuple[str, str]] = {}
     for record in (r for r in with_sets(records) if r.status == "done"):
         prints = {record.provenance.get("fingerprint"), record.training.get("fingerprint")} - {None}
-        choice = Choice(str(record.cell.get("dataset")), record.cell.get("dataset_options") or {})
+        choice = recorded_choice({"dataset_options": {}, **record.cell}, "dataset", "dataset_options")
         place = location("datasets", choice)  # where it lies says nothing; then its label tells it from others
         options = {name: value for name, value in choice.options.items() if name not in place}
         name = json.dumps([choice.name, options, record.cell.get("dataset_label") if place else None], sort_keys=True)

@@ -34,7 +34,8 @@ class Planned:
 
 
 def plan(suite: Suite, store: Store) -> list[Planned]:
-    """The state of every cell, in the suite's order."""
+    """The state of every cell, in the suite's order. Activates the suite's plugins."""
+    registry.activate(suite.plugins)
     records = {record.id: record for record in store.records(suite.name)}
     return [_state(cell, records.get(cell.id), suite, store) for cell in suite.cells]
 

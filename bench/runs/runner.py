@@ -16,7 +16,7 @@ from bench.results.fingerprints import with_sets
 from bench.results.identity import check_same_suite
 from bench.results.store import DAMAGED, Record, Store
 from bench.suite import Cell, Choice, Suite
-from bench.suite.cells import location
+from bench.suite.cells import location, recorded_choice
 from bench.suite.grid import extent
 from bench.training import checkpoint
 
@@ -54,6 +54,7 @@ def run(
     Raises `DataError` before anything trains if a dataset is missing, and as soon as it is loaded if it is not the one
     that earlier records of this suite were computed on.
     """
+    registry.activate(suite.plugins)
     request, store = request or Request(), Store(settings.results)
     if note := check_same_suite(suite, store, request.force):
         on_event(Event("note", note))
@@ -240,6 +241,7 @@ def _tasks(todo: list[Planned], most: int, suite: Suite, store: Store, request: 
             fingerprints.get(dataset_key(part[0].cell.dataset, part[0].cell.dataset_label)),
             {p.cell.id: d for p in part if (d := _donor(p.cell, trained, suite, store))},
             request,
+            suite.plugins,
         )
         for group in groups.values()
         for part in (group[i : i + most] for i in range(0, len(group), most))
@@ -256,7 +258,7 @@ def _fingerprints(suite: Suite, store: Store) -> dict[str, str]:
         print_ = record.provenance.get("fingerprint")
         if record.id not in ids or record.status != "done" or print_ is None:
             continue
-        choice = Choice(record.cell["dataset"], record.cell.get("dataset_options", {}))
+        choice = recorded_choice({"dataset_options": {}, **record.cell}, "dataset", "dataset_options")
         key = dataset_key(choice, str(record.cell.get("dataset_label")))
         if found.setdefault(key, print_) != print_:
             raise DataError(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.plugins import PluginFile
 from bench.suite import Cell
 
 
@@ -35,6 +36,7 @@ class Task:
 
     fingerprint: of the images that earlier cells of the suite were computed on; others are refused.
     donors: cell id → suite and id of another cell whose checkpoint can be used.
+    plugins: the files of code that the suite uses, with their text: a worker may have no copy of them.
     """
 
     suite: str
@@ -43,6 +45,7 @@ class Task:
     fingerprint: str | None = None
     donors: dict[str, tuple[str, str]] = field(default_factory=dict)
     request: Request = field(default_factory=Request)
+    plugins: tuple[PluginFile, ...] = ()
 
 
 @dataclass(frozen=True)

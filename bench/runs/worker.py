@@ -21,7 +21,7 @@ from bench.datasets import _loading as data_room
 from bench.errors import BenchError, DataError, ResultError, StorageError
 from bench.evaluation import evaluate, feature_extractors, inception, umap_code
 from bench.evaluation.feature_extractors import FeatureExtractors
-from bench.registry import describe
+from bench.registry import activate, describe
 from bench.results.store import Record, Store, copy_file, write_bytes, write_history
 from bench.suite import Cell, Choice
 from bench.suite.columns import expected_metrics
@@ -78,6 +78,7 @@ def run_task(task: Task, settings: Settings, worker: int = 0, send: Send = lambd
     Raises `DataError` (the run cannot go on); other errors are recorded.
     """
     with _one_task_at_a_time, forwarding(send) as stages:
+        activate(task.plugins)
         return _run_task(task, settings, worker, stages)
 
 
@@ -343,7 +344,10 @@ def metric_lines(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]
 def _line(kind: str, name: str) -> dict[str, str]:
     component = describe(kind, name)
     reference = component.constants.get("reference", "")
-    return {"name": name, "summary": component.summary, "reference": reference}
+    line = {"name": name, "summary": component.summary, "reference": reference}
+    if component.sha256:  # a report may be made where the file is not
+        line |= {"title": component.title, "symbol": component.short_title, "sha256": component.sha256}
+    return line
 
 
 _kept_feature_nets: dict[tuple[str, Settings, str], FeatureExtractors] = {}

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.errors import SuiteError, UsageError, did_you_mean
+from bench import plugins, registry
+from bench.errors import ComponentError, SuiteError, UsageError, did_you_mean
+from bench.plugins import PluginFile
 
 from .cells import EVALUATION_PROTOCOL, KEYS, TRAINING_PROTOCOL, Cell, CellIndex, Choice, digest
 from .claims import check_claims
@@ -56,6 +58,7 @@ class Suite:
     claims: tuple[Claim, ...]
     evaluate: Evaluate
     train: Train  #: the common budget; each cell has its own, which a block of the grid may have changed
+    plugins: tuple[PluginFile, ...] = ()  #: those that its cells, metrics and samplers use
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -70,6 +73,8 @@ def load(path: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = 
     only: such as "variant=vae" or "seed=0,1": all keys have to match, the values of one key are alternatives.
     limit: only the first so many cells of what is left.
 
+    Afterwards the plugins that the suite can name are active in the registry: those of its `plugins`, of `--plugins`
+    and of installed packages.
     Raises `SuiteError` with every error of the file, `UsageError` for errors in the other arguments.
     """
     issues = Issues()
@@ -88,6 +93,7 @@ def _validate(document: Document, issues: Issues) -> Suite | None:
     bad_name = explain_bad_name(path.stem)
     if bad_name:
         issues.add(f"the file's name {bad_name}")
+    _activate_plugins(document, issues.at("plugins"))
     file = check(File, data, issues)
     train = attempt(Train, data.get("train", {}))
     evaluate = attempt(Evaluate, data.get("evaluate", {}))
@@ -105,6 +111,28 @@ def _validate(document: Document, issues: Issues) -> Suite | None:
     return _suite(path, document.text, file, metrics, tuple(cells))
 
 
+def _activate_plugins(document: Document, issues: Issues) -> None:
+    """Activate the plugins that the suite can name; none, with an issue noted, where a folder or file is wrong."""
+    named = document.data.get("plugins") if isinstance(document.data, dict) else None
+    folders = [Path(document.name).parent / Path(name).expanduser()
+               for name in (named if isinstance(named, list) else []) if isinstance(name, str) and name]  # fmt: skip
+    if folders and not plugins.session.allowed:
+        issues.add(f"--no-plugins refuses the code that this suite asks for: {', '.join(map(str, folders))}")
+    try:
+        registry.activate(plugins.available(folders))
+    except ComponentError as error:
+        issues.add(str(error))
+        registry.activate(())
+
+
+def _used_plugins(cells: Sequence[Cell], metrics: Sequence[str], samplers: Sequence[str]) -> tuple[PluginFile, ...]:
+    used = {("metrics", name) for name in metrics} | {("samplers", name) for name in samplers}
+    for cell in cells:
+        used |= {("datasets", cell.dataset.name), ("variants", cell.variant.name)}
+        used |= {("nets", cell.net.name)} if cell.net else set()
+    return tuple(file for key, file in registry.active().items() if key in used)
+
+
 def _check_references(file: File, index: CellIndex, known: tuple[str, ...], issues: Issues) -> None:
     """A reference must name cells and values that this suite has."""
     for i, reference in enumerate(file.references):
@@ -118,6 +146,8 @@ def _check_references(file: File, index: CellIndex, known: tuple[str, ...], issu
 def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: tuple[Cell, ...]) -> Suite:
     content = file.model_dump(mode="json", include={"title", "description", "evaluate", "references", "claims"})
     rows = [[cell.id, cell.dataset_label, cell.label, cell.skip] for cell in cells]
+    used = _used_plugins(cells, metrics, file.evaluate.samplers)
+    content |= {"plugins": {f"{p.kind}/{p.name}": p.sha256 for p in used}} if used else {}
     return Suite(
         path=path,
         name=path.stem,
@@ -132,6 +162,7 @@ def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: t
         claims=file.claims,
         evaluate=file.evaluate,
         train=file.train,
+        plugins=used,
     )
 
 

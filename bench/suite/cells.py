@@ -34,11 +34,12 @@ class Choice:
 
     name: str
     options: dict[str, Any]
+    sha256: str | None = None  #: of the file of a plugin
     #: what was derived already; thousands of cells share one choice
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
-        return hash((self.name, canonical(self.options)))
+        return hash((self.name, canonical(self.options), self.sha256))
 
     def title(self, kind: str) -> str:
         """The name with the options that differ from their defaults, `beta_vae (beta=4)`.
@@ -54,7 +55,7 @@ class Choice:
 
     def _title(self, kind: str) -> str:
         shown = without_folders(self.name, self.options) if kind == "datasets" else self.options
-        options = _changed_options(registry.describe(kind, self.name), shown)
+        options = _changed_options(registry.describe(kind, self.name), shown) if self.is_here(kind) else dict(shown)
         name = f"timm/{options.pop('model')}" if (kind, self.name) == ("nets", "timm") else self.name
         listed = ", ".join(f"{key}={format_value(value)}" for key, value in options.items())
         return f"{name} ({listed})" if listed else name
@@ -64,13 +65,33 @@ class Choice:
 
         Because defaults are left out, a component can gain an option and earlier ids stay. A default may therefore
         change only together with the version, which `tests/test_pinned.py` checks.
+
+        The sha256 of a plugin covers its version and its defaults, so all of its options are in the hash: the id can
+        be computed from a record without the file.
         """
+        if self.sha256:
+            return {"name": self.name, "options": self.options, "sha256": self.sha256}
         if "content" not in self._known:
             component = registry.describe(kind, self.name)
             version = component.constants.get("version", 1)
             changed = _changed_options(component, self.options)
             self._known["content"] = {"name": self.name, "options": changed, "version": version}
         return self._known["content"]
+
+    def is_here(self, kind: str) -> bool:
+        """True where the component is built in, or a plugin of this very sha256 is active."""
+        return self.name in registry.names(kind) and registry.describe(kind, self.name).sha256 == self.sha256
+
+    def load(self, kind: str) -> Any:
+        """The component's class. Raises `UsageError` for a plugin that is not active or has changed since."""
+        if self.sha256 and not self.is_here(kind):
+            other = "there is no such plugin here"
+            if self.name in registry.names(kind):
+                other = f"the one here is {(registry.describe(kind, self.name).sha256 or 'built in')[:12]}"
+            raise UsageError(
+                f"the {kind[:-1]} {self.name!r} is a plugin of sha256 {self.sha256[:12]}; {other} (--plugins DIR)"
+            )
+        return registry.load(kind, self.name)
 
 
 @dataclass(frozen=True)
@@ -161,6 +182,10 @@ class Cell:
             "train": self.train.model_dump(mode="json"),
             "evaluate": self.evaluate.model_dump(mode="json"),
         }
+        choices = {"datasets": self.dataset, "variants": self.variant, "nets": self.net}
+        plugins = {f"{kind}/{choice.name}": choice.sha256 for kind, choice in choices.items()
+                   if choice and choice.sha256}  # fmt: skip
+        record |= {"plugins": plugins} if plugins else {}
         return json.loads(canonical(record))
 
     @classmethod
@@ -169,14 +194,13 @@ class Cell:
 
         Raises `KeyError`, `TypeError`, `ValueError` or `UsageError` for a wrong shape or an unknown component.
         """
-        net = None if record["net"] is None else Choice(record["net"], record["net_options"])
         return cls(
             suite=suite,
-            dataset=Choice(record["dataset"], record["dataset_options"]),
+            dataset=recorded_choice(record, "dataset", "dataset_options"),
             dataset_label=record["dataset_label"],
-            variant=Choice(record["variant"], record["options"]),
+            variant=recorded_choice(record, "variant", "options"),
             label=record["label"],
-            net=net,
+            net=None if record["net"] is None else recorded_choice(record, "net", "net_options"),
             likelihood=Choice(record["likelihood"], record["likelihood_options"]),
             latent_size=record["latent_size"],
             seed=record["seed"],
@@ -248,6 +272,12 @@ def _typed(value: Any) -> tuple[type, Any]:
     return (type(value), value if value is None or isinstance(value, str | int | float) else repr(value))
 
 
+def recorded_choice(record: Mapping[str, Any], key: str, options: str) -> Choice:
+    """A component of a recorded cell, with the sha256 of a plugin. Raises `KeyError` where the record lacks it."""
+    name = record[key]
+    return Choice(name, record[options], record.get("plugins", {}).get(f"{key}s/{name}"))
+
+
 def without_folders(dataset: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """A dataset's options with paths cut to their last part, for print; an unknown dataset's stay as they are.
 
@@ -284,7 +314,10 @@ def location(kind: str, choice: Choice) -> dict[str, Any]:
     A relative path is none: it is a name below the data root, which is the same on every machine.
     """
     try:
-        names = registry.describe(kind, choice.name).constants.get("location_options", ())
+        if choice.sha256:  # the same without the plugin's file
+            names = tuple(choice.options)
+        else:
+            names = registry.describe(kind, choice.name).constants.get("location_options", ())
     except UsageError:  # a record of a component that is not installed here
         return {}
     return {name: value for name in names if _is_place(value := choice.options.get(name))}

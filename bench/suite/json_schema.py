@@ -20,7 +20,10 @@ FILE = Path(__file__).with_name("schema.json")
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema as Python values (draft 2020-12); component names and options come from the registry."""
+    """The schema as Python values (draft 2020-12); component names and options come from the registry.
+
+    Plugins are in it while they are active.
+    """
     schema = _resolve(File.model_json_schema())
     block = _resolve(Block.model_json_schema())
     block.pop("$defs")  # those of File, which refers to the same sections
@@ -36,7 +39,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def write() -> None:
-    """Write the shipped file again."""
+    """Write the shipped file again, of the built-in components."""
+    registry.activate(())
     FILE.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -99,7 +103,7 @@ def _resolve(node: Any) -> Any:
 
 def _component(kind: str) -> dict[str, Any]:
     """A name, or a mapping of a name and its options; samplers and metrics are names only."""
-    names = list(registry.names(kind))
+    names = [component.name for component in registry.readable(kind)]
     if kind == "metrics":
         return {"enum": list(metric_names())}
     if kind == "samplers":

@@ -11,7 +11,8 @@ from .issues import Issues, quote
 def listing(kind: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Kind → its items as {name, summary, reference}; of one kind (singular or plural) or of all.
 
-    A file that cannot be read is listed with its error as the summary. Raises `UsageError` for an unknown kind.
+    A plugin has the sha256 of its file as `plugin`. A file that cannot be read is listed with its error as the
+    summary. Raises `UsageError` for an unknown kind.
     """
     kinds = (*registry.KINDS, "suites")
     if kind is not None:
@@ -31,7 +32,8 @@ def _component(kind: str, name: str) -> dict[str, str]:
         found = registry.describe(kind, name)
     except ComponentError as error:
         return {"name": name, "summary": f"not readable: {error}", "reference": ""}
-    return {"name": name, "summary": found.summary, "reference": str(found.constants.get("reference", ""))}
+    item = {"name": name, "summary": found.summary, "reference": str(found.constants.get("reference", ""))}
+    return item | ({"plugin": found.sha256} if found.sha256 else {})
 
 
 def _suites() -> list[dict[str, str]]:

@@ -85,7 +85,7 @@ def _fill(component: Component, own: dict[str, Any], issues: Issues, also: Seque
             else:
                 issues.at(option, *inside).add(describe_error(detail, model))
         return None
-    return None if unknown else Choice(component.name, filled.model_dump(by_alias=True))
+    return None if unknown else Choice(component.name, filled.model_dump(by_alias=True), component.sha256)
 
 
 def _note_unknown_option(component: Component, key: str, issues: Issues, also: Sequence[str]) -> None:
@@ -148,10 +148,21 @@ def _generic(name: str, parts: list[ast.expr]) -> Any:
 def metric_families(names: Any, evaluate: Evaluate | None, issues: Issues) -> tuple[str, ...]:
     """The metric files that a suite's `metrics` ask for: `silhouette_tsne` belongs to `silhouette`; None asks for all.
 
+    "All" are the built-in ones and those of folders of plugins: an installed package changes no suite that does not
+    name its metrics.
+
     Without `evaluate`, which a wrong file lacks, only the names are checked.
     """
+    families = tuple(_asked_families(names, evaluate, issues))
+    for name in families:
+        _note_unreadable("metrics", name, issues)
+    return () if issues else families
+
+
+def _asked_families(names: Any, evaluate: Evaluate | None, issues: Issues) -> Sequence[str]:
     if names is None:
-        return registry.names("metrics")
+        installed = {name for (kind, name), file in registry.active().items() if kind == "metrics" and file.installed}
+        return [name for name in registry.names("metrics") if name not in installed]
     found: dict[str, None] = {}
     for i, name in _texts(names):
         family, member = _family(name)
@@ -162,7 +173,15 @@ def metric_families(names: Any, evaluate: Evaluate | None, issues: Issues) -> tu
             issues.at(i).add(f"'{name}' needs {member} in {where}")
         else:
             found[family] = None
-    return tuple(found)
+    return list(found)
+
+
+def _note_unreadable(kind: str, name: str, issues: Issues) -> None:
+    """Note a component whose file cannot be read."""
+    try:
+        registry.describe(kind, name)
+    except ComponentError as error:
+        issues.add(str(error))
 
 
 def column_names(families: Sequence[str], evaluate: Evaluate) -> tuple[str, ...]:
@@ -175,10 +194,10 @@ def column_names(families: Sequence[str], evaluate: Evaluate) -> tuple[str, ...]
 def _family(name: str) -> tuple[str | None, str]:
     if name in registry.names("metrics"):
         return name, ""
-    for family in registry.names("metrics"):
-        member = name.removeprefix(f"{family}_")
-        if member != name and member in possible_members(per(family)):
-            return family, member
+    for family in registry.readable("metrics"):
+        member = name.removeprefix(f"{family.name}_")
+        if member != name and member in possible_members(family.constants.get("per")):
+            return family.name, member
     return None, ""
 
 
@@ -231,6 +250,8 @@ def check_samplers(names: Any, issues: Issues) -> None:
             issues.at(i).add(f"unknown sampler '{quote(name)}'", name, known)
         elif name in seen:
             issues.at(i).add(f"'{name}' is given twice")
+        else:
+            _note_unreadable("samplers", name, issues.at(i))
         seen.add(name)
 
 

@@ -203,6 +203,7 @@ class File(Section):
 
     title: Text
     description: str = ""
+    plugins: Annotated[Items[Text], Field(description="folders of components of one's own, relative to this file")] = ()
     grid: Annotated[Any, WithJsonSchema({"component": "grid"})]
     train: Train = Train()
     evaluate: Evaluate = Evaluate()

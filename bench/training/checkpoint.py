@@ -8,7 +8,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from bench import registry
 from bench.datasets import Data
 from bench.errors import ResultError
 from bench.models.nets import Net, Size
@@ -25,10 +24,10 @@ def build(
     classes: int = 0,
 ) -> Any:
     """An untrained model of a cell for images of `shape` (C, H, W); parameters come from torch's global generator."""
-    kind = registry.load("variants", variant.name)
+    kind = variant.load("variants")
     size = Size(shape, latent_size, kind.heads, classes, *kind.given(classes, **variant.options))
-    pair = Net(size) if net is None else registry.load("nets", net.name)(size, **net.options)
-    terms = registry.load("likelihoods", likelihood.name)(**likelihood.options)
+    pair = Net(size) if net is None else net.load("nets")(size, **net.options)
+    terms = likelihood.load("likelihoods")(**likelihood.options)
     return kind(pair, terms, **variant.options)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from bench.errors import ResultError, UsageError
 from bench.results.store import Store
 from bench.suite import Choice
+from bench.suite.cells import recorded_choice
 
 from . import checkpoint
 
@@ -30,10 +31,10 @@ def load_model(cell: str, results: str | Path = "results") -> Any:
     if not path.is_file():
         raise ResultError(f"cell {record.id} has no checkpoint at {path}; run its suite again to make it")
     c = record.cell
-    net = Choice(c["net"], c["net_options"]) if c["net"] else None
+    net = recorded_choice(c, "net", "net_options") if c["net"] else None
     model = checkpoint.build(
         tuple(record.about["dataset"]["shape"]),
-        Choice(c["variant"], c["options"]),
+        recorded_choice(c, "variant", "options"),
         net,
         Choice(c["likelihood"], c["likelihood_options"]),
         c["latent_size"],

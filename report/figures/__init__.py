@@ -23,6 +23,7 @@ from bench.report.tables.latex import escape_latex
 from bench.report.tables.model import Table
 from bench.report.tables.values import Value, gap_texts
 
+from bench import registry
 from bench.errors import UsageError
 from bench.results.store import Store
 
@@ -57,6 +58,7 @@ class PaperFigure:
     caption: tuple[str, ...]
 
 
+@registry.built_in_only()
 def write_figures(results: Path, out: Path, suites: Sequence[str] | None = None) -> list[tuple[Path, int]]:
     """Write the figures of all suites under `results`, or of those named; each figures.tex with its number of figures.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.report.data import load
 
+from bench import registry
 from bench.errors import UsageError, did_you_mean
 
 from . import data, latex, text
@@ -34,6 +35,7 @@ def format_tables(tables: Sequence[Table], style: str, ranked: bool = False) -> 
     return "\n".join(one(table) + (below(table) if ranked else "") for table in tables)
 
 
+@registry.built_in_only()
 def table(
     results: Path,
     suite: str,

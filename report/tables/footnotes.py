@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from bench.report.data import EXTERNAL_SIGN, Coordinates, Suite, commit, day, flatten, mapping, number, words
+from bench.report.data import EXTERNAL_SIGN, Coordinates, Suite, commit, day, flatten, mapping, number, outside, words
 
 from bench.results.stats import FEWEST_PAIRS, FEWEST_SEEDS, smallest_lead
 from bench.suite.cells import without_folders
@@ -42,6 +42,7 @@ def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tupl
         _bold(measured),
         *_aliases(measured),
         _external(measured),
+        _outside(measured),
         _fixed(measured, shown),
         _key(measured),
         _cross_entropy(measured),
@@ -71,6 +72,7 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
         bold,
         _external(measured),
         _fixed(measured, (*shown, "member", "label")),
+        _outside(measured),
         f"Units: {'; '.join(f'{metric} {unit}' for metric, unit in units.items())}." if units else "",
         _cross_entropy(measured),
         _sentence([*filter(None, origin)]),
@@ -154,6 +156,18 @@ def _aliases(values: list[Value]) -> list[str]:
 def _external(values: list[Value]) -> str:
     found = any(value.group.external for value in values)
     return f"{EXTERNAL_SIGN} trained elsewhere, and measured here by the same protocol." if found else ""
+
+
+def _outside(values: list[Value]) -> str:
+    """The plugins behind the values: methods, nets and datasets of their cells, and metrics and samplers."""
+    found = {name.partition("/")[2]: sha256 for value in values
+             for cell in value.group.cells for name, sha256 in outside(cell).items()}  # fmt: skip
+    for value in values:
+        parts = dict(value.key)
+        for name, part in ((value.metric, "sha256"), (str(value.at.get("member")), "sampler_sha256")):
+            found |= {name: parts[part]} if part in parts else {}
+    listed = ", ".join(f"{name} (sha256 {sha256})" for name, sha256 in sorted(found.items()))
+    return f"Defined outside of bench: {listed}." if listed else ""
 
 
 def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .footnotes import axis_name
 from .names import EMPTY, GAPS, CellKey, column_text, format_number, head_text, metric_heading
 from .published import source_sentences
-from .values import Value, decimals_of, gap_texts
+from .values import Value, decimals_of, footnotes_of, gap_texts
 
 
 class PrintedColumn(NamedTuple):
@@ -142,7 +142,7 @@ class Table:
         if self.short:
             return {}
         places = ((row, column) for row in self.rows for column in self.columns)
-        texts = dict.fromkeys(text for place in places for text in gap_texts(self.cells.get(place)))
+        texts = dict.fromkeys(text for place in places for text in footnotes_of(self.cells.get(place)))
         return {text: _letter(index) for index, text in enumerate(texts)}
 
     def axis(self, name: str) -> str:
@@ -159,7 +159,7 @@ class Table:
 
     def marks_of(self, value: Value) -> list[str]:
         """The letters of a value's footnotes."""
-        return [self.marks[text] for text in gap_texts(value) if text in self.marks]
+        return [self.marks[text] for text in footnotes_of(value) if text in self.marks]
 
     @cached_property
     def printed_columns(self) -> list[PrintedColumn]:

@@ -36,9 +36,9 @@ def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None"
     """
     kind = COMPONENTS.get(axis, "")
     name, _, options = str(coordinate).partition(" (")
-    if not kind or name not in registry.names(kind):
+    component = registry.find(kind, name) if kind else None
+    if component is None:
         return coordinate
-    component = registry.describe(kind, name)
     symbols = component.constants.get("option_symbols", {})
     pairs = [part.partition("=") for part in options.removesuffix(")").split(", ") if part]
     shown = ", ".join(f"{symbols.get(key, key)} = {value}" if value else key for key, _, value in pairs)

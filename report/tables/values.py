@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from bench.report.data import Cell, Coordinates, Group, fingerprint, mapping, number, whole, words
+from bench.report.data import Cell, Coordinates, Group, fingerprint, mapping, number, outside, whole, words
 
 from bench.results.stats import Summary, summarise
 from bench.results.store import Record
@@ -16,7 +16,7 @@ from .names import GAPS, magnitude
 Key = tuple[tuple[str, str], ...]  #: what must be equal before two values may be compared
 
 #: Parts of a key that a table names only where they differ
-QUIET = ("version", "sampler_version", "data")
+QUIET = ("version", "sampler_version", "sha256", "sampler_sha256", "data")
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,14 @@ def gap_texts(value: Value | None) -> list[str]:
     return list(dict.fromkeys(gap.text for gap in value.gaps)) if value else []
 
 
+def footnotes_of(value: Value | None) -> list[str]:
+    """What a letter beside a value stands for: its gaps, and the method or net if it is not part of bench."""
+    named = outside(value.group.cells[0]) if value else {}
+    rows = [f"{name.partition('/')[2]} is defined outside of bench, sha256 {sha256}"
+            for name, sha256 in named.items() if name.startswith(("variants/", "nets/"))]  # fmt: skip
+    return [*gap_texts(value), *rows]
+
+
 def decimals_of(values: Iterable[Value]) -> int:
     """Decimals to show, 0 to 6: two digits of the median half-width; without one, four of the largest mean."""
     summaries = [value.summary for value in values if value.summary]
@@ -136,6 +144,8 @@ def _key(entry: dict[str, Any], record: Record) -> Key:
     """The metric's own key, the versions of metric and sampler, and the images."""
     parts = {words(k): words(v) for k, v in mapping(entry.get("key")).items()}
     parts |= {name: words(entry.get(name, 1)) for name in ("version", "sampler_version")}
+    files = {name: words(entry.get(name), 64)[:12] for name in ("sha256", "sampler_sha256")}
+    parts |= {name: file for name, file in files.items() if file}  # a plugin's
     parts["data"] = fingerprint(record)
     return tuple(sorted(parts.items()))
 

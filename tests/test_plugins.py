@@ -1,0 +1,375 @@
+"""Components outside of the package: how they are found, what their sha256 decides, and that they hurt no other run."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner
+
+from bench import plugins, registry
+from bench.__main__ import cli
+from bench.errors import ComponentError, SuiteError, UsageError
+from bench.results.frame import load_results
+from bench.results.store import Store
+from bench.results.verify import verify
+from bench.runs.runner import run
+from bench.runs.task import Settings
+from bench.suite import Cell, load
+from bench.suite.json_schema import json_schema
+
+FILES = {
+    "variants/half_kl": '''
+        """Half KL: a VAE whose KL has half its weight."""
+        from bench.models.likelihoods import gaussian_kl, reparametrise
+        from bench.models.variants.vae import VAE
+
+        class HalfKL(VAE):
+            title = "Half-KL autoencoder"
+            symbol = "½-VAE"
+
+            def __init__(self, net, likelihood, *, weight: float = 0.5) -> None:
+                super().__init__(net, likelihood)
+                self.weight = weight
+
+            def forward(self, x, y, noise):
+                q = self.posterior(x)
+                rec = self.likelihood.nll(self.decode(reparametrise(q.mean, q.log_var, noise)), x).mean()
+                kl = self.weight * gaussian_kl(q.mean, q.log_var).mean()
+                return {"loss": rec + kl, "rec": rec, "kl": kl}
+    ''',
+    "datasets/stripes": '''
+        """Stripes: 8×8 images with one white row, the class being the row."""
+        import torch
+        from bench.datasets import Data, Dataset, to_split
+
+        class Stripes(Dataset):
+            title = "Stripes"
+            channels = 1
+            size = 8
+            embedded = True
+            source = "made in this file"
+
+            def where(self, root):
+                return root
+
+            def missing(self, root):
+                return None
+
+            def fetch(self, root):
+                pass
+
+            def read(self, root):
+                labels = torch.arange(160) % 8
+                images = torch.zeros(160, 1, 8, 8, dtype=torch.uint8)
+                images[torch.arange(160), 0, labels] = 200 + torch.arange(160, dtype=torch.uint8)[:, None] % 50
+                names = tuple(map(str, range(8)))
+                splits = (to_split(images[a], labels[a], self.name) for a in (slice(0, 120), slice(120, 160)))
+                return Data(self.name, *splits, names, self.source)
+    ''',
+    "metrics/worst_pixel": '''
+        """Largest absolute error of any pixel, averaged over test images."""
+        from bench.evaluation.metrics import metric
+
+        @metric(title="Worst pixel", symbol="worst", unit="1", better="lower", counts="images")
+        def worst_pixel(images, reconstructions):
+            return (images - reconstructions).abs().flatten(1).amax(1).mean().item()
+    ''',
+    "samplers/ring": '''
+        """Codes on a circle of radius 2."""
+        import numpy as np
+        from bench.models.samplers import Sampler
+
+        class Ring(Sampler):
+            title = "Ring"
+            needs_codes = False
+
+            def fit(self, codes, seed):
+                self.size = codes.shape[1]
+
+            def sample(self, n, rng):
+                codes = rng.standard_normal((n, self.size))
+                return 2 * codes / np.linalg.norm(codes, axis=1, keepdims=True)
+    ''',
+    "nets/tiny_net": '''
+        """One linear layer each way."""
+        from torch import nn
+        from bench.models.nets import Net, Size
+        from bench.models.seeding import part
+
+        class TinyNet(Net):
+            title = "Linear"
+
+            def __init__(self, size: Size) -> None:
+                super().__init__(size)
+                with part("encoder"):
+                    width = size.pixels + size.encoder_given * size.shape[1] * size.shape[2]
+                    self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(width, size.heads * size.latent_size))
+                with part("decoder"):
+                    self.decoder = nn.Sequential(nn.Linear(size.code_size, size.pixels), nn.Unflatten(1, size.shape))
+    ''',
+}  # fmt: skip
+SUITE = """\
+title: My own
+plugins: [./mine]
+grid: {datasets: [stripes], variants: [half_kl, vae], nets: [tiny_net], latent_sizes: [2], seeds: 2}
+train: {epochs: 1, batch_size: 32}
+evaluate: {samplers: [prior, ring], n_samples: 40, iw_samples: 2, iw_images: 5, embed: {methods: []}}
+metrics: [mse, worst_pixel]
+"""
+
+
+def write(folder: Path, files=FILES) -> Path:
+    for name, text in files.items():
+        file = folder / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text).lstrip(), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_traces():
+    yield
+    plugins.session.files, plugins.session.allowed = (), True
+    registry.reset()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder with a suite and its plugins, which is also the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mine")
+    (tmp_path / "own.yaml").write_text(SUITE)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder in which the suite was run with two workers, without its plugins' files."""
+    folder = tmp_path_factory.mktemp("own")
+    write(folder / "mine")
+    (folder / "own.yaml").write_text(SUITE)
+    suite = load(folder / "own.yaml")
+    summary = run(suite, Settings(folder / "results", folder / "data", "cpu"), workers=2)
+    assert summary.states == {"done": 4}
+    shutil.rmtree(folder / "mine")
+    registry.reset()
+    return folder, suite
+
+
+def bench(*arguments):
+    """Exit code, stdout and stderr of a verb, as `main` gives them."""
+    done = CliRunner().invoke(cli, list(map(str, arguments)), standalone_mode=False)
+    error = done.exception
+    if isinstance(error, SystemExit) or error is None:
+        return done.exit_code, done.stdout, done.stderr
+    return getattr(error, "exit_code", None), done.stdout, done.stderr + str(error)
+
+
+def fault(path="own.yaml", **keywords):
+    with pytest.raises(SuiteError) as caught:
+        load(path, **keywords)
+    return str(caught.value)
+
+
+# -- finding and naming
+
+
+def test_a_folder_beside_the_suite_is_read_without_being_run(here):
+    suite = load("own.yaml")
+    assert [f"{file.kind}/{file.name}" for file in suite.plugins] == [
+        "variants/half_kl", "nets/tiny_net", "samplers/ring", "datasets/stripes", "metrics/worst_pixel"]  # fmt: skip
+    assert suite.columns == ("mse", "worst_pixel")
+    assert registry.describe("variants", "half_kl").constants["heads"] == 2  # of the built-in parent
+    assert not [name for name in sys.modules if name.startswith("bench_plugin_")]
+
+
+def test_the_command_line_names_a_folder_for_verbs_that_look_up_components(here):
+    (here / "own.yaml").write_text(SUITE.replace("plugins: [./mine]\n", ""))
+    assert "unknown dataset 'stripes'" in bench("plan", "own.yaml")[2]
+    code, shown, said = bench("plan", "own.yaml", "--plugins", "mine", "--json")
+    assert (code, json.loads(shown)["counts"]) == (0, {"missing": 4})
+    assert (
+        f"own uses the variant half_kl of mine/variants/half_kl.py (sha256 {sha256('variants/half_kl')[:12]})" in said
+    )
+    shown = bench("list", "variants", "--plugins", "mine")[1]
+    assert f"half_kl              [plugin, sha256 {sha256('variants/half_kl')[:12]}] Half KL: a VAE" in shown
+    assert "half_kl" not in bench("list", "variants")[1]
+
+
+def sha256(name, folder=Path("mine")):
+    return plugins.read_file(folder / f"{name}.py", name.partition("/")[0]).sha256
+
+
+def test_no_plugins_refuses_before_anything_is_read(here):
+    code, _, said = bench("plan", "own.yaml", "--no-plugins")
+    assert code == 2
+    assert "own.yaml:2:10: plugins: --no-plugins refuses the code that this suite asks for: mine" in said
+    assert bench("list", "--plugins", "mine", "--no-plugins")[0] == 2
+
+
+def test_names_of_plugins_are_suggested_and_completed(here):
+    (here / "own.yaml").write_text(SUITE.replace("[half_kl, vae]", "[half_k]"))
+    assert "did you mean 'half_kl'?" in fault()
+    (here / "own.yaml").write_text(SUITE)
+    load("own.yaml")
+    assert "half_kl" in json_schema()["$defs"]["variant"]["anyOf"][0]["enum"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("variants/vae", "class VAE:\n    pass\n", "variants/vae.py:1: 'vae' is a built-in variant; rename the file"),
+        ("variants/half-kl", "", "the name of a component has letters, digits and _ only, a letter first"),
+    ],
+)
+def test_a_file_that_cannot_be_a_plugin_is_one_error_of_the_suite(here, name, text, message):
+    write(here / "mine", {name: text})
+    assert f"plugins: mine/{message}" in fault() or message in fault()
+
+
+def test_a_folder_that_is_none_says_what_it_should_hold(here):
+    (here / "mine" / "variants").rename(here / "mine" / "variant")
+    assert "sub-folders variants, nets, samplers, datasets, metrics; rename variant/ to variants/" in fault()
+    assert "there is no such folder of plugins" in fault(overrides=["plugins=[./other]"])
+
+
+def test_two_plugins_of_one_name_are_an_error_that_names_both(here):
+    write(here / "other", {"variants/half_kl": "class HalfKL: ..."})
+    said = fault(overrides=["plugins=[./mine, ./other]"])
+    assert "other/variants/half_kl.py:1: the variant 'half_kl' is also defined by mine/variants/half_kl.py" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class Broken(:\n", "variants/broken.py:1:14: invalid syntax"),
+        ("from .vae import VAE\nclass Broken(VAE): ...\n", "variants/broken.py:1: a plugin is one file and imports by"),
+        ("class Broken: ...\n", "variants/broken.py: has no class that derives from Variant"),
+    ],
+)
+def test_a_broken_file_costs_only_the_suites_that_ask_for_it(here, text, message):
+    write(here / "mine", {"variants/broken": text})
+    assert len(load("own.yaml").cells) == 4
+    (here / "own.yaml").write_text(SUITE.replace("half_kl, vae", "broken"))
+    assert f"own.yaml:3:40: grid.variants[0]: mine/{message}" in fault()
+    assert "not readable" in bench("list", "variants", "--plugins", "mine")[1]
+
+
+def test_an_import_that_fails_names_file_and_line(here):
+    write(here / "mine", {"variants/half_kl": "import no_such_package\n" + dedent(FILES["variants/half_kl"])})
+    suite = load("own.yaml")
+    with pytest.raises(ComponentError, match=r"half_kl.py:1: cannot be imported \(ModuleNotFoundError: No module"):
+        suite.cells[0].variant.load("variants")
+
+
+def test_an_entry_point_is_found_without_importing_its_package(tmp_path, monkeypatch):
+    package, info = tmp_path / "their_package", tmp_path / "their_package-1.0.dist-info"
+    write(package, {"loss": FILES["variants/half_kl"], "__init__": "raise RuntimeError('imported')"})
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their_package\nVersion: 1.0\n")
+    lines = "[bench.variants]\ntheirs = their_package.loss\nvae = their_package.loss\ngone = their_package.nothing\n"
+    (info / "entry_points.txt").write_text(lines)
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins.from_entry_points.cache_clear()
+    try:
+        registry.reset()
+        assert registry.describe("variants", "theirs").title == "Half-KL autoencoder"
+        assert registry.describe("variants", "vae").sha256 is None  # a built-in one is not shadowed
+        assert registry.load("variants", "theirs").__name__ == "HalfKL"
+        assert "there is no module their_package.nothing" in plugins.from_entry_points()[1][0]
+        assert "theirs" not in bench("list", "variants", "--no-plugins")[1]
+    finally:
+        plugins.from_entry_points.cache_clear()
+
+
+# -- ids, runs and records
+
+
+def test_the_file_is_in_the_id_and_its_place_is_not(here):
+    before = load("own.yaml").cells
+    shutil.move("mine", "moved")
+    moved = load("own.yaml", overrides=["plugins=[moved]"]).cells
+    assert [cell.id for cell in before] == [cell.id for cell in moved]
+    text = dedent(FILES["variants/half_kl"])
+    write(here / "moved", {"variants/half_kl": text + "# a comment\n"})
+    changed = load("own.yaml", overrides=["plugins=[moved]"]).cells
+    assert {a.variant.name for a, b in zip(before, changed, strict=True) if a.id != b.id} == {"half_kl"}
+
+
+def test_a_changed_metric_is_computed_again_and_no_cell_gets_another_id(here):
+    before = load("own.yaml")
+    write(here / "mine", {"metrics/worst_pixel": dedent(FILES["metrics/worst_pixel"]) + "# a comment\n"})
+    after = load("own.yaml")
+    assert [cell.id for cell in before.cells] == [cell.id for cell in after.cells]
+    assert before.digest != after.digest
+
+
+def test_a_text_with_another_sha256_is_refused(here):
+    file = load("own.yaml").plugins[0]
+    with pytest.raises(ComponentError, match="does not have the sha256"):
+        registry.activate([replace(file, source=file.source + b"#")])
+
+
+def test_a_run_records_what_it_used_and_needs_the_files_no_more(done):
+    folder, suite = done
+    records = Store(folder / "results").records("own")
+    by_variant = {record.cell["variant"]: record for record in records}
+    used = {f"{file.kind}/{file.name}": file.sha256 for file in suite.plugins}
+    in_id = ("datasets/stripes", "nets/tiny_net", "variants/half_kl")
+    assert by_variant["half_kl"].cell["plugins"] == {name: used[name] for name in in_id}
+    assert by_variant["vae"].cell["plugins"].keys() == {"datasets/stripes", "nets/tiny_net"}
+    entry = by_variant["vae"].metrics["worst_pixel"]
+    assert entry["sha256"] == used["metrics/worst_pixel"]
+    assert (entry["unit"], entry["better"]) == ("1", "lower")
+    assert 0 < entry["value"] <= 1
+    assert by_variant["half_kl"].about["variant"]["title"] == "Half-KL autoencoder"
+    assert {Cell.from_record(record.cell).id for record in records} == {record.id for record in records}
+    assert not verify(folder / "results", "own").faults
+    assert set(load_results(folder / "results")["plugins"].dropna()) == {
+        ", ".join(f"{name} {used[name][:12]}" for name in record.cell["plugins"]) for record in records
+    }
+
+
+def test_a_model_needs_the_file_it_was_trained_with(done, tmp_path):
+    from bench.training.saved import load_model
+
+    folder, _ = done
+    record = next(r for r in Store(folder / "results").records("own") if r.cell["variant"] == "half_kl")
+    with pytest.raises(UsageError, match=r"'half_kl' is a plugin of sha256 .*; there is no such plugin here"):
+        load_model(record.id, folder / "results")
+    plugins.session.files = plugins.from_folder(write(tmp_path / "mine"))
+    registry.reset()
+    assert load_model(record.id, folder / "results").weight == 0.5
+    write(tmp_path / "mine", {"variants/half_kl": dedent(FILES["variants/half_kl"]) + "# changed\n"})
+    plugins.session.files = plugins.from_folder(tmp_path / "mine")
+    registry.reset()
+    with pytest.raises(UsageError, match=r"sha256 \w+; the one here is \w+"):
+        load_model(record.id, folder / "results")
+
+
+# -- tables and site, where the files are not
+
+
+def test_tables_and_site_mark_what_is_not_part_of_bench(done, tmp_path):
+    from bench import report
+
+    folder, suite = done
+    first = {file.name: file.sha256[:12] for file in suite.plugins}
+    text = report.table(folder / "results", "own", "text", "mse")
+    row = next(line for line in text.splitlines() if line.startswith("half_kl"))
+    assert row.endswith("[a,b]")
+    assert f"a: half_kl is defined outside of bench, sha256 {first['half_kl']}" in text
+    known = ", ".join(f"{name} (sha256 {first[name]})" for name in ("half_kl", "stripes", "tiny_net"))
+    assert f"Defined outside of bench: {known}." in text
+    short = report.table(folder / "results", "own", "text", ["mse", "worst_pixel"], columns="metric")
+    assert f"worst_pixel (sha256 {first['worst_pixel']})" in short
+    assert "worst ↓" in short  # the metric's symbol, from the record
+    page = report.build(folder / "results", tmp_path / "site").parent
+    html = "".join(file.read_text(encoding="utf-8") for file in page.rglob("*.html"))
+    assert f"half_kl is defined outside of bench, sha256 {first['half_kl']}" in html
+    assert "Half KL: a VAE whose KL has half its weight." in html
+    assert "Largest absolute error of any pixel, averaged over test images." in html
