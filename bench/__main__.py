@@ -513,6 +513,40 @@ def list_(kind: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("kind", type=click.Choice(["variant", "net", "sampler", "dataset", "metric"]))
+@click.argument("name")
+@click.option("--in", "folder", type=PATH, default=Path("plugins"), show_default=True, help="Your folder of plugins.")
+def new(kind: str, name: str, folder: Path) -> None:
+    """Write the file of a new KIND of your own, which fulfils its contract, to be changed."""
+    from bench.contracts.stubs import write_stub
+
+    path = write_stub(kind, name, folder)
+    click.echo(f"{path}\ncheck it with: {shlex.join(['bench', 'check', str(path)])}")
+
+
+@cli.command()
+@click.argument("path", type=PATH)
+@DATA
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the component: path=DIR, size=32.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=120, show_default=True, help="Limit of one check.")
+@JSON
+def check(path: Path, data: str | None, options: tuple[str, ...], seconds: float, as_json: bool) -> None:
+    """Does the plugin at PATH, a file or a folder of them, fulfil its contract? Exit code 0 if so, 1 if not."""
+    from bench.contracts import check as contracts
+    from bench.suite.overrides import parse_assignments
+
+    root, given = Path(data or os.environ.get("BENCH_DATA") or "data").expanduser(), parse_assignments(options)
+    found = {}
+    for file in contracts.files_of(path):
+        found[file.path] = contracts.check(file, root, given, seconds)
+        if not as_json:
+            click.echo("\n".join([f"{file.kind[:-1]} {file.name}:", *(f"  {result}" for result in found[file.path])]))
+    if as_json:
+        click.echo(json.dumps(contracts.as_json(found), indent=1))
+    sys.exit(1 if any(result.ok is False for results in found.values() for result in results) else 0)
+
+
+@cli.command()
 @click.argument("words", nargs=-1, metavar="[fetch|check] NAME")
 @with_plugins
 @DATA

@@ -20,6 +20,7 @@ ALLOWED = {
     "datasets": {"errors", "registry", "suite", "models"},
     "training": {"errors", "registry", "suite", "results", "models", "datasets"},
     "evaluation": {"errors", "registry", "suite", "results", "models", "datasets", "training"},
+    "contracts": {"errors", "plugins", "registry", "suite", "models", "datasets", "training", "evaluation"},
     "runs": {"errors", "plugins", "registry", "suite", "results", "models", "datasets", "training", "evaluation"},
     "report": {"errors", "registry", "suite", "results"},
 }

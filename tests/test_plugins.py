@@ -1,9 +1,11 @@
 """Components outside of the package: how they are found, what their sha256 decides, and that they hurt no other run."""
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,6 +14,10 @@ from click.testing import CliRunner
 
 from bench import plugins, registry
 from bench.__main__ import cli
+from bench.contracts.check import Result, check, files_of
+from bench.contracts.common import Subject
+from bench.contracts.stubs import SINGULAR, write_stub
+from bench.contracts.worker import is_imported, outcome_of
 from bench.errors import ComponentError, SuiteError, UsageError
 from bench.results.frame import load_results
 from bench.results.store import Store
@@ -362,14 +368,155 @@ def test_tables_and_site_mark_what_is_not_part_of_bench(done, tmp_path):
     text = report.table(folder / "results", "own", "text", "mse")
     row = next(line for line in text.splitlines() if line.startswith("half_kl"))
     assert row.endswith("[a,b]")
-    assert f"a: half_kl is defined outside of bench, sha256 {first['half_kl']}" in text
+    assert f"b: half_kl is defined outside of bench, sha256 {first['half_kl']}" in text
     known = ", ".join(f"{name} (sha256 {first[name]})" for name in ("half_kl", "stripes", "tiny_net"))
-    assert f"Defined outside of bench: {known}." in text
+    assert f"Defined outside of bench: {known}." in " ".join(text.split())
     short = report.table(folder / "results", "own", "text", ["mse", "worst_pixel"], columns="metric")
-    assert f"worst_pixel (sha256 {first['worst_pixel']})" in short
+    assert f"worst_pixel (sha256 {first['worst_pixel']})" in " ".join(short.split())
     assert "worst ↓" in short  # the metric's symbol, from the record
     page = report.build(folder / "results", tmp_path / "site").parent
     html = "".join(file.read_text(encoding="utf-8") for file in page.rglob("*.html"))
     assert f"half_kl is defined outside of bench, sha256 {first['half_kl']}" in html
     assert "Half KL: a VAE whose KL has half its weight." in html
     assert "Largest absolute error of any pixel, averaged over test images." in html
+
+
+# -- stubs and contracts
+
+
+def results_of(path, data=Path()):
+    """What `check` finds, in this process."""
+    [file] = files_of(path)
+    registry.activate([file])
+    subject = Subject(registry.describe(file.kind, file.name), data)
+    for contract in (is_imported, *import_module(f"bench.contracts.{file.kind}").CHECKS):
+        outcome = outcome_of(contract, subject, file)
+        yield Result(path.name, contract.__doc__.strip().splitlines()[0], **outcome)
+
+
+@pytest.mark.parametrize("kind", SINGULAR)
+def test_a_new_file_fulfils_its_contract(tmp_path, one_thread, kind):
+    results = list(results_of(write_stub(kind, "my_own", tmp_path)))
+    assert len(results) > 3
+    assert all(result.ok for result in results), "\n".join(map(str, results))
+
+
+def test_a_new_file_takes_no_name_that_is_there(tmp_path):
+    assert bench("new", "metric", "my_own", "--in", tmp_path)[0] == 0
+    for name, message in (
+        ("my_own", "is there already"),
+        ("mse", "is a built-in metric"),
+        ("../up", "cannot be a name"),
+    ):
+        code, _, said = bench("new", "metric", name, "--in", tmp_path)
+        assert (code, message in said) == (2, True), said
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["my_own.py"]
+
+
+VAE_LIKE = """
+from pathlib import Path
+import torch
+from bench.models.likelihoods import gaussian_kl, reparametrise
+from bench.models.variants.vae import VAE
+
+class Mine(VAE):
+    def forward(self, x, y, noise):
+        q = self.posterior(x)
+        rec = self.likelihood.nll(self.decode(reparametrise(q.mean, q.log_var, noise)), x).mean()
+        kl = gaussian_kl(q.mean, q.log_var).mean()
+        WRONG
+        return {"loss": rec + kl, "rec": rec, "kl": kl}
+"""
+METRIC = """
+from bench.evaluation.metrics import metric
+
+@metric(unit="1", better="BETTER", counts="images")
+def mine(images, reconstructions):
+    return VALUE
+"""
+
+
+BROKEN_SAMPLER = """
+import numpy as np
+from bench.models.samplers import Sampler
+
+class Mine(Sampler):
+    def fit(self, codes, seed):
+        self.size = codes.shape[1]
+
+    def sample(self, n, rng):
+        return np.random.standard_normal((n, self.size))
+"""
+ERROR = "(images - reconstructions).abs().mean().item()"
+
+
+def loss(wrong):
+    return "variants/mine", VAE_LIKE.replace("WRONG", wrong)
+
+
+def value(better, text):
+    return "metrics/mine", METRIC.replace("BETTER", better).replace("VALUE", text)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (loss("return {'rec': rec}"), "mine.py:7: `forward` returns a mapping .*; but it returns a mapping of 'rec'"),
+        (loss("kl = kl + torch.rand(())"), "mine.py:7: The same noise gives the same loss .*; but two calls with the"),
+        (loss("rec = rec.detach()"), "mine.py:7: Every parameter gets a .*; but net.decoder.0.weight gets none"),
+        (loss("rec = 0 * rec"), "mine.py:7: Eight images are learned by heart: .*; but their MSE is"),
+        (value("higher", ERROR), "mine.py:4: Perfect reconstructions are not worse .*; but better is 'higher'"),
+        (value("lower", "images[0].sum().item()"), "mine.py:4: The order of the test images does not .*; but"),
+        (("samplers/mine", BROKEN_SAMPLER), "mine.py:8: The same codes, seed and .*; but two draws differ"),
+        (("datasets/mine", dedent(FILES["datasets/stripes"]).replace("size = 8", "size = 9")),
+         "mine.py:21: Train and test images are uint8 .*; but they are 8×8, size = 9 is declared"),
+    ],
+)  # fmt: skip
+def test_a_broken_contract_is_one_sentence_with_its_line(tmp_path, one_thread, file, message):
+    name, text = file
+    write(tmp_path, {name: text})
+    said = next(str(result) for result in results_of(tmp_path / f"{name}.py") if result.ok is False)
+    assert re.search(message, said), said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("variants/mine", "class Mine(:\n", "mine.py:1: The file can be read .*; but invalid syntax"),
+        ("variants/vae", "class VAE: ...\n", "vae.py:1: The file can be read .*; but 'vae' is a built-in variant"),
+        (
+            "variants/mine",
+            "import no_such_package\n" + VAE_LIKE,
+            "mine.py:1: The file can be imported; but .*No module",
+        ),
+        (
+            *loss("while True: pass"),
+            r"mine.py:11: `forward` returns a .*; but it did not end within 4 s \(in forward\)",
+        ),
+        (
+            *loss("Path('left_behind').write_text('x')"),
+            r"mine.py:11: .*; but the plugin writes to disk \(left_behind\)",
+        ),
+    ],
+)
+def test_a_hostile_file_is_checked_in_a_process_of_its_own(tmp_path, name, text, message):
+    write(tmp_path, {name: text})
+    [file] = files_of(tmp_path / f"{name}.py")
+    broken = [str(result) for result in check(file, tmp_path / "data", {}, seconds=4) if result.ok is False]
+    assert any(re.search(message, said) for said in broken), broken
+    assert not any("\n" in said for said in broken)
+    assert not list(tmp_path.rglob("left_behind"))
+
+
+def test_the_verb_checks_a_folder_and_says_where_a_file_must_lie(here):
+    (
+        shutil.rmtree("mine/variants"),
+        shutil.rmtree("mine/datasets"),
+        shutil.rmtree("mine/nets"),
+        shutil.rmtree("mine/metrics"),
+    )
+    code, shown, _ = bench("check", "mine")
+    assert (code, shown.splitlines()[:2]) == (0, ["sampler ring:", "  ok      The file can be imported."])
+    (here / "loose.py").write_text("")
+    assert "a plugin lies in a folder variants/, nets/" in bench("check", "loose.py")[2]
