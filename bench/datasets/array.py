@@ -69,17 +69,7 @@ class Array(Dataset):
         where = self.where(root)
         arrays = _read_arrays(where, UNSPLIT if self.split else KEYS)
         train, test = self._drawn(where, arrays) if self.split else _given(where, arrays)
-        if train.images.shape[1:] != test.images.shape[1:]:
-            shapes = " and ".join(str(tuple(s.images.shape[1:])) for s in (train, test))
-            raise DataError(f"{where}: images of train and test differ in shape: {shapes}")
-        if (train.labels is None) is not (test.labels is None):
-            raise DataError(f"{where}: has labels of one of train and test only")
-        if train.labels is None or test.labels is None:
-            return Data(self.name, train, test, (), f"arrays in {Path(self.path).name}")
-        classes = tuple(str(n) for n in range(int(train.labels.max()) + 1))
-        if int(test.labels.max()) >= len(classes):
-            raise DataError(f"{where}: test_labels has {int(test.labels.max())}, which train_labels does not have")
-        return Data(self.name, train, test, classes, f"arrays in {Path(self.path).name}")
+        return _data(where, train, test, self.name, f"arrays in {Path(self.path).name}")
 
     def _drawn(self, where: Path, arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
         whole = _split(where, arrays, "images", "labels")
@@ -90,6 +80,27 @@ class Array(Dataset):
         parts = ((whole.images[rows], None if whole.labels is None else whole.labels[rows]) for rows in (~tests, tests))
         train, test = (Split(images, labels) for images, labels in parts)
         return train, test
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], name: str) -> Data:
+    """Arrays under `KEYS`, without labels where those are absent. Raises `DataError` as the dataset does."""
+    where = Path(name)
+    return _data(where, *_given(where, arrays), name, "arrays of the user")
+
+
+def _data(where: Path, train: Split, test: Split, name: str, source: str) -> Data:
+    """Both splits, which must be alike."""
+    if train.images.shape[1:] != test.images.shape[1:]:
+        shapes = " and ".join(str(tuple(s.images.shape[1:])) for s in (train, test))
+        raise DataError(f"{where}: images of train and test differ in shape: {shapes}")
+    if (train.labels is None) is not (test.labels is None):
+        raise DataError(f"{where}: has labels of one of train and test only")
+    if train.labels is None or test.labels is None:
+        return Data(name, train, test, (), source)
+    classes = tuple(str(n) for n in range(int(train.labels.max()) + 1))
+    if int(test.labels.max()) >= len(classes):
+        raise DataError(f"{where}: test_labels has {int(test.labels.max())}, which train_labels does not have")
+    return Data(name, train, test, classes, source)
 
 
 def _read_arrays(where: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

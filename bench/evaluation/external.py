@@ -63,9 +63,9 @@ class OfMeans(Likelihood):
         return raw
 
 
-def _net(shape: tuple[int, int, int]) -> Any:
+def _net(shape: tuple[int, int, int], latent_size: int = 0) -> Any:
     """What figures and samplers ask of a net."""
-    return SimpleNamespace(size=SimpleNamespace(shape=shape, classes=0, latent_size=0))
+    return SimpleNamespace(size=SimpleNamespace(shape=shape, classes=0, latent_size=latent_size))
 
 
 class ExternalModel(Variant):
@@ -163,7 +163,7 @@ class ExternalModel(Variant):
             codes = self.encode(images)
             if not torch.equal(codes, self.encode(images)):
                 raise UsageError(f"{self.name}: encode gives other codes for the same images; the mean is wanted")
-            self.net.size.latent_size = codes.shape[1]
+            self.net = _net(self.shape, codes.shape[1])
             require_pixels(self.generate(codes), self._place)
 
     def _call(self, method: str, argument: Any) -> Tensor:

@@ -7,7 +7,7 @@ Imports no torch: component files are parsed, not run. All errors of a file are 
 validation collects `Issues`, and `load` turns them into one `SuiteError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bench.plugins import PluginFile
 
 from .cells import EVALUATION_PROTOCOL, KEYS, TRAINING_PROTOCOL, Cell, CellIndex, Choice, digest
 from .claims import check_claims
-from .document import Document, read
+from .document import Document, from_mapping, read
 from .files import explain_bad_name, locate
 from .grid import expand
 from .issues import Issues, quote
@@ -66,8 +66,16 @@ class Suite:
         return column_names(self.metrics, self.evaluate)
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = (), limit: int | None = None) -> Suite:
+def load(
+    path: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    only: Sequence[str] = (),
+    limit: int | None = None,
+    name: str = "notebook",
+) -> Suite:
     """Read and validate a suite file; a bare name such as `digits` is looked up by `locate`.
+
+    path: or the content of a suite as a mapping, which is then called `name`; its paths begin in the current folder.
 
     overrides: `--set`, such as "train.epochs=1" or "grid.seeds=3"; the value is YAML.
     only: such as "variant=vae" or "seed=0,1": all keys have to match, the values of one key are alternatives.
@@ -78,7 +86,10 @@ def load(path: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = 
     Raises `SuiteError` with every error of the file, `UsageError` for errors in the other arguments.
     """
     issues = Issues()
-    document = read(locate(Path(path)), issues)
+    if isinstance(path, Mapping):
+        document = from_mapping(path, f"{name}.yaml", issues)
+    else:
+        document = read(locate(Path(path)), issues)
     for assignment in overrides:
         override(document, assignment)
     suite = _validate(document, issues)

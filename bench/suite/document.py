@@ -5,8 +5,9 @@ marks of ruamel's nodes, looked up when a message needs one. Nothing here knows 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,21 @@ def read(path: Path, issues: Issues) -> Document:
         found = {type(None): "nothing", SequenceNode: "a list"}.get(type(document.root), "a single value")
         raise SuiteError([f"{path}: a suite is a mapping (title: ..., grid: ...); this file holds {found}"])
     return document
+
+
+def from_mapping(content: Mapping[str, Any], name: str, issues: Issues) -> Document:
+    """A suite that was written as a mapping in Python, as the YAML that says the same.
+
+    Raises `SuiteError` for a value that YAML does not have.
+    """
+    yaml, stream = YAML(typ="safe", pure=True), StringIO()
+    yaml.default_flow_style, yaml.allow_unicode, yaml.width = None, True, 120
+    yaml.sort_base_mapping_type_on_output = False
+    try:
+        yaml.dump(dict(content), stream)
+    except YAMLError as error:
+        raise SuiteError([f"{name}: {str(error).splitlines()[0]}; use texts, numbers, lists and mappings"]) from None
+    return parse(name, stream.getvalue(), issues)
 
 
 def parse(name: str, text: str, issues: Issues) -> Document:
