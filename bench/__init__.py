@@ -1,11 +1,14 @@
 """bench: a reproduction-paper benchmark suite for autoencoders and VAEs.
 
-Two functions are all a notebook needs:
+    bench.load_suite("digits")             a validated suite, from a file or a mapping
+    bench.run(suite, datasets={...})       compute what is missing; a pandas DataFrame, a row for each cell
+    bench.table("digits", format="latex")  the comparison table as text, LaTeX or a DataFrame
+    bench.load_results("results")          every record in one DataFrame
+    bench.load_model("3f2a9c")             the trained model of a cell, ready to encode and generate
+    bench.evaluate(model, "mnist")         any model, measured by the protocol of every suite
+    bench.Data.from_arrays(...)            images in memory as a dataset
 
-    bench.load_results("results")          every record in one pandas DataFrame, a row a cell
-    bench.load_model("3f2a9c", "results")  the trained model of a cell, ready to encode and generate
-
-Everything else is the command line: `python -m bench --help`.
+The command line is `bench --help`. Importing this package imports no torch.
 """
 
 from pathlib import Path
@@ -14,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.api import Data, evaluate, load_suite, run, table
+
 __version__ = "0.3.0"
 
-__all__ = ["__version__", "load_model", "load_results"]
+__all__ = ["Data", "__version__", "evaluate", "load_model", "load_results", "load_suite", "run", "table"]
 
 
 def load_results(results: str | Path = "results", suite: str | None = None) -> "pd.DataFrame":
@@ -31,3 +36,16 @@ def load_model(cell: str, results: str | Path = "results") -> Any:
     from bench.training import saved
 
     return saved.load_model(cell, results)
+
+
+def __getattr__(name: str) -> Any:
+    """What is in `bench.api`, imported when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    from bench import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

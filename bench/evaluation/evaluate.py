@@ -6,7 +6,7 @@ Metrics are pure functions; their parameters name the inputs that the context (`
 import logging
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,19 +82,24 @@ def _evaluate(
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
     data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
     context = EvaluationContext(model, data, cell, extractors, device, given)
-    values: dict[str, dict[str, Any]] = {}
-    for name in metrics:
-        declared = registry.load("metrics", name)
-        for member in members(declared.per, cell.evaluate):
-            key = f"{name}_{member}" if member else name
-            values[key] = _entry(declared, context, member)
     return Evaluation(
-        values,
+        measure(context, metrics),
         None if "codes" in present else _array(context, "codes"),
         None if "embeddings" in present else _maps(context),
         _pictures(context, shown, present),
         {name: round(s, 4) for name, s in context.seconds.items()},
     )
+
+
+def measure(context: EvaluationContext, metrics: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Column → what the record says of it, for each metric and each member of its family."""
+    values: dict[str, dict[str, Any]] = {}
+    for name in metrics:
+        declared = registry.load("metrics", name)
+        for member in members(declared.per, context.cell.evaluate):
+            key = f"{name}_{member}" if member else name
+            values[key] = _entry(declared, context, member)
+    return values
 
 
 def _entry(declared: Any, context: EvaluationContext, member: str | None) -> dict[str, Any]:

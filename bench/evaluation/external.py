@@ -28,7 +28,7 @@ from bench.suite.names import CORRUPTIONS
 
 from . import image_files
 from .context import BATCH, EvaluationContext, quantise
-from .evaluate import Evaluation, evaluate
+from .evaluate import Evaluation, evaluate, measure
 from .feature_extractors import FeatureExtractors
 from .image_grids import images_that_fit, shown, squarish
 
@@ -298,6 +298,12 @@ class Measured:
         result = evaluate(self.model, data, self.cell, metrics, extractors, device, given=self.given)
         result.pictures |= _pictures(self.given, data)
         return result
+
+    def metrics(self, data: Data, metrics: tuple[str, ...], extractors: FeatureExtractors) -> dict[str, dict[str, Any]]:
+        """The metrics alone."""
+        with matmul_precision(self.cell.train.precision):
+            device = data.test.images.device
+            return measure(EvaluationContext(self.model, data, self.cell, extractors, device, self.given), metrics)
 
 
 def prepare(

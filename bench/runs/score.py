@@ -24,7 +24,8 @@ from bench.evaluation import feature_extractors
 from bench.evaluation.external import LIKELIHOODS, OUTPUTS, Measured, prepare
 from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.models.likelihoods import Likelihood
-from bench.results.external import VARIANT, external_id
+from bench.results.external import VARIANT as EXTERNAL
+from bench.results.external import external_id
 from bench.results.store import Record, Store
 from bench.suite import Cell, Choice, Evaluate, Train
 from bench.suite.document import Document
@@ -84,10 +85,10 @@ def score(request: ScoreRequest, settings: Settings, say: Any = lambda text: Non
     dataset, label = _dataset(request.dataset)
     protocol = _protocol(known, label, request.overrides)
     metrics = _metrics(request.metrics, known, protocol)
-    choice, terms = _likelihood(request.likelihood)
+    choice, terms = parse_likelihood(request.likelihood and _yaml("--likelihood", request.likelihood))
     _loading.check([(label, _loading.build(dataset.name, dataset.options))], settings.data_root, settings.offline)
     data = _loading.load(dataset, settings.data_root)
-    cell = Cell(request.suite, dataset, label, Choice(VARIANT, {}), request.label, None, choice, 0, request.seed,
+    cell = Cell(request.suite, dataset, label, Choice(EXTERNAL, {}), request.label, None, choice, 0, request.seed,
                 Train(), protocol, None)  # fmt: skip
     with limited_threads(settings.threads):
         arrays = {name: read_output(path, name, say) for name, path in outputs.items()}
@@ -131,17 +132,17 @@ def _dataset(text: str) -> tuple[Choice, str]:
     return choice, str(label or choice.title("datasets"))
 
 
-def _likelihood(text: str | None) -> tuple[Choice, Likelihood | None]:
-    """The likelihood under which a posterior is scored; without one the bounds have no value."""
-    if text is None:
+def parse_likelihood(entry: Any) -> tuple[Choice, Likelihood | None]:
+    """The likelihood under which a posterior is scored, as in a suite; without one the bounds have no value."""
+    if not entry:
         return Choice("", {}), None
     issues = Issues()
-    choice = resolve("likelihoods", _yaml("--likelihood", text), issues)
+    choice = resolve("likelihoods", entry, issues)
     if choice is None or issues:
-        raise UsageError(f"--likelihood {text}: {'; '.join(map(str, issues.found))}")
+        raise UsageError(f"likelihood {entry}: {'; '.join(map(str, issues.found))}")
     if choice.name not in LIKELIHOODS:
         words = f"a model from elsewhere gives the mean image, which {choice.name} is no function of"
-        raise UsageError(f"--likelihood {choice.name}: {words}; known: {', '.join(LIKELIHOODS)}")
+        raise UsageError(f"likelihood {choice.name}: {words}; known: {', '.join(LIKELIHOODS)}")
     return choice, registry.load("likelihoods", choice.name)(**choice.options)
 
 
@@ -313,7 +314,7 @@ def _measure(
     known_by = ", ".join(name for name in described["external"] if name != "function")
     summary = f"Trained elsewhere and measured here. Known by the sha256 of: {known_by}."
     about = {
-        "variant": {"name": VARIANT, "summary": summary},
+        "variant": {"name": EXTERNAL, "summary": summary},
         "dataset": {**host.describe(), "train": len(host.train), "test": len(host.test)},
         "metrics": metric_lines(values),
     }
