@@ -102,7 +102,8 @@ def from_mapping(content: Mapping[str, Any], name: str, issues: Issues) -> Docum
 
     Raises `SuiteError` for a value that YAML does not have.
     """
-    yaml, stream = YAML(typ="safe", pure=True), StringIO()
+    yaml: Any = YAML(typ="safe", pure=True)
+    stream = StringIO()
     yaml.default_flow_style, yaml.allow_unicode, yaml.width = None, True, 120
     yaml.sort_base_mapping_type_on_output = False
     try:
