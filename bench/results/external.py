@@ -7,7 +7,7 @@ that was given: the file of the model's source, and its outputs. They take the p
 from collections.abc import Mapping
 from typing import Any
 
-from bench.suite.cells import EVALUATION_PROTOCOL, Choice, dataset_content, digest
+from bench.suite.cells import EVALUATION_PROTOCOL, Choice, dataset_content, digest, recorded_choice
 from bench.suite.schema import Evaluate
 
 VARIANT = "external"  #: what such a record has as the name of its method
@@ -22,7 +22,7 @@ def external_id(cell: Mapping[str, Any]) -> str:
     likelihood = cell.get("likelihood")
     return digest({
         "external": dict(cell["external"]),
-        "dataset": dataset_content(Choice(cell["dataset"], cell["dataset_options"]), cell["dataset_label"]),
+        "dataset": dataset_content(recorded_choice(cell, "dataset", "dataset_options"), cell["dataset_label"]),
         "likelihood": likelihood and Choice(likelihood, cell["likelihood_options"]).content("likelihoods"),
         "seed": cell["seed"],
         "evaluation": {"protocol": EVALUATION_PROTOCOL, **Evaluate.model_validate(cell["evaluate"]).content},
