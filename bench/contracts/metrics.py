@@ -12,7 +12,7 @@ from bench.datasets import Data, Split, _loading
 from bench.errors import NotApplicable
 from bench.evaluation.context import PROVIDERS, EvaluationContext
 from bench.evaluation.feature_extractors import FeatureExtractors
-from bench.suite import Cell, Choice, Evaluate, Train
+from bench.suite import Cell, Choice, Embed, Evaluate, Train
 from bench.suite.names import members
 from bench.training import checkpoint
 from bench.training.trainer import fit
@@ -105,7 +105,7 @@ def _toy() -> EvaluationContext:
         suite="check", dataset=Choice("digits", {"binarise": "none"}), dataset_label="digits",
         variant=Choice("vae", {}), label="vae", net=Choice("mlp", {"hidden": (32,), "activation": "relu"}),
         likelihood=Choice("bernoulli", {}), latent_size=3, seed=0, train=Train(epochs=1, batch_size=50),
-        evaluate=Evaluate(n_samples=50, iw_samples=3, iw_images=20, embed={"methods": (), "points": 50}), skip=None,
+        evaluate=Evaluate(n_samples=50, iw_samples=3, iw_images=20, embed=Embed(methods=(), points=50)), skip=None,
     )  # fmt: skip
     [fitted] = fit(lambda: checkpoint.build_cell(cell, data), data, cell.train, [0])
 

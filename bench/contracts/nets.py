@@ -11,7 +11,7 @@ from bench.models.seeding import initialising
 from .common import Check, Subject, images, require
 
 SIZES = (8, 28, 32, 45)
-LATENT, CLASSES = 6, 2
+LATENT, CLASSES = 8, 2
 
 
 def sizes(subject: Subject) -> list[tuple[int, int, int]]:

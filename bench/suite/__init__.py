@@ -104,7 +104,8 @@ def _validate(document: Document, issues: Issues) -> Suite | None:
     bad_name = explain_bad_name(path.stem)
     if bad_name:
         issues.add(f"the file's name {bad_name}")
-    _activate_plugins(document, issues.at("plugins"))
+    if not _activate_plugins(document, issues.at("plugins")):
+        return None  # names that a wrong folder defines would all be unknown
     file = check(File, data, issues)
     train = attempt(Train, data.get("train", {}))
     evaluate = attempt(Evaluate, data.get("evaluate", {}))
@@ -122,18 +123,21 @@ def _validate(document: Document, issues: Issues) -> Suite | None:
     return _suite(path, document.text, file, metrics, tuple(cells))
 
 
-def _activate_plugins(document: Document, issues: Issues) -> None:
-    """Activate the plugins that the suite can name; none, with an issue noted, where a folder or file is wrong."""
+def _activate_plugins(document: Document, issues: Issues) -> bool:
+    """Activate the plugins that the suite can name; False, with an issue noted, where a folder or file is wrong."""
     named = document.data.get("plugins") if isinstance(document.data, dict) else None
     folders = [Path(document.name).parent / Path(name).expanduser()
                for name in (named if isinstance(named, list) else []) if isinstance(name, str) and name]  # fmt: skip
     if folders and not plugins.session.allowed:
         issues.add(f"--no-plugins refuses the code that this suite asks for: {', '.join(map(str, folders))}")
+        return False
     try:
         registry.activate(plugins.available(folders))
     except ComponentError as error:
         issues.add(str(error))
         registry.activate(())
+        return False
+    return True
 
 
 def _used_plugins(cells: Sequence[Cell], metrics: Sequence[str], samplers: Sequence[str]) -> tuple[PluginFile, ...]:
