@@ -111,10 +111,12 @@ def _entry(declared: Any, context: EvaluationContext, member: str | None) -> dic
     try:
         arguments = {name: context.get(name, member) for name in declared.needs}
         start = time.perf_counter()
-        value = float(declared(**arguments))
+        found = declared(**arguments)
+        value, about = float(found), getattr(found, "about", {})
         seconds = time.perf_counter() - start
         entry |= {"n": len(arguments[declared.counts]), "key": _inputs(declared.key, context, member)}
-        entry |= {**_inputs(declared.beside, context, member), **_spread(declared, value, arguments, context, member)}
+        spread = _spread(declared, value, arguments, context, member)
+        entry |= {**_inputs(declared.beside, context, member), **about, **spread}
         entry["seconds"] = round(seconds, 4)
     except NotApplicable as reason:
         return entry | {"reason": str(reason)}

@@ -115,6 +115,22 @@ def covered_by_each_other(x: Tensor, y: Tensor, radii_x: Tensor, radii_y: Tensor
     return torch.cat(of_x), of_y
 
 
+def balls_around(x: Tensor, y: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
+    """In how many closed balls around the y each x lies, and which of the balls hold an x.
+
+    (N, F), (M, F), radii (M,) → int64 (N,), bool (M,). Within the rounding of float64 a point counts as inside.
+    """
+    x, y = _centred(x, y)
+    within = as_float64(radii).to(x.device).square()
+    counts, hit = [], torch.zeros(len(y), dtype=torch.bool, device=y.device)
+    slack, rows = _rounding(x, y), _rows(len(y))
+    for part, off in zip(x.split(rows), slack.split(rows), strict=True):
+        inside = _squared_distances(part, y) - off[:, None] <= within
+        counts.append(inside.sum(1))
+        hit |= inside.any(0)
+    return torch.cat(counts), hit
+
+
 def _finite(x: Tensor) -> Tensor:
     """`x` in float64. Raises `NotApplicable` unless all of its numbers are finite."""
     x = as_float64(x)

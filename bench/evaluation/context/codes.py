@@ -14,6 +14,7 @@ from bench.evaluation.neighbors import as_numpy, nearest_label, need
 from bench.models.seeding import generator
 
 from .base import EvaluationContext, batches, fixed_subset, provides
+from .information import require_continuous
 
 JACOBIAN_IMAGES = 1_000  #: test images at which the encoder is differentiated
 KMEANS_REDRAWS = 4  #: further seeds of k-means, for the spread of its scores
@@ -77,6 +78,7 @@ def kmeans(points: Tensor, labels: Tensor, seed: int) -> Tensor:
 @provides()
 def jacobian_norms(context: EvaluationContext) -> Tensor:
     _require_code(context)
+    require_continuous(context)
     test, noise = context.data.test, generator(0, "jacobian")
     index = torch.as_tensor(fixed_subset(len(test), JACOBIAN_IMAGES), device=context.device)
     chosen = Split(test.images[index], None if test.labels is None else test.labels[index])

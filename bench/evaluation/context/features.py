@@ -1,13 +1,16 @@
 """Features of test and generated images under the dataset's classifier and under Inception-v3."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from bench.evaluation.feature_extractors import FeatureExtractor
-from bench.evaluation.neighbors import covered_by_each_other, need, neighbour_radii
+from bench.evaluation.neighbors import balls_around, covered_by_each_other, nearest, need, neighbour_radii
 
 from .base import EvaluationContext, provides
 
 BALL_K = 3  #: neighbours that set a ball's radius, the choice of Kynkäänniemi et al. 2019
+DENSITY_K = 5  #: neighbours that set the radius of a ball of density and coverage, the choice of Naeem et al. 2020
 
 
 @provides()
@@ -48,17 +51,17 @@ def _test_features(context: EvaluationContext, extractor: FeatureExtractor) -> T
 @provides(per="sampler")
 def samples_covered(context: EvaluationContext, sampler: str) -> Tensor:
     need(BALL_K + 1, context.get("classifier_test"), "test images")
-    return context.get("coverage", sampler)[0]
+    return context.get("covered", sampler)[0]
 
 
 @provides(per="sampler")
 def test_covered(context: EvaluationContext, sampler: str) -> Tensor:
     need(BALL_K + 1, context.get("classifier_samples", sampler), "generated images")
-    return context.get("coverage", sampler)[1]
+    return context.get("covered", sampler)[1]
 
 
 @provides(per="sampler")
-def coverage(context: EvaluationContext, sampler: str) -> tuple[Tensor, Tensor]:
+def covered(context: EvaluationContext, sampler: str) -> tuple[Tensor, Tensor]:
     """`samples_covered` and `test_covered`, from one matrix of distances."""
     test, samples = context.get("classifier_test"), context.get("classifier_samples", sampler)
     name = f"{context.extractors.get('classifier').name} radii"
@@ -71,6 +74,50 @@ def _radii(features: Tensor) -> Tensor:
     if len(features) <= BALL_K:
         return features.new_full((len(features),), float("nan"))
     return neighbour_radii(features, BALL_K)
+
+
+@provides(per="sampler")
+def samples_balls(context: EvaluationContext, sampler: str) -> Tensor:
+    return context.get("balls", sampler)[0]
+
+
+@provides(per="sampler")
+def test_balls_hit(context: EvaluationContext, sampler: str) -> Tensor:
+    return context.get("balls", sampler)[1]
+
+
+@provides(per="sampler")
+def balls(context: EvaluationContext, sampler: str) -> tuple[Tensor, Tensor]:
+    """`samples_balls` and `test_balls_hit`, from one matrix of distances."""
+    test, samples = context.get("classifier_test"), context.get("classifier_samples", sampler)
+    need(DENSITY_K + 1, test, "test images")
+    name = f"{context.extractors.get('classifier').name} radii {DENSITY_K}"
+    radii = context.extractors.cached(name, lambda: neighbour_radii(test, DENSITY_K))
+    return balls_around(samples, test, radii)
+
+
+@provides()
+def classifier_train(context: EvaluationContext) -> Tensor:
+    """float64 (M, F): features of all images that the model was trained on."""
+    return _of_train(context, "train", lambda net: net.features(context.get("trained_on").images))
+
+
+@provides()
+def train_distance_test(context: EvaluationContext) -> Tensor:
+    test, train = context.get("classifier_test"), context.get("classifier_train")
+    return _of_train(context, "distances to train", lambda _: nearest(test, train, 1)[0][:, 0])
+
+
+@provides(per="sampler")
+def train_distance_samples(context: EvaluationContext, sampler: str) -> Tensor:
+    return nearest(context.get("classifier_samples", sampler), context.get("classifier_train"), 1)[0][:, 0]
+
+
+def _of_train(context: EvaluationContext, what: str, make: Callable[[FeatureExtractor], Tensor]) -> Tensor:
+    """A tensor that is the same for all cells trained on the same images."""
+    extractor = context.extractors.get("classifier")
+    name = f"{extractor.name} {what} {len(context.get('trained_on'))}"
+    return context.extractors.cached(name, lambda: make(extractor))
 
 
 @provides()

@@ -10,11 +10,13 @@ from bench import registry
 from bench.errors import NotApplicable
 from bench.evaluation.embeddings import require_spread
 from bench.evaluation.neighbors import need
+from bench.models.samplers import Sampler
 from bench.models.seeding import derive, numpy_rng
 
 from .base import BATCH, EvaluationContext, fixed_pairs, fixed_subset, provides, quantise
 
 SAMPLER_POINTS = 10_000  #: train codes that a sampler is fitted on, a fixed random subset
+HELD_OUT = 1_000  #: test codes whose log-likelihood under a sampler is computed, a fixed random subset
 
 
 @provides(per="sampler")
@@ -41,12 +43,32 @@ def drawn_labels(context: EvaluationContext, sampler: str) -> Tensor | None:
 
 @provides(per="sampler")
 def drawn_codes(context: EvaluationContext, sampler: str) -> Tensor:
-    seed, kind = context.cell.seed, registry.load("samplers", sampler)
-    density = kind()
-    codes = context.get("sampler_codes") if kind.needs_codes else np.zeros((1, context.cell.latent_size))
-    density.fit(codes, derive(seed, f"sampler:{sampler}") % 2**32)
-    drawn = density.sample(context.cell.evaluate.n_samples, numpy_rng(seed, f"sampler:{sampler}"))
+    rng = numpy_rng(context.cell.seed, f"sampler:{sampler}")
+    drawn = context.get("fitted_sampler", sampler).sample(context.cell.evaluate.n_samples, rng)
     return torch.as_tensor(drawn, dtype=torch.float32, device=context.device)
+
+
+@provides(per="sampler")
+def fitted_sampler(context: EvaluationContext, sampler: str) -> Sampler:
+    """The sampler, fitted on train codes. Raises `NotApplicable` where it is not legitimate for the model's codes."""
+    kind, model = registry.load("samplers", sampler), context.model
+    discrete = getattr(model, "discrete", False)
+    if discrete and not kind.of_discrete:
+        raise NotApplicable(f"{kind.title}: a continuous density is none of discrete codes")
+    if not discrete and not kind.of_continuous:
+        raise NotApplicable(f"{kind.title}: needs discrete codes, these are continuous")
+    fitted: Sampler = kind()
+    if kind.needs_model:
+        fitted.fit_model(model)
+    codes = context.get("sampler_codes") if kind.needs_codes else np.zeros((1, context.cell.latent_size))
+    fitted.fit(codes, derive(context.cell.seed, f"sampler:{sampler}") % 2**32)
+    return fitted
+
+
+@provides(per="sampler")
+def code_log_prob(context: EvaluationContext, sampler: str) -> Tensor:
+    codes = context.get("codes").cpu().double().numpy()
+    return torch.from_numpy(context.get("fitted_sampler", sampler).log_prob(codes[fixed_subset(len(codes), HELD_OUT)]))
 
 
 @provides()
@@ -71,7 +93,7 @@ def sample_labels(context: EvaluationContext, sampler: str) -> Tensor:
 @provides()
 def interpolations(context: EvaluationContext) -> Tensor:
     """uint8 (N, C, H, W): images decoded half-way between the codes of two test images."""
-    codes = context.get("codes")
+    codes = context.get("continuous_codes")
     need(2, codes, "test images")
     if context.model.conditional:
         raise NotApplicable("codes of two labels have no label half-way between them")

@@ -14,12 +14,17 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `corrupted_reconstructions` | float32 (N, C, H, W): the reconstructions of the corrupted images |
 | `labels`, `train_labels` | int64 (N,), (M,); only for train images of at least 2 classes |
 | `codes`, `train_codes` | float32 (N, D), (M, D): μ, or the deterministic code |
+| `continuous_codes` | `codes`; there are none for a variant of discrete codes |
+| `code_counts` | int64 (G, K): how often each of K symbols is used in each of G codebooks, over the test set |
+| `code_log_prob` | float64 (n,): log-likelihood of a fixed random subset of `codes` under a fitted sampler |
 | `knn_predictions` | int64 (N,): the most frequent label among the `knn_k` train codes nearest to a test code |
 | `clusters` | int64 (N,): k-means clusters of the test codes, as many as there are classes |
 | `jacobian_norms` | float64 (n,): ‖∂z/∂x‖²_F of the encoder at a fixed random subset of at most 1,000 test images |
 | `linear_map` | float32 (P, P): M with x̂ = M x; only where the whole model is one matrix |
 | `varying_pixels` | bool (P,): whether a pixel differs between any two of the images trained on |
 | `posterior_mean`, `posterior_log_var` | float32 (N, D); only where there is a posterior |
+| `posterior_draws` | float32 (n, D): one z ~ q(z|x) for each image of a fixed random subset |
+| `drawn_mean`, `drawn_log_var` | float32 (n, D): the posterior of the same images |
 | `nll` | float32 (N,): −log p(x|z) for one z ~ q(z|x), nats per image |
 | `kl` | float32 (N,): analytic KL(q(z|x) ‖ N(0, I)), nats per image, of weight 1 whatever the objective |
 | `log_weights` | float32 (n, k): log p(x|z) + log p(z) − log q(z|x), k draws from q, n images: a fixed random subset |
@@ -28,6 +33,9 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `sample_logits` | float64 (S, K): class logits of the samples under the dataset's own classifier |
 | `samples_covered` | bool (S,): whether a sample lies in the ball of a test image, in the classifier's features |
 | `test_covered` | bool (N,): whether a test image lies in the ball of a sample |
+| `samples_balls` | int64 (S,): the number of test images in whose ball of 5 neighbours a sample lies |
+| `test_balls_hit` | bool (N,): whether a sample lies in the ball of 5 neighbours of a test image |
+| `train_distance_test`, `train_distance_samples` | float64 (N,), (S,): distance to the nearest image trained on |
 | `test_uint8` | uint8 (N, C, H, W), the test images |
 | `classifier_test`, `classifier_samples` | float64 (N, F), (S, F): features of the dataset's own small classifier |
 | `classifier_interpolations` | float64 (N, F): features of images decoded half-way between two test images' codes |
@@ -44,10 +52,13 @@ are not the protocol's because there are too few points).
 bound is none of a log-likelihood), `classifier_accuracy`, `caution` (why a value is not to be trusted), `map` (the
 library that made a map, with its version).
 
-`clusters`, `nll` and `points` are single random draws. A value that depends on one of them is computed for a few
-further draws as well; their standard deviation is recorded as `evaluation_sd`, the number of draws as
-`evaluation_draws`. It says how much of the spread over training seeds is the evaluation's own. Maps are drawn again
+`clusters`, `nll`, `points` and `posterior_draws` are single random draws. A value that depends on one of them is
+computed for a few further draws as well; their standard deviation is recorded as `evaluation_sd`, the number of draws
+as `evaluation_draws`. It says how much of the spread over training seeds is the evaluation's own. Maps are drawn again
 for training seed 0 only.
+
+A metric may return an `Estimate`, a number with further numbers that are recorded in the value's entry: the interval of
+a fit, or the standard deviation over the draws that it averages.
 
 An input that does not exist for a model or dataset raises `NotApplicable`; its message is recorded in place of a value.
 """
@@ -56,6 +67,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
+
+
+class Estimate(float):
+    """A value with what its computation says about it: `about` is recorded in the value's entry.
+
+    >>> Estimate(0.5, evaluation_sd=0.1).about
+    {'evaluation_sd': 0.1}
+    """
+
+    about: dict[str, float]
+
+    def __new__(cls, value: float, **about: float) -> "Estimate":
+        """The number `value` with further numbers by name."""
+        self = super().__new__(cls, value)
+        self.about = {name: number if isinstance(number, int) else float(number) for name, number in about.items()}
+        return self
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,14 @@ The inner sum goes over the k nearest neighbours of i on the map; rank(i, j) is 
 ordered by distance from code i. `points_source` (P, D) are the codes, `points` (P, 2) their map; Euclidean. Equal
 to scikit-learn's. From 0 to 1; a random map scores about 0.5.
 
-It judges the map and not the model, and says nothing of neighbours that the map tore apart. The codes as
-their own map have no value, it would be 1.
+It judges the map and not the model, and says nothing of neighbours that the map tore apart (see continuity).
+The codes as their own map have no value, it would be 1.
 """
 
 from torch import Tensor
 
-from bench.errors import NotApplicable
-from bench.evaluation.neighbors import nearest, need, ranks
-
 from . import metric
-
-K = 5  #: neighbours looked at
+from ._neighbourhood import kept_neighbours, require_map
 
 
 @metric(
@@ -34,12 +30,6 @@ K = 5  #: neighbours looked at
     cite="venna2001neighborhood",
 )
 def trustworthiness(points_source: Tensor, points: Tensor) -> float:
-    need(2 * K + 1, points, "points")
-    source, plane, p = points_source.cpu(), points.cpu(), len(points)
-    if source.shape == plane.shape and bool((source == plane).all()):
-        raise NotApplicable("the codes are their own map")
-    if bool((source == source[0]).all()):
-        raise NotApplicable("all codes coincide")
-    near = nearest(plane, plane, K, itself=False)[1]
-    intruding = (ranks(source, near) - K).clamp(min=0).sum().item()
-    return 1 - 2 / (p * K * (2 * p - 3 * K - 1)) * intruding
+    source, plane = points_source.cpu(), points.cpu()
+    require_map(source, plane)
+    return kept_neighbours(plane, source)

@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from bench.errors import NotApplicable
+
 from . import Sampler
+
+SINGULAR = 1e-12  #: smallest eigenvalue over the largest, below which a covariance is singular
 
 
 class Gaussian(Sampler):
@@ -19,3 +23,10 @@ class Gaussian(Sampler):
         values, vectors = np.linalg.eigh(self.covariance)
         root = vectors * np.sqrt(np.clip(values, 0, None))
         return self.mean + rng.standard_normal((n, len(self.mean))) @ root.T
+
+    def log_prob(self, codes: np.ndarray) -> np.ndarray:
+        values, vectors = np.linalg.eigh(self.covariance)
+        if values[0] <= SINGULAR * values[-1]:
+            raise NotApplicable("the covariance of the codes is singular, so there is no density")
+        squares = ((codes - self.mean) @ vectors) ** 2 / values
+        return -0.5 * (squares.sum(1) + np.log(2 * np.pi * values).sum())

@@ -11,6 +11,8 @@ the floor, and the samples an artefact of the floor.
 import warnings
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -48,3 +50,11 @@ class GMM(Sampler):
             chosen = component == k
             codes[chosen] = self.means[k] + noise[chosen] @ root.T
         return codes * self.scale
+
+    def log_prob(self, codes: np.ndarray) -> np.ndarray:
+        parts = []
+        for weight, mean, root in zip(self.weights, self.means, np.linalg.cholesky(self.covariances), strict=True):
+            whitened = solve_triangular(root, (codes / self.scale - mean).T, lower=True)  # (D, N)
+            log_det = np.log(2 * np.pi) * len(mean) / 2 + np.log(np.diag(root)).sum()
+            parts.append(np.log(weight) - 0.5 * (whitened**2).sum(0) - log_det)
+        return logsumexp(parts, axis=0) - codes.shape[1] * np.log(self.scale)

@@ -16,3 +16,6 @@ class Prior(Sampler):
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return rng.standard_normal((n, self.size))
+
+    def log_prob(self, codes: np.ndarray) -> np.ndarray:
+        return -0.5 * ((codes**2).sum(1) + codes.shape[1] * np.log(2 * np.pi))
