@@ -1,4 +1,4 @@
-"""How many test images' neighbourhoods a generated image lies in, relative to a test image's own number (density).
+"""How many test images' neighbourhoods a generated image lies in, where a test image would score 1.
 
     density = 1/(k S) Σ_s #{ r : s lies in B(r, d_k(r)) },   k = 5
 

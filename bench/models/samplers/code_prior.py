@@ -21,11 +21,12 @@ from .code_marginals import CodeMarginals
 class CodePrior(CodeMarginals):
     title = "Autoregressive prior of symbols"
     symbol = "code prior"
+    steps: int = 1_000  #: of training
 
     def fit(self, codes: np.ndarray, seed: int) -> None:
         super().fit(codes, seed)
         symbols = torch.from_numpy(self.symbols(codes))
-        self.net = train(lambda: self._build(symbols.shape[1]), self._loss, symbols, seed)
+        self.net = train(lambda: self._build(symbols.shape[1]), self._loss, symbols, seed, self.steps)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         positions = len(self.probabilities)
