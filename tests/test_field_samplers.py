@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from conftest import cell
 from scipy.stats import gaussian_kde, multivariate_normal
 from sklearn.mixture import GaussianMixture
 from test_field_metrics import Symbols
 
 from bench import registry
 from bench.errors import NotApplicable
+from bench.evaluation.context import EvaluationContext
+from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.models.seeding import numpy_rng
+from bench.suite import Choice
+from bench.training import checkpoint
 
 SAMPLERS = {name: registry.load("samplers", name) for name in registry.names("samplers")}
 FITTED = ("kde", "maf", "nsf", "flow_matching", "two_stage")
@@ -212,3 +217,42 @@ def test_each_sampler_says_for_which_codes_it_is_legitimate():
     of_discrete = {name for name, kind in SAMPLERS.items() if kind.of_discrete}
     assert of_discrete == {"own_prior", "code_marginals", "code_prior"}
     assert {name for name, kind in SAMPLERS.items() if not kind.of_continuous} == {"code_marginals", "code_prior"}
+
+
+# -- with the variants of the package
+
+
+def context_of(variant, few_digits):
+    c = cell(variant, latent_size=4)
+    options = {name: option.default for name, option in registry.describe("variants", variant).options.items()}
+    chosen = Choice(variant, options)
+    model = checkpoint.build(few_digits.shape, chosen, c.net, c.likelihood, 4, len(few_digits.classes))
+    return EvaluationContext(model.eval(), few_digits, c, FeatureExtractors(), torch.device("cpu"))
+
+
+@pytest.mark.parametrize("variant", ["vq_vae", "fsq_ae"])
+def test_draws_of_discrete_codes_are_codes_of_the_model(variant, few_digits, monkeypatch):
+    monkeypatch.setattr(SAMPLERS["code_prior"], "steps", 20)
+    context = context_of(variant, few_digits)
+    for name in ("code_marginals", "code_prior"):
+        z = context.get("drawn_codes", name)
+        torch.testing.assert_close(context.model.values(context.model.indices(z)), z)
+        assert context.get("samples", name).shape == (200, 1, 8, 8)
+        assert (context.get("code_log_prob", name) < 0).all()
+    counts = context.get("code_counts")
+    assert counts.sum() == context.get("code_symbols").numel()
+    with pytest.raises(NotApplicable, match="a continuous density is none of discrete codes"):
+        context.get("samples", "prior")
+
+
+def test_learned_priors_of_variants_are_a_sampler(few_digits):
+    for variant, log_density in (("vamp_vae", True), ("gm_vae", True), ("two_layer_vae", False)):
+        context = context_of(variant, few_digits)
+        assert context.get("samples", "own_prior").shape == (200, 1, 8, 8), variant
+        if log_density:
+            assert context.get("code_log_prob", "own_prior").isfinite().all()
+        else:
+            with pytest.raises(NotApplicable, match="no density in closed form"):
+                context.get("code_log_prob", "own_prior")
+    with pytest.raises(NotApplicable, match="no prior of its own"):
+        context_of("vae", few_digits).get("samples", "own_prior")

@@ -1,7 +1,8 @@
 """The prior that the model learned itself: the mixture of a VampPrior or a Gaussian-mixture VAE, for example.
 
 Only for variants with a prior of their own (`own_prior`); the codes of others come from N(0, I) under the sampler
-`prior`. Nothing is fitted.
+`prior`. Nothing is fitted. The log-likelihood is the model's, where its prior has one in closed form; that of a prior
+on a sphere is a density on the sphere.
 """
 
 from typing import Any

@@ -53,6 +53,7 @@ class Variant(nn.Module):
     has_posterior: ClassVar[bool] = False  #: True: `draw_code` exists, and with it an ELBO
     closed_kl: ClassVar[bool] = True  #: q(z|x) is a diagonal Gaussian and p(z) = N(0, I): the KL is in closed form
     own_prior: ClassVar[bool] = False  #: True: `draw_prior` is of a prior that the method has learned
+    prior_has_density: ClassVar[bool] = True  #: False: `log_prior` is not the log-density of what `draw_prior` draws
     discrete: ClassVar[bool] = False  #: True: codes are quantised, and no continuous density is one of them
     corrupts: ClassVar[bool] = False  #: True: in training the encoder is given corrupted images
     conditional: ClassVar[bool] = False  #: True: codes and images are those of a label

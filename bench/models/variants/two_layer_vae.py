@@ -30,6 +30,7 @@ class TwoLayerVAE(VAE):
     cite = "burda2016importance"
     closed_kl = False
     own_prior = True
+    prior_has_density = False  # the marginal of z_1 is an integral
 
     def __init__(self, net: Net, likelihood: Likelihood, *, hidden: int = 128) -> None:
         super().__init__(net, likelihood)
