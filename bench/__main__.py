@@ -395,6 +395,7 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 @click.option("--likelihood", metavar="YAML", help="bernoulli, gaussian or {name: gaussian, sigma: 0.1}, for bounds.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of its training.")
 @click.option("--set", "overrides", multiple=True, metavar="evaluate.KEY=VALUE", help="Change the protocol.")
+@with_plugins
 @RESULTS
 @DATA
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:I.")

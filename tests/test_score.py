@@ -139,6 +139,7 @@ def test_tables_mark_the_rows_and_can_leave_them_out(scored, tmp_path):
         table(folder / "results", "external", metrics="mse", external=False)
     pages = build(folder / "results", tmp_path / "site").parent
     assert "mine †" in (pages / "suites/external/index.html").read_text()
+    assert "† trained elsewhere" in (pages / "index.html").read_text()
     [cell, *_] = sorted((pages / "suites/external").glob("*/index.html"))
     assert "Trained elsewhere" in cell.read_text()
     assert "bench run" not in cell.read_text()
@@ -312,6 +313,28 @@ def test_the_verb_says_what_it_runs(here):
     assert found.exit_code == 0, found.output
     assert f"running load() of {here / 'model.py'}" in found.output
     assert "mse " in found.output
+
+
+def test_a_metric_and_a_dataset_of_plugins_can_be_used(here):
+    """The sha256 of the dataset's file is in the id."""
+    (here / "mine/metrics").mkdir(parents=True)
+    (here / "mine/datasets").mkdir()
+    (here / "mine/datasets/nines.py").write_text(
+        '"""Digits again."""\nfrom bench.datasets.digits import Digits\n\n\nclass Nines(Digits):\n    title = "Nines"\n'
+    )
+    (here / "mine/metrics/mae.py").write_text(
+        '"""Mean absolute error."""\nfrom bench.evaluation.metrics import metric\n\n\n'
+        '@metric(title="Mean absolute error", symbol="MAE", unit="error per pixel", better="lower", '
+        'counts="images", reference="nobody")\n'
+        "def mae(reconstructions, images) -> float:\n    return (reconstructions - images).abs().mean().item()\n"
+    )
+    options = ["--plugins", str(here / "mine"), "--metrics", "mae", "--set", "evaluate.embed.methods=[]",
+               "--label", "mine", "--results", str(here / "results"), "--json"]  # fmt: skip
+    for dataset in ("digits", "nines"):
+        command = ["score", "--model", write(here), "--dataset", dataset, *options]
+        found = CliRunner().invoke(cli, command, catch_exceptions=False, standalone_mode=False)
+        assert json.loads(found.stdout)["metrics"]["mae"]["value"] > 0
+    assert not verify(here / "results", "external").faults
 
 
 def test_a_vae_of_pythae_has_the_numbers_of_its_own_forward_pass(here, digits, monkeypatch):

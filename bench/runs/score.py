@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench import registry
+from bench import plugins, registry
 from bench.datasets import Data, _loading
 from bench.datasets._recipe import FORMATS
 from bench.errors import DataError, UsageError
@@ -82,6 +82,7 @@ def score(request: ScoreRequest, settings: Settings, say: Any = lambda text: Non
     device = pick_device(settings.device)
     store.suite_folder(request.suite)  # which refuses a name that no suite can have
     known = store.suite(request.suite) if request.suite in store.suites() else {}
+    registry.activate(plugins.available([]))
     dataset, label = _dataset(request.dataset)
     protocol = _protocol(known, label, request.overrides)
     metrics = _metrics(request.metrics, known, protocol)

@@ -126,14 +126,16 @@ def _head(column: Column, columns: list[Column], better: str, unit: str) -> dict
 
 def _row(measured: Measured, row: Row, cells: list[tuple[Value | None, list[Value]]]) -> dict[str, Any]:
     suite = measured[row[0]][0]
-    at = suite.groups[row[1]].at
+    group = suite.groups[row[1]]
+    at = group.at
     size = at["latent_size"]
     setting = f", {at['setting']}" if at.get("setting") else ""
     heads = [reader_text("label", at["label"]) + setting, reader_text("net", at["net"]),
              "–" if size is None else str(size), suite.name]  # fmt: skip
     variant = str(at["variant"])
     return {"heads": heads, "hue": hue(variant), "page": f"variants/{file_name(variant)}.html", "suite": suite,
-            "yardstick": is_yardstick(variant), "cells": [_cell(suite, value, c) for value, c in cells]}  # fmt: skip
+            "external": group.external, "yardstick": is_yardstick(variant),
+            "cells": [_cell(suite, value, c) for value, c in cells]}  # fmt: skip
 
 
 def _cell(suite: Suite, value: Value | None, column: list[Value]) -> dict[str, Any] | None:
