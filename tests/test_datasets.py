@@ -249,6 +249,18 @@ def test_static_binarisation_is_the_same_images_on_every_machine(tmp_path):
     assert first.train.labels.tolist() == _loading.build("digits", {}).load(tmp_path).train.labels.tolist()
 
 
+def test_dynamic_binarisation_keeps_the_probabilities_and_the_fixed_draw(tmp_path):
+    """Codes and metrics use the draw of "static"; training draws from the grey images anew."""
+    dynamic, static, grey = (
+        _loading.build("digits", {"binarise": how}).load(tmp_path) for how in ("dynamic", "static", "none")
+    )
+    assert torch.equal(dynamic.train.images, static.train.images)
+    assert torch.equal(dynamic.test.images, static.test.images)
+    assert torch.equal(dynamic.probabilities.images, grey.train.images)
+    assert static.probabilities is None
+    assert dynamic.fingerprint() == static.fingerprint()
+
+
 def test_static_binarisation_of_the_test_split_does_not_depend_on_the_train_split(tmp_path):
     for train in (20, 30):
         write_mnist(tmp_path / str(train), train=train)

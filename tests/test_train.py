@@ -1,6 +1,7 @@
 """The trainer: a model in a stack, resumed or replayed as a CUDA graph is the model trained alone and at once."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,6 +15,7 @@ from bench.models.seeding import initialising
 from bench.suite import Choice, Train
 from bench.training import checkpoint, resume, stack, step, trainer
 from bench.training.noise import mapped
+from bench.training.stack import Redrawn
 from bench.training.trainer import fit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -458,3 +460,46 @@ def test_a_step_replayed_as_a_cuda_graph_is_the_plain_step(net, schedule, few_di
     assert [(a.how, b.how) for a, b in zip(recorded, plain, strict=True)] == [("CUDA graph", "plain")] * 2
     for a, b in zip(recorded, plain, strict=True):
         assert largest_difference(a, b) < 1e-4
+
+
+# -- images that are drawn anew for each batch
+
+
+def grey(n=64):
+    data = colour(n, 8, 1)
+    return replace(data, probabilities=data.train, train=data.train)
+
+
+def test_the_pixels_of_a_batch_are_drawn_with_their_probabilities_and_anew_each_time():
+    seen = []
+
+    class Recorder:
+        def draw(self, x, generator):
+            return ()
+
+        def terms(self, x, y, noise):
+            seen.append(x)
+            return {}
+
+    stack, x = Redrawn(Recorder()), torch.rand(1, 500, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    x[..., 0, 0], x[..., 0, 1] = 0.0, 1.0
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        noise, uniform = stack.draw(x[0], generator)
+        stack.terms(x, None, (noise, uniform.unsqueeze(0)))
+    drawn = torch.stack(seen)
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    assert drawn[..., 0, 0].max() == 0
+    assert drawn[..., 0, 1].min() == 1
+    torch.testing.assert_close(drawn.mean((0, 2)), x.mean(1), rtol=0, atol=0.01)
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_redrawn_images_are_the_same_alone_and_in_a_stack(double_precision):
+    budget = Train(epochs=3, batch_size=32)
+    builds = lambda: build("vae", MLP)().double()  # noqa: E731
+    stacked = fit(builds, grey(), budget, [0, 1, 2], group_size=3)
+    [alone] = fit(builds, grey(), budget, [1], group_size=1)
+    assert largest_difference(stacked[1], alone) < 1e-11
+    [fixed] = fit(builds, replace(grey(), probabilities=None), budget, [1], group_size=1)
+    assert largest_difference(fixed, alone) > 1e-4

@@ -22,7 +22,7 @@ from bench.errors import DataError, UsageError, did_you_mean
 
 from ._fingerprints import Fingerprints, fingerprints
 
-BINARISE = ("none", "threshold", "static")  #: the values of the option every dataset has
+BINARISE = ("none", "threshold", "static", "dynamic")  #: the values of the option every dataset has
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Data:
     skipped: Mapping[str, int] = field(default_factory=dict)  #: kind of file → how many of it were not read
     published: str = ""  #: fingerprint of the published dataset, where it is known
     original: str = ""  #: what `Dataset.original` says, where `published` is known
+    probabilities: Split | None = None  #: train images whose pixels are drawn anew for each batch, instead of `train`
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -97,7 +98,8 @@ class Data:
 class Dataset:
     """Base of all datasets. Class constants are literals: the registry reads them without importing torch.
 
-    `binarise`: "none" keeps the pixels; "threshold" and "static" are those of `binarised`.
+    `binarise`: "none" keeps the pixels; "threshold" and "static" are those of `binarised`. "dynamic" is "static", but
+    in training each pixel is drawn anew for each batch, as in Burda et al. 2016; codes and metrics use the fixed draw.
     """
 
     title: ClassVar[str] = ""  #: the full name, for readers
@@ -113,7 +115,7 @@ class Dataset:
     published: ClassVar[str] = ""  #: `Data.fingerprint` of the published data; "" where it is not known
     location_options: ClassVar[tuple[str, ...]] = ()  #: options that say where data lie, and not what they are
 
-    def __init__(self, *, binarise: Literal["none", "threshold", "static"] = "none") -> None:
+    def __init__(self, *, binarise: Literal["none", "threshold", "static", "dynamic"] = "none") -> None:
         """Raises `UsageError` for an unknown `binarise`."""
         if binarise not in BINARISE:
             raise UsageError(f"{self.name}: binarise is {binarise!r}{did_you_mean(binarise, BINARISE)}")
@@ -169,11 +171,12 @@ class Dataset:
 
     def _binarised(self, data: Data) -> Data:
         # Each split has its own stream: the test images do not depend on the number of train images.
-        splits = (
-            Split(binarised(split.images, self.binarise, seed), split.labels)
+        how = "static" if self.binarise == "dynamic" else self.binarise
+        train, test = (
+            Split(binarised(split.images, how, seed), split.labels)
             for seed, split in enumerate((data.train, data.test))
         )
-        return replace(data, train=next(splits), test=next(splits))
+        return replace(data, train=train, test=test, probabilities=data.train if self.binarise == "dynamic" else None)
 
 
 def binarised(images: Tensor, how: str, seed: int) -> Tensor:

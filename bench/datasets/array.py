@@ -33,7 +33,7 @@ class Array(Dataset):
     location_options: ClassVar[tuple[str, ...]] = ("path",)
 
     def __init__(
-        self, *, path: str, split: float = 0.0, binarise: Literal["none", "threshold", "static"] = "none"
+        self, *, path: str, split: float = 0.0, binarise: Literal["none", "threshold", "static", "dynamic"] = "none"
     ) -> None:
         """Raises `UsageError` for a split that is no share."""
         super().__init__(binarise=binarise)

@@ -59,7 +59,7 @@ class CelebA(TorchvisionDataset):
         size: int = 64,
         crop: int = 148,
         attribute: str = "Smiling",
-        binarise: Literal["none", "threshold", "static"] = "none",
+        binarise: Literal["none", "threshold", "static", "dynamic"] = "none",
     ) -> None:
         """Raises `UsageError` for a size or crop that the 178×218 images do not have."""
         super().__init__(binarise=binarise)

@@ -39,7 +39,7 @@ class Folder(Dataset):
         size: int,
         channels: int = 3,
         split: float = 0.0,
-        binarise: Literal["none", "threshold", "static"] = "none",
+        binarise: Literal["none", "threshold", "static", "dynamic"] = "none",
     ) -> None:
         """Raises `UsageError` for values that no image can have."""
         super().__init__(binarise=binarise)

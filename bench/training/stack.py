@@ -40,6 +40,35 @@ def stack_of(models: list[Any], half: bool) -> Stack:
     return _One(models[0], half) if len(models) == 1 else _Many(models, half)
 
 
+class Redrawn:
+    """A stack whose images are probabilities: each pixel of a batch is drawn, 0 or 1, before the loss is computed.
+
+    The draws are part of the noise, so a model's images do not depend on what it is stacked with.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
+        return self.stack.draw(x, generator), torch.rand(x.shape, generator=generator, device=x.device)
+
+    def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
+        noise, uniform = noise
+        return self.stack.terms((uniform < x).to(x.dtype), y, noise)
+
+    def parameters(self) -> list[Tensor]:
+        return self.stack.parameters()
+
+    def tensors(self) -> dict[str, Tensor]:
+        return self.stack.tensors()
+
+    def clip(self, norm: float) -> None:
+        self.stack.clip(norm)
+
+    def write_back(self) -> None:
+        self.stack.write_back()
+
+
 class _One:
     """A group of one: the model itself, without the cost of vmap."""
 

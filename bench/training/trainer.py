@@ -25,7 +25,7 @@ from bench.suite import Train
 
 from .noise import draw_noise, steps_ahead
 from .resume import ResumeFile, ResumePoint, TrainingState
-from .stack import Stack, stack_of
+from .stack import Redrawn, Stack, stack_of
 from .step import Stepper
 
 RESUMED = ("history", "diverged_at", "seconds", "test_seconds", "steps", "images")  #: of a `Fitted`
@@ -80,12 +80,13 @@ def fit(
         file of a group is that of its first seed. Whoever calls `fit` removes it.
     """
     device = torch.device(device)
-    train, test = subset(data.train, budget.train_images).to(device), data.test.to(device)
+    train, test = subset(data.probabilities or data.train, budget.train_images).to(device), data.test.to(device)
     members = list(zip([build] * len(seeds) if callable(build) else build, seeds, strict=True))
     sample = _built(*members[0])
     train = hide_labels(train, getattr(sample, "labelled_fraction", 1.0))
     if sample.closed_form:
-        return [_fit_closed_form(_built(make, seed).to(device), train, budget, seed) for make, seed in members]
+        drawn = subset(data.train, budget.train_images).to(device)
+        return [_fit_closed_form(_built(make, seed).to(device), drawn, budget, seed) for make, seed in members]
     if not sample.stackable:
         group_size = 1
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
@@ -97,7 +98,8 @@ def fit(
             files = resume and resume[len(fitted) : len(fitted) + size]
             try:
                 models = [_built(*member).to(device) for member in group]
-                whole = _Group(models, train, test, budget, [seed for _, seed in group])
+                redrawn = data.probabilities is not None
+                whole = _Group(models, train, test, budget, [seed for _, seed in group], redrawn)
                 fitted += whole.fit(on_epoch, ResumePoint(files, device) if files else None)
                 continue
             except torch.OutOfMemoryError:
@@ -129,13 +131,17 @@ def _fit_closed_form(model: Any, train: Split, budget: Train, seed: int) -> Fitt
 class _Group:
     """S models in training: what lasts from epoch to epoch."""
 
-    def __init__(self, models: list[Any], train: Split, test: Split, budget: Train, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, models: list[Any], train: Split, test: Split, budget: Train, seeds: Sequence[int], redrawn: bool
+    ) -> None:
+        """redrawn: the train images are probabilities, and each batch is drawn from them."""
         self.train, self.test, self.budget, self.seeds = train, test, budget, seeds
         self.device = train.images.device
         self.results = [Fitted(seed, model) for seed, model in zip(seeds, models, strict=True)]
         self.steps = math.ceil(len(train) / budget.batch_size)  #: of an epoch
         self.stack = stack_of(models, budget.precision == "bf16")
-        self.stepper = Stepper(self.stack, budget, self.steps * budget.epochs)
+        self.training: Stack = Redrawn(self.stack) if redrawn else self.stack
+        self.stepper = Stepper(self.training, budget, self.steps * budget.epochs)
         self.orders = [generator(s, "order") for s in seeds]  # on the CPU: every device sees the same batches
         self.noises = [generator(s, "noise", self.device) for s in seeds]
         self.bad = torch.full((len(seeds),), -1, device=self.device)  #: each model's first step with a bad loss, or -1
@@ -180,7 +186,7 @@ class _Group:
         orders = torch.stack([torch.randperm(len(self.train), generator=g) for g in self.orders]).to(self.device)
         batches = orders.split(size, dim=1)  # each (S, B)
         ahead = steps_ahead(self.device, size * images[0].numel())
-        noise = draw_noise(self.stack.draw, images, batches, self.noises, ahead)
+        noise = draw_noise(self.training.draw, images, batches, self.noises, ahead)
         seen = [self.stepper.step(self.train, index, drawn) for index, drawn in zip(batches, noise, strict=True)]
         _mark_bad(self.bad, torch.stack([terms["loss"] for terms in seen]), before)
         return _means(seen, [index.shape[1] for index in batches])
