@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
+import bench
 from bench.__main__ import cli
 from bench.datasets._splits import to_float
 from bench.errors import BenchError, UsageError
@@ -313,6 +314,43 @@ def test_the_verb_says_what_it_runs(here):
     assert found.exit_code == 0, found.output
     assert f"running load() of {here / 'model.py'}" in found.output
     assert "mse " in found.output
+
+
+def test_a_trained_model_of_this_package_has_its_own_numbers_when_it_is_scored(here):
+    """Every metric to the last bit, but the bounds: their likelihood is of means here and of logits there."""
+    suite = {
+        "title": "Own",
+        "grid": {"datasets": ["digits"], "variants": ["vae"], "latent_sizes": [2], "seeds": [3]},
+        "train": {"epochs": 1},
+        "evaluate": {"samplers": ["prior", "gmm"], "n_samples": 100, "iw_samples": 3, "iw_images": 10,
+                     "embed": {"methods": []}},
+    }  # fmt: skip
+    settings = {"results": here / "results", "data": here / "data", "device": "cpu", "progress": False}
+    [row] = bench.run(suite, name="own", **settings).to_dict("records")
+    source = f"""
+import bench
+
+class Wrapped:
+    def __init__(self, model):
+        self.model = model
+    def posterior(self, x):
+        return self.model.posterior(x)
+    def generate(self, z):
+        return self.model.generate(z)
+
+def load():
+    return Wrapped(bench.load_model({row["id"]!r}, {str(here / "results")!r}))
+"""
+    record = measure(here, model=write(here, source), suite="own", seed=3, metrics=(), overrides=())
+    own = Store(here / "results").record("own", row["id"]).metrics
+    assert record.metrics.keys() == own.keys()
+    bounds = ("elbo", "iw_bound")
+    for name, entry in own.items():
+        if name in bounds:
+            assert record.value(name) == pytest.approx(entry["value"], rel=1e-5)
+        else:
+            assert record.value(name) == entry["value"], name
+    assert sum(entry["value"] is not None for entry in own.values()) > 25
 
 
 def test_a_metric_and_a_dataset_of_plugins_can_be_used(here):
