@@ -402,7 +402,6 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
 @click.option("--offline", is_flag=True, help="Never download anything.")
 @click.option("--force", is_flag=True, help="Replace another measurement of this label, data and seed.")
-@with_plugins
 @JSON
 def score(model: str | None, reconstructions: Path | None, codes: Path | None, train_codes: Path | None,
           samples: Path | None, metric: tuple[str, ...], results: Path, data: str | None, device: str, threads: int,
