@@ -46,7 +46,7 @@ class FolderFiles:
         self._paths: dict[str, Path] = {}
         for file in _files_below(path, self.problems, self.skipped):
             name = file.relative_to(path).as_posix()
-            if _is_image(name, partial(open, file, "rb"), self.problems, self.skipped):
+            if _is_image(name, partial(_binary, file), self.problems, self.skipped):
                 self._add(name, file)
         self.names = sorted(self._paths)
         self.total = len(self.names) + self.problems.count
@@ -145,6 +145,10 @@ def skipped_text(skipped: Mapping[str, int]) -> str:
 
 
 # -- what a file is
+
+
+def _binary(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _is_image(name: str, opened: Callable[[], IO[bytes]], problems: Problems, skipped: Counter[str]) -> bool:

@@ -56,6 +56,6 @@ def jacobian_product(function: Callable[[Tensor], Tensor], z: Tensor, v: Tensor)
 
     Two reverse passes, the second of the linear map u → Jᵀ u; forward mode would need rules that PyTorch compiles.
     """
-    image, pull = vjp(function, z)
-    _, push = vjp(lambda u: pull(u)[0], torch.zeros_like(image))
+    image, pull, *_ = vjp(function, z)
+    _, push, *_ = vjp(lambda u: pull(u)[0], torch.zeros_like(image))
     return push(v)[0]

@@ -8,6 +8,8 @@ One Monte Carlo sample of z for the reconstruction, the KL in closed form.
 Reference: Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114 (eq. 10)
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,10 +26,10 @@ class VAE(Variant):
     heads = 2
     has_posterior = True
 
-    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, x: Tensor, generator: torch.Generator) -> Any:
         return torch.randn(len(x), self.net.size.latent_size, generator=generator, device=x.device)  # (B, D)
 
-    def forward(self, x: Tensor, y: Tensor, noise: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         q = self.posterior(x)
         z = reparametrise(q.mean, q.log_var, noise)  # (B, D)
         rec = self.likelihood.nll(self.decode(z), x).mean()
