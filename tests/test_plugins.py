@@ -22,6 +22,7 @@ from bench.errors import ComponentError, SuiteError, UsageError
 from bench.results.frame import load_results
 from bench.results.store import Store
 from bench.results.verify import verify
+from bench.runs.plan import plan
 from bench.runs.runner import run
 from bench.runs.task import Settings
 from bench.suite import Cell, load
@@ -154,14 +155,14 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A folder in which the suite was run with two workers, without its plugins' files."""
+    """A folder in which the suite was run by two workers that had only the text of its plugins."""
     folder = tmp_path_factory.mktemp("own")
     write(folder / "mine")
     (folder / "own.yaml").write_text(SUITE)
     suite = load(folder / "own.yaml")
+    shutil.rmtree(folder / "mine")
     summary = run(suite, Settings(folder / "results", folder / "data", "cpu"), workers=2)
     assert summary.states == {"done": 4}
-    shutil.rmtree(folder / "mine")
     registry.reset()
     return folder, suite
 
@@ -315,6 +316,18 @@ def test_a_changed_metric_is_computed_again_and_no_cell_gets_another_id(here):
     assert before.digest != after.digest
 
 
+def test_two_suites_of_one_process_have_each_its_own_file(here):
+    write(here / "other" / "mine", {**FILES, "variants/half_kl": dedent(FILES["variants/half_kl"]) + "# another\n"})
+    shutil.copy("own.yaml", "other/own.yaml")
+    suites = load("own.yaml"), load("other/own.yaml")
+    for suite in suites:
+        assert {planned.state for planned in plan(suite, Store(here / "results"))} == {"missing"}
+        [file] = [file for file in suite.plugins if file.name == "half_kl"]
+        assert suite.cells[0].variant.sha256 == file.sha256
+        assert suite.cells[0].variant.load("variants").__module__.startswith(f"bench_plugin_{file.sha256[:16]}")
+    assert suites[0].cells[0].id != suites[1].cells[0].id
+
+
 def test_a_text_with_another_sha256_is_refused(here):
     file = load("own.yaml").plugins[0]
     with pytest.raises(ComponentError, match="does not have the sha256"):
@@ -372,6 +385,9 @@ def test_tables_and_site_mark_what_is_not_part_of_bench(done, tmp_path):
     assert f"b: half_kl is defined outside of bench, sha256 {first['half_kl']}" in text
     known = ", ".join(f"{name} (sha256 {first[name]})" for name in ("half_kl", "stripes", "tiny_net"))
     assert f"Defined outside of bench: {known}." in " ".join(text.split())
+    plugins.session.files = plugins.from_folder(write(tmp_path / "mine", {"variants/half_kl": "class Other: ..."}))
+    registry.reset()
+    assert report.table(folder / "results", "own", "text", "mse") == text  # whatever is active
     short = report.table(folder / "results", "own", "text", ["mse", "worst_pixel"], columns="metric")
     assert f"worst_pixel (sha256 {first['worst_pixel']})" in " ".join(short.split())
     assert "worst ↓" in short  # the metric's symbol, from the record
