@@ -1,6 +1,7 @@
 """Models that were trained elsewhere: measured as every cell is, recorded, marked, and refused with one message."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 import bench
+from bench import plugins, registry
 from bench.__main__ import cli
 from bench.datasets._splits import to_float
 from bench.errors import BenchError, UsageError
@@ -63,7 +65,11 @@ def measure(folder, **changes):
 def here(tmp_path, monkeypatch):
     """An empty folder. The classifier of digits, where a test needs it, is trained for 4 epochs only."""
     monkeypatch.setattr(feature_extractors, "STEPS", 1)
-    return tmp_path
+    yield tmp_path
+    plugins.session.files = ()
+    registry.reset()
+    for name in [name for name in sys.modules if name.startswith("bench_plugin_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
