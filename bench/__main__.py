@@ -6,9 +6,11 @@ Exit codes: 0 all is done; 1 some cells failed; 2 bad input; 3 incomplete; 130 i
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +44,9 @@ SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", he
 ONLY = click.option("--only", multiple=True, metavar="KEY=VALUE", help="Only these cells: variant=vae, seed=0,1.")
 LIMIT = click.option("--limit", type=click.IntRange(min=1), help="Only the first N cells that are left.")
 SUITE = click.argument("suite", type=PATH)
+BETTER = {"lower": "lower is better", "higher": "higher is better"}
+VERDICT_COLOURS = {"supported": "green", "supported in part": "green", "not supported": "yellow",
+                   "contradicted": "red", "under-specified": "cyan", "not run": "cyan"}  # fmt: skip
 
 
 def _use_plugins(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
@@ -76,6 +81,11 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in (with_plugins, LIMIT, ONLY, SET, RESULTS, SUITE):
         command = decorate(command)
     return command
+
+
+def _columns() -> int:
+    """The width of the terminal, at least 60 and at most 120 columns."""
+    return min(max(shutil.get_terminal_size().columns, 60), 120)
 
 
 def _metrics(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -234,7 +244,7 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
 @click.option("--out", type=PATH, help="Where to. [default: site]")
 @click.option("--single-file", is_flag=True, help="All of it in one HTML file, OUT.html.")
 @click.option("--figures", type=PATH, metavar="DIR",
-              help="No site, but curves, trends and Pareto views for a paper: SVG, PDF, LaTeX captions.")  # fmt: skip
+              help="No site, but charts, pictures and maps for a paper: SVG, PDF, LaTeX captions.")  # fmt: skip
 def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file: bool, figures: Path | None) -> None:
     """Build the site from everything under the results folder, or from SUITES only."""
     from bench.results.identity import suite_name
@@ -282,7 +292,13 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
           columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip
-    """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked."""
+    """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked.
+
+    Axes for --rows, --columns and --only: label (the method as the suite calls it), variant, net, likelihood, dataset,
+    latent_size, setting (other parameters that differ), member (sampler or space of a metric family), metric.
+
+    One compact table of several metrics: bench table SUITE --columns metric --metrics mse,fcd_prior --width column
+    """
     from bench.report import table as make
     from bench.results.identity import suite_name
 
@@ -303,7 +319,12 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
     from bench.results.identity import suite_name
 
     found = judging.verdicts(results, suite_name(suite, results))
-    click.echo(json.dumps(judging.as_json(found), indent=1) if as_json else judging.as_text(found).rstrip("\n"))
+    if as_json:
+        click.echo(json.dumps(judging.as_json(found), indent=1))
+        return
+    for line in judging.as_text(found, _columns()).rstrip("\n").splitlines():
+        colour = VERDICT_COLOURS.get(line[:17].rstrip())  # a terminal shows it; `click.echo` removes it from a file
+        click.echo(click.style(line[:17], fg=colour) + line[17:] if colour else line)
 
 
 @cli.command()
@@ -510,7 +531,10 @@ def list_(kind: str | None, as_json: bool) -> None:
         click.echo(f"{name}:")
         for item in items:
             mark = f"[plugin, sha256 {item['plugin'][:12]}] " if "plugin" in item else ""
-            click.echo(f"  {item['name']:<20} {mark}{item['summary']}")
+            how = ", ".join(filter(None, [item.get("unit"), BETTER.get(item.get("better", ""))]))
+            text = f"{mark}{item['summary']} ({how})" if how else f"{mark}{item['summary']}"
+            click.echo(textwrap.fill(text, _columns(), initial_indent=f"  {item['name']:<20} ",
+                                     subsequent_indent=" " * 23, break_on_hyphens=False))  # fmt: skip
 
 
 @cli.command()

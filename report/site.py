@@ -33,6 +33,7 @@ from .pages import variant as variant_page
 from .pages.html import figure, linked, paragraphs
 from .tables.build import build as build_tables
 from .tables.model import Table
+from .tables.names import metric_text, reader_text
 
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
@@ -89,7 +90,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"figure": figure, "linked": linked, "paragraphs": paragraphs}
+    env.filters |= {"figure": figure, "linked": linked, "paragraphs": paragraphs, "metric": metric_text}
+    env.filters["named"] = lambda coordinate, axis: reader_text(axis, coordinate)
+    env.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
     return env
 
 

@@ -56,6 +56,13 @@ def test_what_was_printed_agrees(results, form):
     assert (found.checked, found.left_out, found.remark) == (5 if form in ("csv", "json") else 5 * 2, 0, "")
 
 
+@pytest.mark.parametrize("form", ["latex", "markdown"])
+def test_a_table_that_was_printed_with_identifiers_agrees(results, form):
+    printed = print_table(results, "s", form)
+    assert "VAE" in printed
+    assert told(results, printed.replace("VAE", "vae").replace("MNIST", "mnist")) == []
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_number_that_changed_in_the_records_is_found_where_it_stands(results, form):
     printed = print_table(results, "s", form)

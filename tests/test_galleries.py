@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import synthetic
-from bench.report.pages.gallery import figures
+from bench.report.data import load
+from bench.report.pages.gallery import figures, galleries
 from bench.report.pages.pictures import kind, read, read_all
+from bench.report.tables.build import build
 from browsing import IN_BROWSER
 from PIL import Image
 
@@ -100,14 +102,31 @@ def test_every_kind_of_figure_stands_side_by_side_over_all_variants_with_their_f
     assert {f"#{section}" for section in SECTIONS} <= linked
 
 
+def test_samples_stand_by_method_and_size_prior_first_with_their_distance_and_files_of_all_seeds(results):
+    suite = load(results, "demo")
+    [view] = galleries(suite, build(suite))
+    assert [entry["method"] for entry in view["entries"]] == ["AE, MLP", "VAE, MLP", "PCA"]
+    assert [shown["kind"].title for shown in view["sections"]["samples"]] == [
+        "codes from the prior",
+        "codes from the GMM",
+    ]
+    sheets = view["sections"]["samples"][1]
+    assert [head["text"] for head in sheets["heads"]] == ["AE, MLP", "VAE, MLP", "PCA"]
+    [table] = build(suite, "fcd_gmm")
+    shown = [figure["value"] for figure in sheets["rows"][0]["cells"]]
+    assert shown == [f"FCD {table.parts(row, table.printed_columns[0]).text}" for row in table.rows]
+    wanted = " ".join(f"{cell.seed}:{cell.id}/samples_gmm.png" for cell in suite.groups[0].cells)
+    assert sheets["rows"][0]["cells"][0]["seeds"] == wanted
+
+
 def test_a_cells_page_shows_every_figure_with_its_words_and_its_caption(site, results):
     [cell] = [c for c in first_seeds(results) if c.cell["label"] == "vae"]
     text = (site / "suites/demo" / cell.id / "index.html").read_text(encoding="utf-8")
     shown = {a["src"]: a["alt"] for t, a, _ in Tags(text).tags if t == "img"}
     for path in read_all(cell):
-        assert shown[path.file] == f"{path.kind.says}: vae, mlp, mnist, latent size 2, seed 0"
+        assert shown[path.file] == f"{path.kind.says}: VAE, MLP, MNIST, d = 2, seed 0"
         assert (site / "suites/demo" / cell.id / path.file).read_bytes() == path.data
-    assert "Images decoded from a grid over the plane of the codes. vae, mlp, mnist, latent size 2, seed 0" in text
+    assert "Images decoded from a grid over the plane of the codes. VAE, MLP, MNIST, d = 2, seed 0" in text
 
 
 def test_a_film_is_loaded_from_a_closed_fold_and_less_motion_gets_the_strip(site, results):
@@ -183,11 +202,22 @@ def test_of_one_picture_in_two_formats_one_is_shown(tmp_path):
 def test_a_name_that_nobody_knows_speaks_for_itself_and_stands_in_no_gallery():
     assert (kind("my_own_figure").says, kind("my_own_figure").section) == ("my own figure", "")
     assert kind("restored_something_new").title == "something new"
-    assert kind("by_label_gmm").says == "Samples by label, a row a class, codes from gmm"
+    assert kind("by_label_gmm").says == "Samples by label, a row a class, codes from the GMM"
 
 
 class TestInABrowser:
     pytestmark = IN_BROWSER
+
+    def test_another_seed_is_shown_everywhere_in_a_gallery(self, page, site, results):
+        other = next(r for r in Store(results).records("demo") if r.cell["seed"] == 1 and r.cell["label"] == "ae")
+        page.goto((site / "suites/demo/index.html").as_uri() + "#samples")
+        page.locator("#samples > details > summary").click()
+        page.locator("#samples select").select_option("1")
+        link = page.locator("#samples a[data-seeds]").first
+        assert link.get_attribute("href") == f"{other.id}/samples_prior.png"
+        assert link.locator("img").get_attribute("src") == link.get_attribute("href")
+        assert link.get_attribute("data-caption").endswith("seed 1")
+        assert set(page.locator("#samples .seed-shown").all_inner_texts()) == {"1"}
 
     @pytest.mark.parametrize(
         ("motion", "wanted"), [("no-preference", "interpolations_moving.gif"), ("reduce", "interpolations.png")]

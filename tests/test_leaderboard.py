@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from bench.report.data import load
 from bench.report.pages.findings import findings
-from bench.report.pages.leaderboard import boards, chips
+from bench.report.pages.leaderboard import boards, chips, facets
 from bench.report.tables.build import build
 from bench.report.tables.names import metric_name, reader_text
 
@@ -57,11 +57,23 @@ def test_the_board_has_the_means_of_the_tables_and_yardsticks_last(tmp_path):
     measured = [write(tmp_path, CLEAR | {"pca": [0.03] * 3}), write(tmp_path, {"ae": [0.5]}, "other")]
     [board] = boards(measured)
     assert [row["heads"][0] for row in board["rows"]] == ["AE", "VAE", "β-VAE", "AE", "PCA"]
-    assert [row["heads"][3] for row in board["rows"]] == ["demo"] * 3 + ["other", "demo"]
+    assert [row["heads"][3] for row in board["rows"]] == ["Which autoencoder, and how many latent dimensions?"] * 5
     assert [float(row["cells"][0]["sort"]) for row in board["rows"]] == pytest.approx([0.01, 0.02, 0.04, 0.5, 0.03])
     assert [row["cells"][0]["best"] for row in board["rows"]] == [True, False, False, False, False]
     assert [row["yardstick"] for row in board["rows"]] == [False] * 4 + [True]
     assert chips([board]) == [("MNIST, d = 16", "only.latent_size=%3D16&only.dataset=%3DMNIST")]
+
+
+def test_ranks_have_intervals_and_facets_name_family_and_label(tmp_path):
+    measured = [write(tmp_path, CLEAR | {"pca": [0.03] * 3, "conditional_ae": [0.0401, 0.0402, 0.0399]})]
+    [board] = boards(measured)
+    ranks = {row["heads"][0]: row["cells"][0]["rank"] for row in board["rows"]}
+    assert ranks["AE"] == "rank 1"
+    assert ranks["β-VAE"] == ranks["Conditional AE"] == "rank 3–4"
+    assert ranks["PCA"] == ""
+    found = {axis: values for axis, _, values in facets([board])}
+    assert found["family"] == ["Deterministic", "Variational", "Yardstick"]
+    assert found["told"] == ["no", "yes"]
 
 
 def test_values_under_two_keys_stand_in_two_columns(tmp_path):

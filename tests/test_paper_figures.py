@@ -20,6 +20,7 @@ from bench.report.figures import figures, styles_of, write_figures
 from bench.report.figures.mpl import figure, saved
 from bench.report.figures.style import entries, printable
 from bench.report.tables.build import build
+from bench.report.tables.names import row_texts
 from conftest import ROOT, run_bench
 from matplotlib.figure import Figure
 
@@ -58,6 +59,11 @@ def suite(results):
 @pytest.fixture(scope="module")
 def made(suite):
     return {one.name: one for one in figures(suite)}
+
+
+def charts_among(found):
+    """The figures that are charts; the others are of pictures."""
+    return [one for one in found if not callable(one.drawing)]
 
 
 def draw(suite, one) -> Figure:
@@ -104,8 +110,8 @@ def test_a_trend_has_the_means_intervals_and_every_seed_of_the_records(suite, ma
 
 
 def test_curves_are_means_over_seeds_with_a_band(suite, made):
-    fig = draw(suite, made["curves-mnist-latent-size-2-rec"])
-    chart = made["curves-mnist-latent-size-2-rec"].drawing
+    fig = draw(suite, made["curves-mnist-d-2-rec"])
+    chart = made["curves-mnist-d-2-rec"].drawing
     index = next(i for i, line in enumerate(chart.lines) if line.who == Who("ae", "mlp", "bernoulli") and line.low)
     runs = [r.history() for r in suite.records
             if (r.cell["label"], r.cell["net"], r.cell["latent_size"]) == ("ae", "mlp", 2)]  # fmt: skip
@@ -174,7 +180,7 @@ def test_every_drawing_of_the_page_has_its_figure(suite, made, written):
         for row in view["rows"]
         for panel in row["panels"]
     ]
-    assert len(made) == len(charts) > 15
+    assert len(charts_among(made.values())) == len(charts) > 15
 
 
 # -- looks
@@ -182,7 +188,7 @@ def test_every_drawing_of_the_page_has_its_figure(suite, made, written):
 
 def test_a_variant_keeps_its_hue_and_marker_and_a_net_its_stroke_and_fill(suite, made):
     looks, nets = {}, {}
-    for name, one in made.items():
+    for name, one in ((one.name, one) for one in charts_among(made.values())):
         members = one.drawing.marks if name.startswith("pareto") else getattr(one.drawing, "trends", ())
         means = artists(draw(suite, one), "mean")
         for index, member in enumerate(members):
@@ -197,7 +203,7 @@ def test_a_variant_keeps_its_hue_and_marker_and_a_net_its_stroke_and_fill(suite,
 
 
 def test_a_figure_is_one_column_wide_with_text_of_seven_points_or_more(suite, made):
-    for one in made.values():
+    for one in charts_among(made.values()):
         fig = draw(suite, one)
         assert fig.get_figwidth() == 3.25
         axes = fig.axes[0]
@@ -210,7 +216,7 @@ def test_a_figure_is_one_column_wide_with_text_of_seven_points_or_more(suite, ma
 
 def test_a_legend_names_what_tells_configurations_apart():
     whos = [Who("vae", "mlp", "bernoulli"), Who("vae", "mlp", "gaussian"), Who("pca", "", "", "whiten=true")]
-    assert list(entries(whos).values()) == ["vae, bernoulli", "vae, gaussian", "pca, whiten=true"]
+    assert list(entries(whos).values()) == ["VAE, Bernoulli", "VAE, Gaussian", "PCA, whiten=true"]
 
 
 # -- files
@@ -220,7 +226,7 @@ def test_text_in_the_svg_is_text_and_fonts_in_the_pdf_are_embedded(suite, made):
     one = made["trend-mnist-mse"]
     fig = draw(suite, one)
     found = labels_of(saved(fig, "svg", one.title))
-    assert {"latent size", "2", "16", "vae, mlp", "vae, conv", "pca"} <= set(found)
+    assert {"latent size d", "2", "16", "VAE, MLP", "VAE, Conv", "PCA"} <= set(found)
     assert "squared pixel value in" in " ".join(found)
     pdf = saved(fig, "pdf", one.title)
     assert b"/FontFile2" in pdf
@@ -243,13 +249,33 @@ def test_a_caption_tells_the_conditions_and_what_is_missing(written, suite):
     captions = re.findall(r"\\caption.*", text)
     assert len(captions) == text.count(r"\begin{figure}")
     for caption in captions:
-        assert "(n = " in caption
+        assert "(n = " in caption or "Training seed 0" in caption
         assert "epochs 8" in caption
-        assert "on mnist" in caption or ": mnist" in caption
+        assert "MNIST" in caption
         assert "measured 2026-03-01" in caption
         assert suite.digest[:12] in caption
-    assert "vae, conv, latent 2: 2 of 3 seeds (failed: out of memory)" in text
-    assert r"vae, conv, latent 2: 2 of 3 seeds" in next(c for c in captions if "Reconstruction term" in c)
+    assert "VAE, Conv, d = 2: 2 of 3 seeds (failed: out of memory)" in text
+    assert r"VAE, Conv, d = 2: 2 of 3 seeds" in next(c for c in captions if "Reconstruction term" in c)
+
+
+def test_pictures_stand_in_figures_with_the_originals_the_distances_and_maps_side_by_side(suite, made, written):
+    one = made["reconstructions-mnist"]
+    fig = one.drawing()
+    assert [text.get_text() for text in fig.texts][:2] == ["Test images", "AE, MLP, d = 2"]
+    assert len(fig.texts) == len(fig.axes) == 1 + sum(bool(group.done) for group in suite.groups)
+    assert {ax.images[0].get_array().shape[1] >= 300 * 2 for ax in fig.axes} == {True}
+    sheets = made["samples-mnist-2-gmm"].drawing()
+    below = [text.get_text() for ax in sheets.axes for text in ax.texts]
+    [table] = build(suite, "fcd_gmm", dataset="mnist")
+    column = next(c for c in table.printed_columns if "d = 2" in c.name)
+    names = [", ".join(text for text in row_texts(row) if text != "–") for row in table.rows]
+    numbers = [table.parts(row, column).text for row in table.rows]
+    assert below == ["Test images", *(f"{name}\nFCD {text}" for name, text in zip(names, numbers, strict=True))]
+    maps = made["maps-mnist-2"].drawing()
+    assert len(maps.axes) == 3 * len(table.rows)
+    for name in ("reconstructions-mnist", "samples-mnist-2-gmm", "maps-mnist-2"):
+        assert b"/FontFile2" in (written[0] / f"{name}.pdf").read_bytes()
+        assert f"{{{name}.pdf}}" in (written[0] / "figures.tex").read_text()
 
 
 def has_graphicx():
@@ -279,7 +305,9 @@ def test_figures_tex_compiles_with_hostile_labels(tmp_path):
 def test_hostile_labels_are_shown_as_text(tmp_path):
     synthetic.write(tmp_path, "demo", points=20, labels=HOSTILE, nets=("mlp",), seeds=2, pca=False)
     found = load(tmp_path, "demo")
-    for one in figures(found):
+    pictures = next(one for one in figures(found) if callable(one.drawing)).drawing()
+    assert any("<script>" in text.get_text() for text in pictures.texts)
+    for one in charts_among(figures(found)):
         svg = saved(draw(found, one), "svg", one.title)
         shown = " ".join(labels_of(svg))
         wanted = [label for label in HOSTILE if "pareto" not in one.name or "rate" not in one.name]
@@ -291,7 +319,7 @@ def test_hostile_labels_are_shown_as_text(tmp_path):
 def test_an_endless_label_is_cut_so_that_the_legend_fits(tmp_path):
     synthetic.write(tmp_path, "demo", points=20, labels=("W" * 10_000, "i" * 10_000), nets=("mlp",), seeds=2, pca=False)
     found = load(tmp_path, "demo")
-    for one in figures(found):
+    for one in charts_among(figures(found)):
         fig = draw(found, one)
         assert fig.legends[0].get_window_extent().width <= fig.bbox.width
         assert all("…" in text.get_text() and len(text.get_text()) <= 80 for text in fig.legends[0].get_texts()[:1])
@@ -314,7 +342,7 @@ def test_data_of_names_that_no_file_can_have_get_files_of_their_own(tmp_path):
 def test_a_single_seed_and_a_single_epoch_are_drawn_without_intervals(tmp_path):
     synthetic.write(tmp_path, "demo", points=20, seeds=1, epochs=1)
     found = load(tmp_path, "demo")
-    for one in figures(found):
+    for one in charts_among(figures(found)):
         fig = draw(found, one)
         assert artists(fig, "mean")
         assert not artists(fig, "interval")
@@ -359,4 +387,4 @@ def test_a_record_with_hostile_numbers_does_not_break_a_figure(tmp_path):
     found = load(tmp_path, "demo")
     made = {one.name: one for one in figures(found)}
     for name in ("trend-mnist-mse", "pareto-mnist-mse-and-training-seconds", "pareto-mnist-mse-and-parameters"):
-        assert "pca" in labels_of(saved(draw(found, made[name]), "svg", made[name].title))
+        assert "PCA" in labels_of(saved(draw(found, made[name]), "svg", made[name].title))

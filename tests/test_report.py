@@ -132,10 +132,10 @@ def test_every_picture_says_what_it_is_and_loads_when_it_scrolls_into_view(site)
 def test_a_caption_says_variant_net_dataset_latent_size_and_seed(site):
     page = Page(site / "suites" / "demo" / "index.html")
     captions = [a["data-caption"] for t, a in page.tags if t == "a" and "data-caption" in a]
-    assert "Reconstructions: vae, conv, mnist, latent size 2, seed 0" in captions
-    assert "Samples, codes from gmm: ae, mlp, mnist, latent size 2, seed 0" in captions
-    assert "t-SNE of the codes: pca, mnist, latent size 2, seed 0" in captions
-    assert "Codes: pca, mnist, latent size 2, seed 0" in captions
+    assert "Reconstructions: VAE, Conv, MNIST, d = 2, seed 0" in captions
+    assert "Samples, codes from the GMM: AE, MLP, MNIST, d = 2, seed 0" in captions
+    assert "t-SNE of the codes: PCA, MNIST, d = 2, seed 0" in captions
+    assert "Codes: PCA, MNIST, d = 2, seed 0" in captions
 
 
 def test_a_map_of_more_than_two_dimensions_is_called_what_it_is(tmp_path):
@@ -145,7 +145,7 @@ def test_a_map_of_more_than_two_dimensions_is_called_what_it_is(tmp_path):
     captions = [a["data-caption"] for _, page in pages(site) for t, a in page.tags if t == "a" and "data-caption" in a]
     of_codes = [c.partition(":") for c in captions if c.startswith(("Codes", "First two"))]
     assert {(what, where.split(", ")[3]) for what, _, where in of_codes} == {
-        ("Codes", "latent size 1"), ("First two principal components of the codes", "latent size 16"),
+        ("Codes", "d = 1"), ("First two principal components of the codes", "d = 16"),
     }  # fmt: skip
 
 
@@ -443,14 +443,14 @@ def test_all_variants_share_the_axis_of_the_reconstruction_term_only(tmp_path):
     with_history(tmp_path, {"ae": ["rec"], "vae": ["rec", "kl"], "beta_vae": ["rec", "kl"], "wae": ["rec", "mmd"]})
     found = charts_of(tmp_path)
     [rec] = found["Reconstruction term"]
-    assert rec.startswith("reconstruction, nats per image per epoch on mnist, latent size 2: ae mlp, train")
-    assert all(f"{label} mlp, test" in rec for label in ("ae", "vae", "beta_vae", "wae"))
+    assert rec.startswith("reconstruction, nats per image per epoch on MNIST, d = 2: AE, MLP, train")
+    assert all(f"{label}, MLP, test" in rec for label in ("AE", "VAE", "β-VAE", "wae"))
     one, two = found["Total loss"]
     assert one.startswith("loss = rec + kl, nats per image")
-    assert "beta_vae mlp, test" in one
+    assert "β-VAE, MLP, test" in one
     assert "wae" not in one
     assert two.startswith("loss = rec + mmd, nats per image")
-    assert " ae mlp" not in one + two
+    assert " AE, MLP" not in one + two
 
 
 def test_a_total_that_is_the_reconstruction_alone_is_not_drawn_twice(tmp_path):
@@ -465,7 +465,7 @@ def test_curves_on_different_images_are_not_averaged(tmp_path):
     record = json.loads(path.read_text())
     record["provenance"]["fingerprint"] = "other images"
     path.write_text(json.dumps(record))
-    assert charts_of(tmp_path)["Reconstruction term"][0].count("vae mlp, test") == 2
+    assert charts_of(tmp_path)["Reconstruction term"][0].count("VAE, MLP, test") == 2
 
 
 def test_ticks_are_round_and_within_the_range():

@@ -23,7 +23,7 @@ from bench.report.charts.svg import shape_path
 from bench.report.data import load
 from bench.report.pages import bibtex, methods, variant
 from bench.report.tables.build import build
-from bench.report.tables.names import format_number
+from bench.report.tables.names import configuration_text, format_number
 from conftest import run_bench
 from PIL import Image
 
@@ -81,8 +81,8 @@ def test_rate_and_distortion_are_the_last_epochs_test_terms(tmp_path):
     suite = with_terms(tmp_path, cells)
     assert [pareto.rate_distortion(group.cells[0].record) for group in suite.groups] == [(100.0, 5.0), (100.0, 7.0)]
     panel = panels_of(suite)["Rate and distortion"]
-    assert panel["front"] == ["vae, mlp, latent 2"]
-    assert "vae, mlp, latent 2: 100, 5.5" in panel["chart"]
+    assert panel["front"] == ["VAE, MLP, d = 2"]
+    assert "VAE, MLP, d = 2: 100, 5.5" in panel["chart"]
 
 
 def test_terms_that_do_not_add_up_to_the_elbo_are_no_rate_and_distortion(tmp_path):
@@ -94,7 +94,7 @@ def test_elbos_under_two_likelihoods_share_no_drawing(tmp_path):
     cells = [synthetic.make_cell(label=label, likelihood=likelihood) for likelihood in ("bernoulli", "gaussian")
              for label in ("vae", "beta_vae")]  # fmt: skip
     titles = [title for title in panels_of(with_terms(tmp_path, cells)) if title.startswith("Rate")]
-    assert titles == ["Rate and distortion, bernoulli", "Rate and distortion, gaussian"]
+    assert titles == ["Rate and distortion, Bernoulli", "Rate and distortion, Gaussian"]
 
 
 def changed(root, change):
@@ -114,9 +114,9 @@ def test_seconds_of_two_machines_share_no_drawing(tmp_path):
 
     suite = changed(tmp_path, elsewhere)
     views = pareto.views(suite, build(suite), {})
-    seconds = [panel for view in views for panel in view["panels"] if panel["title"] == "mse and training seconds"]
+    seconds = [panel for view in views for panel in view["panels"] if panel["title"] == "MSE and training seconds"]
     assert [panel["where"] for panel in seconds] == ["Measured on cpu, 1 thread.", "Measured on gpu, 1 thread."]
-    assert "conv" not in seconds[0]["chart"]
+    assert "Conv" not in seconds[0]["chart"]
 
 
 def test_a_closed_form_that_trains_nothing_has_no_place_among_parameters(tmp_path):
@@ -126,17 +126,17 @@ def test_a_closed_form_that_trains_nothing_has_no_place_among_parameters(tmp_pat
         record["training"]["parameters"] = 0 if record["cell"]["variant"] == "pca" else 1000
 
     panels = panels_of(changed(tmp_path, closed))
-    assert "pca" not in panels["mse and parameters"]["chart"]
-    assert "pca" in panels["mse and training seconds"]["chart"]
+    assert "PCA" not in panels["MSE and parameters"]["chart"]
+    assert "PCA" in panels["MSE and training seconds"]["chart"]
 
 
 def test_higher_is_better_where_the_metric_says_so(tmp_path):
     suite = (synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), pca=False), load(tmp_path, "demo"))[1]
-    panel = panels_of(suite)["knn_accuracy and parameters"]
+    panel = panels_of(suite)["kNN accuracy and parameters"]
     values = {tuple(dict(row).values()): table.cells[row, column].summary.mean
               for table in build(suite, "knn_accuracy") for row in table.rows for column in table.columns}  # fmt: skip
     label, net = max(values, key=values.get)
-    assert panel["front"] == [f"{label}, {net}, latent 2"]
+    assert panel["front"] == [configuration_text({"label": label, "net": net, "latent_size": 2})]
 
 
 # -- trends

@@ -52,22 +52,27 @@ def test_every_kind_of_page_opens_from_a_file_with_its_style(page, site):
 def test_search_leaves_the_suites_that_hold_every_word(page, site):
     visit(page, site / "index.html")
     page.get_by_label("Search suites").fill("entirely SOMETHING")
+    assert page.url.endswith("#search?q=entirely+SOMETHING")
+    assert not page.locator("#board").is_visible()
     assert page.locator("#suites li:visible h3").all_inner_texts() == ["Something else entirely"]
     page.get_by_label("Search suites").fill("no such words")
     assert page.locator("#suites li:visible").count() == 0
     assert page.get_by_text("No suite matches.").is_visible()
+    page.goto("about:blank")
+    visit(page, site / "index.html", "#search?q=knn")
+    assert page.locator("#metrics a:visible").all_inner_texts() == ["kNN accuracy"]
 
 
 @pytest.mark.parametrize(("word", "kind"), [("LaTeX", "latex"), ("Markdown", "markdown"), ("CSV", "csv")])
 def test_a_copied_table_is_what_the_command_prints(page, site, results, word, kind):
     visit(page, site / "suites" / "demo" / "index.html")
-    section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
+    section = page.locator("section.metric", has=page.get_by_role("heading", name="MSE"))
     assert copied(page, section.get_by_role("link", name=word)) == report.table(results, "demo", kind, "mse")
 
 
 def test_copying_twice_works_twice(page, site, results):
     visit(page, site / "suites" / "demo" / "index.html")
-    section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
+    section = page.locator("section.metric", has=page.get_by_role("heading", name="MSE"))
     for word, kind in (("CSV", "csv"), ("LaTeX", "latex")):
         assert copied(page, section.get_by_role("link", name=word)) == report.table(results, "demo", kind, "mse")
         section.get_by_role("link", name=word).wait_for()
@@ -76,7 +81,7 @@ def test_copying_twice_works_twice(page, site, results):
 @pytest.mark.parametrize(("word", "kind"), [("LaTeX", "latex"), ("Markdown", "markdown"), ("CSV", "csv")])
 def test_without_scripts_a_table_opens_as_a_text_file(plain_page, site, results, word, kind):
     visit(plain_page, site / "suites" / "demo" / "index.html")
-    section = plain_page.locator("section.metric", has=plain_page.get_by_role("heading", name="mse"))
+    section = plain_page.locator("section.metric", has=plain_page.get_by_role("heading", name="MSE"))
     words = ["Open", "LaTeX", "Markdown", "CSV", "JSON", "text", "BibTeX"]
     assert section.locator(".copies").inner_text().split() == words
     link = section.get_by_role("link", name=word)
@@ -99,7 +104,7 @@ def test_a_table_whose_script_is_gone_is_opened_instead(browser, results, tmp_pa
         script.unlink()
     page = browser.new_page()
     visit(page, site / "suites" / "demo" / "index.html")
-    section = page.locator("section.metric", has=page.get_by_role("heading", name="mse"))
+    section = page.locator("section.metric", has=page.get_by_role("heading", name="MSE"))
     with page.expect_event("request", lambda r: r.url.endswith("-mse.md")):
         section.get_by_role("link", name="Markdown").click()
     page.close()

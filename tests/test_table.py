@@ -19,6 +19,7 @@ from bench.report.tables.build import build, build_tables
 from bench.report.tables.check import verify
 from bench.report.tables.latex import COMPACT, escape_latex
 from bench.report.tables.model import PrintedColumn
+from bench.report.tables.names import row_texts
 from bench.report.tables.width import INCHES, SETTINGS, fit, table_points
 
 from bench.errors import UsageError
@@ -78,7 +79,7 @@ def test_values_under_different_keys_stand_in_different_columns(tmp_path):
                for label, kind, at in levels for s in range(3)]  # fmt: skip
     table = build(suite(tmp_path, records), "elbo")[0]
     keys = [dict(column)["key"] for column in table.columns]
-    assert keys == ["likelihood bernoulli", "likelihood gaussian"]
+    assert keys == ["likelihood Bernoulli", "likelihood Gaussian"]
     assert not values(table)["c"].best
     assert values(table)["a"].best
 
@@ -109,6 +110,25 @@ def test_nothing_is_bold_where_an_incomplete_row_has_the_better_mean(tmp_path):
     records = runs("good", [1.0, 1.1, 0.9]) + runs("bad", [5.0, 5.1, 4.9]) + runs("half", [0.1, 0.1])
     records += [(synthetic.make_cell(label="half", seed=2), None)]
     assert not any(value.best for value in values(build(suite(tmp_path, records), "mse")[0]).values())
+
+
+def test_a_yardstick_is_never_bold_and_stands_last_below_a_rule(tmp_path):
+    records = [*runs("pca", [0.1] * 3, net=None), *runs("vae", [1.0, 1.1, 0.9]), *runs("ae", [5.0, 5.1, 4.9])]
+    [table] = build(suite(tmp_path, records), "mse")
+    assert [row_texts(row)[0] for row in table.rows] == ["VAE", "AE", "PCA"]
+    assert {label: value.best for label, value in values(table).items()} == {"pca": False, "vae": True, "ae": False}
+    assert format_tables([table], "latex").count(r"\midrule") == 2
+    assert "┄" in format_tables([table], "text").splitlines()[6]
+
+
+def test_two_labels_with_one_name_for_readers_keep_their_rows(tmp_path):
+    cells = [
+        *runs("vae", [1.0] * 3),
+        *[(c | {"label": "VAE", "options": {"x": 1}}, v) for c, v in runs("vae", [2.0] * 3)],
+    ]
+    suite(tmp_path, cells)
+    [table] = build_tables(load(tmp_path, "s"), "mse", None, "metric")
+    assert sorted(value.summary.mean for value in values(table).values()) == [1.0, 2.0]
 
 
 def test_two_seeds_are_never_bold(tmp_path):
@@ -238,10 +258,10 @@ def test_every_format_says_all_that_its_numbers_were_obtained_under(tmp_path, fo
     synthetic.write(tmp_path, "s", artefacts=False, labels=("vae",), nets=("mlp",), sizes=(2,), pca=False,
                     fields={"overrides": ["train.epochs=8"]})  # fmt: skip
     printed = " ".join(print_table(tmp_path, "s", form, "fcd_gmm").replace(r"\_", "_").replace("-{}-", "--").split())
-    conditions = ["mnist", "mlp", "bernoulli", "gmm", synthetic.classifier_name("mnist"), "0.9874", "10000", "128",
+    conditions = ["MNIST", "MLP", "Bernoulli", "GMM", synthetic.classifier_name("mnist"), "0.9874", "10000", "128",
                   "adam", "0.001", "fp32", "0123456789", "2026-03-01", load(tmp_path, "s").digest[:12],
                   "--set train.epochs=8"]  # fmt: skip
-    assert [word for word in conditions if word not in printed] == []
+    assert [word for word in conditions if word.lower() not in printed.lower()] == []
 
 
 def test_the_note_names_what_neither_rows_nor_columns_show(tmp_path):
@@ -249,7 +269,7 @@ def test_the_note_names_what_neither_rows_nor_columns_show(tmp_path):
     loaded = load(tmp_path, "s")
     assert build(loaded, "elbo")[0].notes == (
         "Mean ± half-width of the 95 % t-interval over training seeds (n = 3; seeds 0 to 2).",
-        "Net mlp; likelihood bernoulli; latent size 2.",
+        "Net MLP; likelihood Bernoulli; latent size 2.",
         "Measured with binarisation none, likelihood bernoulli.",
         "The Bernoulli likelihood of grey pixels gives a cross-entropy bound, no bound of log p(x).",
         "Each seed's value is over 10000 images.",
@@ -265,8 +285,8 @@ def test_a_condition_that_differs_is_told_by_the_axis_that_decides_it(tmp_path):
     records = [(synthetic.make_cell(dataset=d, seed=s), mse(1.0, n=n)) for d, n in images.items() for s in range(3)]
     records += [(synthetic.make_cell(label="slow", seed=s, epochs=99), mse(3.0, n=500)) for s in range(3)]
     note = build(suite(tmp_path, records), "mse")[0].note
-    assert "over 500 (mnist), 360 (kmnist) images" in note
-    assert "epochs 8 (vae), 99 (slow)" in note
+    assert "over 500 (MNIST), 360 (KMNIST) images" in note
+    assert "epochs 8 (VAE), 99 (slow)" in note
 
 
 def test_a_condition_that_no_axis_decides_is_told_with_all_that_occur(tmp_path):
@@ -287,12 +307,12 @@ def test_settings_other_than_the_default_are_named(tmp_path):
 def test_a_label_of_ones_own_is_said_to_be_which_variant_with_which_options(tmp_path):
     strong = [synthetic.make_cell(label="beta_vae", seed=s) | {"label": "Strong"} for s in range(3)]
     note = build(suite(tmp_path, [(cell, mse(1.0)) for cell in strong]), "mse")[0].note
-    assert "Strong is beta_vae (beta=4)." in note
+    assert "Strong is β-VAE (β = 4)." in note
 
 
 def test_what_was_not_trained_is_said(tmp_path):
     loaded = suite(tmp_path, runs("vae", [1.0] * 3) + runs("pca", [2.0], net=None))
-    assert "precision fp32. In closed form, not trained: pca." in build(loaded, "mse")[0].note
+    assert "precision fp32. Yardsticks, in closed form and never bold: PCA." in build(loaded, "mse")[0].note
 
 
 def test_a_modified_checkout_is_named_and_three_commits_at_most(tmp_path):
@@ -358,8 +378,8 @@ def test_csv_and_json_hold_every_axis_and_the_number_of_images(tmp_path):
 def test_a_column_of_a_latent_size_is_headed_with_words(tmp_path, form):
     suite(tmp_path, runs("vae", [1.0] * 3) + runs("vae", [2.0] * 3, latent_size=16))
     printed = print_table(tmp_path, "s", form)
-    assert "latent 2" in printed
-    assert "latent 16" in printed
+    assert "d = 2" in printed
+    assert "d = 16" in printed
 
 
 def test_a_column_shows_two_digits_of_the_uncertainty(tmp_path):
@@ -372,7 +392,7 @@ def test_a_member_of_a_family_keeps_one_column_where_rows_have_no_number(tmp_pat
                     artefacts=False, nets=("mlp",), sizes=(2,))  # fmt: skip
     table = build(load(tmp_path, "s"), "fcd_gmm")[0]
     assert (len(table.rows), len(table.columns)) == (3, 1)
-    assert "sampler gmm" in table.note
+    assert "sampler GMM" in table.note
 
 
 def test_each_format_says_what_its_mark_of_the_best_means(tmp_path):
@@ -405,14 +425,14 @@ def test_comparable_published_values_have_a_column_and_their_source(tmp_path, fo
 def test_a_published_value_that_is_not_comparable_stands_in_the_note_only(tmp_path):
     beside(tmp_path, OTHER)
     printed = print_table(tmp_path, "s", "markdown")
-    assert "Published but not comparable: 7.5 (ae, mlp, mnist, latent 2: C 2019; other nets)." in printed
+    assert "Published but not comparable: 7.5 (AE, MLP, MNIST, d = 2: C 2019; other nets)." in printed
     assert not any("7.5" in line for line in printed.splitlines() if line.startswith("|"))
 
 
 def test_a_row_with_a_seed_missing_is_not_put_beside_a_published_value(tmp_path):
     records = [*runs("vae", [1.0, 2.0]), (synthetic.make_cell(seed=2), None)]
     suite(tmp_path, records, references=[REFERENCE])
-    assert "(vae, mlp, mnist, latent 2: A &amp; B 2014; 2 of 3 seeds)" in print_table(tmp_path, "s", "markdown")
+    assert "(VAE, MLP, MNIST, d = 2: A &amp; B 2014; 2 of 3 seeds)" in print_table(tmp_path, "s", "markdown")
 
 
 def test_published_values_can_be_left_out(tmp_path):
@@ -461,7 +481,7 @@ def test_rows_are_sorted_best_first_and_those_without_a_number_last(tmp_path):
     assert order(tmp_path, "mse", sort="1") == ["c", "b", "a", "hole"]
     assert order(tmp_path, "mse", sort="mnist") == ["c", "b", "a", "hole"]
     assert order(tmp_path, "mse", sort="name") == ["a", "b", "c", "hole"]
-    with pytest.raises(UsageError, match="1 'mnist'"):
+    with pytest.raises(UsageError, match="1 'MNIST'"):
         order(tmp_path, "mse", sort="mnst")
 
 
@@ -620,15 +640,15 @@ def test_only_the_metric_with_several_keys_has_them_in_its_heads(tmp_path):
         synthetic.write_record(tmp_path, "s", synthetic.make_record(cell, "s"), artefacts=False)
     synthetic.write_suite(tmp_path, "s", [(cell, None) for cell in cells])
     heads = [column.name for column in across(tmp_path, "mse", "elbo").printed_columns]
-    assert heads == ["MSE ↓", "ELBO ↑, likelihood bernoulli", "ELBO ↑, likelihood gaussian"]
+    assert heads == ["MSE ↓", "ELBO ↑, likelihood Bernoulli", "ELBO ↑, likelihood Gaussian"]
 
 
 def test_only_keeps_coordinates_and_rows_to_which_the_axis_does_not_apply(several):
     table = across(several, "mse", only=["latent_size=2", "net=mlp"])
     assert table.row_axes == ("label",)  # one net, and none
-    assert [dict(row)["label"] for row in table.rows] == ["AE", "VAE", "PCA"]
+    assert [row_texts(row) for row in table.rows] == [["AE"], ["VAE"], ["PCA"]]
     assert "net MLP (AE, VAE), none (PCA)" in table.note.replace("Net", "net")
-    assert [dict(row)["label"] for row in across(several, "mse", only=["label=vae,pca"]).rows][:2] == ["VAE", "VAE"]
+    assert [dict(row)["label"] for row in across(several, "mse", only=["label=vae,pca"]).rows][:2] == ["vae", "vae"]
 
 
 @pytest.mark.parametrize(
@@ -677,7 +697,7 @@ def test_metrics_as_rows_are_the_transposed_table(several):
 
 def test_a_table_of_one_metric_and_several_datasets_names_the_metric(several):
     [table] = build_tables(load(several, "s"), "mse", None, "metric,latent_size")
-    assert [column.name for column in table.printed_columns] == ["MSE ↓, latent 2", "MSE ↓, latent 16"]
+    assert [column.name for column in table.printed_columns] == ["MSE ↓, d = 2", "MSE ↓, d = 16"]
 
 
 @pytest.mark.parametrize("options", [{}, {"width": "column"}, {"width": "page", "transpose": True}, {"notes": "full"}])

@@ -314,6 +314,28 @@ def best(groups: Mapping[Key, Seeds], better: str, alpha: float = 0.05) -> set[K
     return {key for key, p in zip(able, holm(ps), strict=True) if p > alpha}
 
 
+def rank_intervals(groups: Mapping[Key, Seeds], better: str, alpha: float = 0.05) -> dict[Key, tuple[int, int]]:
+    """The ranks (1 is best) that each group may have: those surely better stand before it, those surely worse behind.
+
+    All intervals hold together with probability 1 − alpha: every ordered pair is tested as in `best`, Holm-corrected
+    over all pairs. Groups under three seeds have no interval, and there is none without a direction.
+
+    >>> rank_intervals({"a": {0: 1.0, 1: 1.1, 2: 0.9}, "b": {0: 9.0, 1: 9.2, 2: 9.1}, "c": {0: 9.1}}, "lower")
+    {'a': (1, 1), 'b': (2, 2)}
+    """
+    able = {key: seeds for key, seeds in groups.items() if len(seeds) >= FEWEST_SEEDS}
+    if len(able) < 2 or better not in ("lower", "higher"):
+        return {}
+    sign = 1 if better == "higher" else -1
+    pairs = list(permutations(able, 2))
+    ps = holm([_p_ahead(able[a], able[b], sign) for a, b in pairs])
+    sure = {pair for pair, p in zip(pairs, ps, strict=True) if p <= alpha}
+    return {
+        key: (1 + sum((other, key) in sure for other in able), len(able) - sum((key, other) in sure for other in able))
+        for key in able
+    }
+
+
 def smallest_lead(n: int, k: int, alpha: float = 0.05) -> float:
     """The lead over the second of k groups, in standard deviations of a group of n seeds, that `best` begins to see.
 

@@ -11,8 +11,8 @@ from .issues import Issues, quote
 def listing(kind: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Kind → its items as {name, summary, reference}; of one kind (singular or plural) or of all.
 
-    A plugin has the sha256 of its file as `plugin`. A file that cannot be read is listed with its error as the
-    summary. Raises `UsageError` for an unknown kind.
+    A plugin has the sha256 of its file as `plugin`; metrics have a unit and `better`, the direction. A file that cannot
+    be read is listed with its error as the summary. Raises `UsageError` for an unknown kind.
     """
     kinds = (*registry.KINDS, "suites")
     if kind is not None:
@@ -33,6 +33,8 @@ def _component(kind: str, name: str) -> dict[str, str]:
     except ComponentError as error:
         return {"name": name, "summary": f"not readable: {error}", "reference": ""}
     item = {"name": name, "summary": found.summary, "reference": str(found.constants.get("reference", ""))}
+    fields = ("unit", "better") if kind == "metrics" else ()
+    item |= {field: str(found.constants.get(field, "")) for field in fields}
     return item | ({"plugin": found.sha256} if found.sha256 else {})
 
 

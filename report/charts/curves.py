@@ -7,6 +7,7 @@ The reconstruction term under one likelihood is one quantity in all methods. Tot
 from typing import Any
 
 from bench.report.data import Group, Suite, fingerprint, history, number, words
+from bench.report.tables.names import configuration_text, reader_text
 
 from bench.results.stats import summarise
 from bench.results.store import Record
@@ -46,7 +47,7 @@ def _view(dataset: str, panels: dict[Panel, list[Run]], hues: dict[str, int]) ->
     several = len({likelihood for _, likelihood in panels}) > 1
     rec, total = [], []
     for (size, likelihood), runs in ordered:
-        where = f"latent size {size}" + (f", {likelihood}" if several else "")
+        where = reader_text("latent_size", size) + (f", {reader_text('likelihood', likelihood)}" if several else "")
         rec.append(_panel(dataset, where, "rec", "reconstruction, nats per image", runs, hues))
         for terms, alike in _by_terms(runs).items():
             label = f"loss = {' + '.join(terms)}" if terms else "loss"
@@ -75,10 +76,10 @@ def terms(records: list[Record]) -> tuple[str, ...]:
 def _panel(dataset: str, where: str, term: str, y_label: str, runs: list[Run], hues: dict[str, int]) -> dict[str, Any]:
     lines = [line for group, records in runs for line in _lines(group, records, term, hues)]
     drawn = ", ".join(line.name for line in lines if len(line.x))
-    alt = f"{y_label} per epoch on {dataset}, {where}: {drawn}"
+    alt = f"{y_label} per epoch on {reader_text('dataset', dataset)}, {where}: {drawn}"
     drawing = LineChart(tuple(lines), "epoch", words(y_label), words(alt, 600))
     return {
-        "caption": f"{dataset}, {where}",
+        "caption": f"{reader_text('dataset', dataset)}, {where}",
         "term": term,
         "chart": line_chart(drawing),
         "drawing": drawing,
@@ -96,7 +97,7 @@ def _dashed(net: object) -> bool:
 
 def _lines(group: Group, records: list[Record], term: str, hues: dict[str, int]) -> list[Line]:
     """The training line, dotted, and the test line with its interval."""
-    name = f"{group.at['label']} {group.at['net'] or ''}".strip()
+    name = configuration_text(group.at, ("label", "net"))
     colour, who = hues.get(str(group.at["label"]), 0), Who.at(group.at)
     histories = [rows for record in records if (rows := history(record))]
     lines = []

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.report.data import Group, Suite, history, mapping, number, whole, words
 from bench.report.tables.model import Table
+from bench.report.tables.names import configuration_text, coordinate_text, metric_name
 from bench.report.tables.values import QUIET, Key, Value
 
 from bench.results.store import Record
@@ -105,7 +106,7 @@ class _Drawer:
         best = front([mean for _, mean, _ in drawn], lower)
         marks = tuple(self._mark(value.group, mean, _on(pairs, logs)) for value, mean, pairs in drawn)
         left = [_name(one[0].group) for one in able if one not in drawn]
-        alt = words(f"{title} on {self.dataset}: {len(marks)} configurations; front: "
+        alt = words(f"{title} on {coordinate_text('dataset', self.dataset)}: {len(marks)} configurations; front: "
                     + "; ".join(f"{marks[i].name}" for i in best), 600)  # fmt: skip
         drawing = PointChart(marks, tuple(best), Axis(x, logs[0]), Axis(y, logs[1]), alt, sums)
         return {
@@ -156,8 +157,7 @@ def _spread(values: Sequence[float]) -> bool:
 
 def _name(group: Group) -> str:
     at = group.at
-    size = f"latent {at['latent_size']}" if at["latent_size"] is not None else ""
-    return ", ".join(str(part) for part in (at["label"], at["net"], size, at["setting"]) if part)
+    return configuration_text(at, ("label", "net", "latent_size", "setting"))
 
 
 def _measured(table: Table, dataset: str) -> dict[Key, list[Value]]:
@@ -171,7 +171,7 @@ def _measured(table: Table, dataset: str) -> dict[Key, list[Value]]:
 
 def _key_text(key: Key, among: Sequence[Key]) -> str:
     """A key as text, "" where there is only one."""
-    parts = [f"{k} {v}" for k, v in key if k not in QUIET] if len(among) > 1 else []
+    parts = [f"{k} {coordinate_text(k, v)}" for k, v in key if k not in QUIET] if len(among) > 1 else []
     return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -186,7 +186,9 @@ def _rate_distortion(families: Sequence[Table], draw: _Drawer) -> list[Panel]:
     for key, values in by_key.items():
         points = [(value, [p for record in value.records if (p := rate_distortion(record))]) for value in values]
         likelihood = dict(key).get("likelihood", "")
-        title = "Rate and distortion" + (f", {likelihood}" if len(by_key) > 1 and likelihood else "")
+        title = "Rate and distortion" + (
+            f", {coordinate_text('likelihood', likelihood)}" if len(by_key) > 1 and likelihood else ""
+        )
         axes = "distortion −log p(x|z), nats", "rate KL(q ‖ p), nats"
         panel = draw.panel(title, points, *axes, (True, True), sums=True)
         if panel:
@@ -223,7 +225,7 @@ def _against(table: Table, cost: Cost, draw: _Drawer) -> list[Panel]:
     for key, every in by_key.items():
         values = _one_member(every)
         member = values[0].at.get("member")
-        called = f"{table.metric}_{member}" if member else table.metric
+        called = metric_name(table.metric, str(member) if member else None)
         places = list(dict.fromkeys(cost.where(record) for value in values for record in value.records))
         for place in places:
             points = [(value, _pairs(value, cost, place)) for value in values]

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.report.data import Suite, words
 from bench.report.tables.model import Table
-from bench.report.tables.names import ARROWS
+from bench.report.tables.names import ARROWS, configuration_text, coordinate_text, metric_name
 from bench.report.tables.values import QUIET, Key, Value
 
 from .model import Axis, Trend, TrendChart, Who
@@ -52,13 +52,15 @@ def _panel(table: Table, dataset: str, member: Any, key: Key, values: list[Value
     sizes = tuple(sorted({float(_size(value)) for value in values}))
     if len(sizes) < 2 or all(len(trend.x) < 2 for trend in trends):
         return None
-    called = f"{table.metric}_{member}" if member else table.metric
-    key_text = "".join(f", {k} {v}" for k, v in key if k not in QUIET)
+    called = metric_name(table.metric, str(member) if member else None)
+    key_text = "".join(f", {k} {coordinate_text(k, v)}" for k, v in key if k not in QUIET)
     alt = words(
-        f"{called} over latent size on {dataset}{key_text}: {'; '.join(_numbers_text(trend) for trend in trends)}", 900
+        f"{called} over the latent size on {coordinate_text('dataset', dataset)}{key_text}: "
+        f"{'; '.join(_numbers_text(trend) for trend in trends)}",
+        900,
     )
     log = sizes[0] > 0 and sizes[-1] / sizes[0] >= 4
-    drawing = TrendChart(tuple(trends), Axis("latent size", log, _few(sizes)), Axis(table.unit), alt)
+    drawing = TrendChart(tuple(trends), Axis("latent size d", log, _few(sizes)), Axis(table.unit), alt)
     return {
         "title": f"{called}{key_text} {ARROWS.get(table.better, '')}".strip(), "metric": called,
         "chart": trend_chart(drawing), "drawing": drawing, "values": values,
@@ -77,17 +79,17 @@ def _size(value: Value) -> int:
 
 def _trend(line: Line, values: list[Value], hues: dict[str, int], several: bool) -> Trend:
     """One line of a panel. several: the panel has several likelihoods, which the name then states."""
-    label, net, likelihood, setting = line
+    names = ("label", "net", *(["likelihood"] if several else []), "setting")
     summaries = [(_size(value), value.summary) for value in values]
     drawn = [(size, summary) for size, summary in summaries if summary is not None]
     return Trend(
-        name=", ".join(str(part) for part in (label, net, likelihood if several else "", setting) if part),
-        colour=hues.get(str(label), 0),
+        name=configuration_text(values[0].at, names),
+        colour=hues.get(str(line[0]), 0),
         x=tuple(float(size) for size, _ in drawn),
         y=tuple(summary.mean for _, summary in drawn),
         half=tuple(summary.half_width for _, summary in drawn),
         seeds=tuple((float(_size(value)), number) for value in values for number in value.seeds.values()),
-        style="" if net in (None, "mlp") else "dashed",
+        style="" if line[1] in (None, "mlp") else "dashed",
         who=Who.at(values[0].at),
     )
 

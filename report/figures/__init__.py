@@ -1,4 +1,4 @@
-r"""The curves, trends and Pareto views of a suite as figures for a paper: SVG, PDF, and captions in LaTeX.
+r"""The charts, pictures and maps of a suite as figures for a paper: SVG, PDF, and captions in LaTeX.
 
     DIR/<suite>/figures.tex   a figure environment each, with its caption
     DIR/<suite>/<figure>.svg  <figure>.pdf
@@ -7,7 +7,7 @@ The same numbers, hues and views as on the site; the same records give the same 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from bench.report.tables.build import build
 from bench.report.tables.footnotes import notes
 from bench.report.tables.latex import escape_latex
 from bench.report.tables.model import Table
-from bench.report.tables.values import Value, gap_texts
+from bench.report.tables.names import reader_text
+from bench.report.tables.values import Value, gap_texts, measure
+from matplotlib.figure import Figure
 
 from bench import registry
 from bench.errors import UsageError
 from bench.results.store import Store
 
+from . import pictures
 from .mpl import figure, saved
 from .style import Styles, entries
 
@@ -44,6 +47,8 @@ POINTS = (
     "latent sizes. Ringed and joined: the front, the configurations that no other one beats in one of the two without "
     "being worse in the other."
 )
+#: First words of the sentences that concern numbers, which pictures do not have
+NUMBERS = ("Mean ±", "One training seed", "Incomplete:", "Each seed's value")
 SUMS = "A thin line joins points of equal ELBO, which is written at the line."
 
 
@@ -52,7 +57,7 @@ class PaperFigure:
     """A figure of a suite: the name of its files, what it shows, its title and the sentences of its caption."""
 
     name: str
-    drawing: Drawing
+    drawing: "Drawing | Callable[[], Figure]"
     y: str
     title: str
     caption: tuple[str, ...]
@@ -79,7 +84,7 @@ def _write(suite: Suite, folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "figures.tex").write_text(_tex(suite, found), encoding="ascii")
     for one in found:
-        drawn = figure(one.drawing, styles, one.y)
+        drawn = one.drawing() if callable(one.drawing) else figure(one.drawing, styles, one.y)
         for form in FORMS:
             (folder / f"{one.name}.{form}").write_bytes(saved(drawn, form, one.title))
     return len(found)
@@ -94,7 +99,8 @@ def figures(suite: Suite) -> list[PaperFigure]:
     """All figures of a suite, in the order of its page, each with a file name of its own."""
     hues = colours(suite.groups)
     families = build(suite)
-    made = [*_points(suite, families, hues), *_trends(suite, families, hues), *_curves(suite, hues)]
+    made = [*_points(suite, families, hues), *_trends(suite, families, hues), *_curves(suite, hues),
+            *_pictures(suite, families)]  # fmt: skip
     seen: dict[str, int] = {}
     found = []
     for one in made:
@@ -125,7 +131,7 @@ def _of_run(run: Run, term: str) -> Value:
 def _trends(suite: Suite, families: list[Table], hues: dict[str, int]) -> Iterator[PaperFigure]:
     for view in trends.views(suite, families, hues):
         for panel in view["panels"]:
-            title = f"{panel['title']} over the latent size on {view['dataset']}"
+            title = f"{panel['title']} over the latent size on {reader_text('dataset', view['dataset'])}"
             about = f"trend-{view['dataset']}-{panel['title']}"
             y = f"{panel['metric']}, {panel['drawing'].y.label}"
             yield _figure(suite, about, title, panel["drawing"], panel["values"], [TRENDS], y)
@@ -134,12 +140,21 @@ def _trends(suite: Suite, families: list[Table], hues: dict[str, int]) -> Iterat
 def _points(suite: Suite, families: list[Table], hues: dict[str, int]) -> Iterator[PaperFigure]:
     for view in pareto.views(suite, families, hues):
         for panel in view["panels"]:
-            title = f"{panel['title']} on {view['dataset']}"
+            title = f"{panel['title']} on {reader_text('dataset', view['dataset'])}"
             what = "" if panel["drawing"].sums else " of the quality"
             sentences = [POINTS.format(what), f"Front: {'; '.join(panel['front'])}.", panel["left"], panel["where"]]
             sentences += [SUMS] if panel["drawing"].sums else []
             about = f"pareto-{view['dataset']}-{panel['title']}"
             yield _figure(suite, about, title, panel["drawing"], panel["values"], sentences)
+
+
+def _pictures(suite: Suite, families: list[Table]) -> Iterator[PaperFigure]:
+    """Reconstructions, samples and maps; the caption leaves out what concerns means over seeds."""
+    for one in pictures.figures(suite, families):
+        values = [measure(group, "mse") for group in one.groups]
+        made = _figure(suite, one.name, one.title, one.draw, values, [*one.sentences])
+        caption = tuple(text for text in made.caption if not text.startswith(NUMBERS))
+        yield replace(made, caption=caption)
 
 
 def _figure(suite: Suite, about: str, title: str, drawing: Any, values: list[Value], sentences: list[str],
@@ -163,7 +178,7 @@ def _incomplete(values: list[Value]) -> list[str]:
     for value in values:
         if not value.complete:
             why = "; ".join(gap_texts(value) or dict.fromkeys(c.reason for c in value.group.planned if c.reason))
-            size = f", latent {value.at['latent_size']}" if value.at.get("latent_size") is not None else ""
+            size = f", d = {value.at['latent_size']}" if value.at.get("latent_size") is not None else ""
             count = f"{len(value.seeds)} of {value.planned} seeds"
             found.append(f"{named[Who.at(value.at)]}{size}: {count}{f' ({why})' if why else ''}")
     return [f"Incomplete: {' · '.join(found)}."] if found else []

@@ -30,7 +30,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from bench.results.stats import summarise
 
-from .style import DOTTED, RC, SMALL, WIDTH, Style, Styles, add_legend, printable, wrapped
+from .style import DOTTED, PICTURE_DPI, RC, SMALL, WIDTH, Style, Styles, add_legend, printable, wrapped
 
 HEIGHT = 2.25  #: inches without the legend
 AXES = 185.0  #: points: the approximate width of the axes
@@ -67,7 +67,7 @@ def saved(fig: Figure, form: str, title: str) -> bytes:
     """The figure as "svg", its text as text, or as "pdf", its fonts embedded."""
     buffer = io.BytesIO()
     with mpl.rc_context(RC):
-        fig.savefig(buffer, format=form, metadata=METADATA[form] | {"Title": printable(title)})
+        fig.savefig(buffer, format=form, dpi=PICTURE_DPI, metadata=METADATA[form] | {"Title": printable(title)})
     return buffer.getvalue()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.report.charts.colours import LIGHT
 from bench.report.charts.model import Drawing, Line, LineChart, Mark, PointChart, Trend, TrendChart, Who
+from bench.report.tables.names import configuration_text
 from matplotlib import font_manager
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 WIDTH = 3.25  #: inches: a column of most two-column styles
+PICTURE_DPI = 300  #: of what is no vector: points of maps
 DPI = 100  #: of the layout; the files are vectors
 SIZE, SMALL = 8.0, 7.0  #: points: axis labels; ticks and legends
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
@@ -136,13 +138,12 @@ def entries(whos: Sequence[Who]) -> dict[Who, str]:
     """The legend's text of each configuration: its label, and the coordinates in which the configurations differ.
 
     >>> list(entries([Who("vae", "mlp"), Who("vae", "conv"), Who("pca")]).values())
-    ['vae, mlp', 'vae, conv', 'pca']
+    ['VAE, MLP', 'VAE, Conv', 'PCA']
     """
     found = list(dict.fromkeys(whos))
     several = {axis: len({getattr(who, axis) for who in found} - {""}) > 1 for axis in ("net", "likelihood")}
     return {
-        who: ", ".join(filter(None, [who.label, who.net if several["net"] else "",
-                                     who.likelihood if several["likelihood"] else "", who.setting]))
+        who: configuration_text(vars(who), ("label", *(axis for axis in several if several[axis]), "setting"))
         for who in found
     }  # fmt: skip
 

@@ -8,7 +8,8 @@ from bench.report.charts.maps import code_map
 from bench.report.charts.model import Line, LineChart
 from bench.report.charts.svg import line_chart
 from bench.report.data import Cell, Suite, coordinates, embeddings, flatten, history, mapping, number, words
-from bench.report.tables.names import ARROWS
+from bench.report.tables.footnotes import KEYS
+from bench.report.tables.names import ARROWS, coordinate_text, metric_text
 from jinja2 import Environment
 from markupsafe import Markup
 
@@ -82,11 +83,12 @@ def _metrics(cell: Cell) -> list[dict[str, Any]]:
         entry = mapping(entry)
         value = number(entry.get("value"))
         rows.append({
-            "name": words(name), "value": None if value is None else figure(value, 6),
+            "name": metric_text(words(name)), "value": None if value is None else figure(value, 6),
             "reason": words(entry.get("reason"), 300), "unit": words(entry.get("unit")),
             "arrow": ARROWS.get(words(entry.get("better")), ""), "better": words(entry.get("better")),
             "n": figure(entry["n"]) if entry.get("n") is not None else "",
-            "key": ", ".join(f"{k} {v}" for k, v in flatten(mapping(entry.get("key"))).items() if k),
+            "key": ", ".join(f"{KEYS.get(k, k)} {coordinate_text(k, v)}"
+                             for k, v in flatten(mapping(entry.get("key"))).items() if k),
             "seconds": figure(entry["seconds"], 3) if number(entry.get("seconds")) is not None else "",
             "family": words(entry.get("family") or name),
         })  # fmt: skip

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from bench.report.data import Suite
 from bench.report.tables.model import Table
 from bench.report.tables.names import format_number, metric_name, reader_text
-from bench.report.tables.values import Value, decimals_of
+from bench.report.tables.values import Value, decimals_of, is_yardstick
 
 from bench import registry
-
-from .leaderboard import is_yardstick
 
 #: Families that a finding may be about, in the order of preference within reconstruction and within generation
 TOPICS = (("mse",), ("fid", "fcd"))

@@ -3,17 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bench.report.charts import pareto
+from bench.report.charts.colours import colours
 from bench.report.data import Suite
 from bench.report.tables.model import Table
 from bench.report.tables.names import metric_name, reader_text
 from jinja2 import Environment
 
+from bench import registry
 from bench.results.claims import counts
 
 from .findings import Finding, findings
-from .leaderboard import AXES, boards, chips
+from .leaderboard import AXES, boards, chips, facets
 from .pictures import Picture, read_all
 from .variant import variant_names, variant_pages
+
+MOST_PANELS = 3  #: drawings of quality against cost
 
 Measured = Sequence[tuple[Suite, list[Table]]]  #: suites, each with one table per metric family
 
@@ -22,18 +27,44 @@ def files(env: Environment, measured: Measured) -> dict[str, bytes]:
     """index.html."""
     tables, cards = boards(measured), [_card(suite, families) for suite, families in measured]
     cards.sort(key=lambda card: card["suite"].title.lower())
+    lead = _lead(cards, tables)
+    costs = _costs(lead, measured, tables)
     page = env.get_template("index.html").render(
-        root="", boards=tables, chips=chips(tables), suites=cards, answer=_answer(cards, tables), axes=AXES,
+        root="", boards=tables, chips=chips(tables), facets=facets(tables), suites=cards, axes=AXES,
+        answer=lead["findings"] if lead else [], places=_places(measured), costs=costs,
+        hues=costs["hues"] if costs else {},
         pages=variant_names(variant_pages([suite for suite, _ in measured])),
     )  # fmt: skip
     return {"index.html": page.encode()}
 
 
-def _answer(cards: list[dict[str, Any]], tables: list[dict[str, Any]]) -> list[str]:
-    """The findings on the first board's dataset, of the suite with the most metrics."""
+def _lead(cards: list[dict[str, Any]], tables: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The suite that answers first: on the first board's dataset, with findings, with the most metrics."""
     first = tables[0]["dataset"] if tables else ""
     able = [card for card in cards if card["findings"] and first in card["datasets"]]
-    return max(able, key=lambda card: len(card["metrics"]))["findings"] if able else []
+    return max(able, key=lambda card: len(card["metrics"])) if able else None
+
+
+def _costs(lead: dict[str, Any] | None, measured: Measured, tables: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Quality against training seconds in the leading suite, on the first board's dataset."""
+    for suite, families in measured if lead else ():
+        for view in pareto.views(suite, families, colours(suite.groups)) if suite is lead["suite"] else ():
+            panels = [panel for panel in view["panels"] if panel["title"].endswith("and training seconds")]
+            if panels and reader_text("dataset", view["dataset"]) == tables[0]["dataset"]:
+                return {"suite": suite, "panels": panels[:MOST_PANELS], "legend": view["legend"],
+                        "dataset": tables[0]["dataset"], "hues": colours(suite.groups)}  # fmt: skip
+    return None
+
+
+def _places(measured: Measured) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What the search finds besides suites and methods: metrics and datasets, with the pages they stand on."""
+    metrics = dict.fromkeys(table.metric for _, families in measured for table in families)
+    datasets = dict.fromkeys(str(group.at["dataset"]) for suite, _ in measured for group in suite.groups)
+    kept = [name for name in sorted(datasets) if name in registry.names("datasets")]
+    return [
+        ("Metrics", [(metric_name(name), f"metrics.html#metric-{name}") for name in sorted(metrics)]),
+        ("Datasets", [(reader_text("dataset", name), f"metrics.html#datasets-{name}") for name in kept]),
+    ]
 
 
 def _card(suite: Suite, families: list[Table]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from bench.report.charts.svg import strip
 from bench.report.data import Suite
 from bench.report.tables.model import Table
 from bench.report.tables.names import ARROWS, format_number, metric_name, reader_text
-from bench.report.tables.values import Key, Value, decimals_of, key_text
+from bench.report.tables.values import Key, Value, decimals_of, is_yardstick, key_text
 
 from bench import registry
+from bench.results.stats import rank_intervals
 
 from .variant import file_name
 
@@ -29,6 +30,7 @@ GROUPS: dict[str, tuple[tuple[str, str | None], ...]] = {
 }
 #: Axes of the rows, by which the page's script filters -> their headings
 AXES = {"label": "Method", "net": "Net", "latent_size": "d", "suite": "Suite"}
+FAMILIES = ("Variational", "Deterministic", "Yardstick")  #: with a posterior, without one, in closed form
 MOST_CHIPS = 8
 MOST_KEYS = 2  #: columns of one metric under different keys
 
@@ -42,6 +44,21 @@ def boards(measured: Measured) -> list[dict[str, Any]]:
     datasets = dict.fromkeys(str(group.at["dataset"]) for suite, _ in measured for group in suite.groups)
     found = [board for dataset in datasets if (board := _board(measured, dataset))]
     return sorted(found, key=lambda board: -len(board["rows"]))
+
+
+def facets(boards: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
+    """The choices above the boards: the axis that the page's script filters by, its heading, the values that occur."""
+    rows = [row for board in boards for row in board["rows"]]
+    found = {
+        "dataset": ("Data", {board["dataset"] for board in boards}),
+        "latent_size": ("d", {row["heads"][2] for row in rows} - {"–"}),
+        "net": ("Net", {row["heads"][1].split(" (")[0] for row in rows} - {"–"}),
+        "family": ("Family", {row["family"] for row in rows}),
+        "told": ("Told the label", {row["told"] for row in rows}),
+        "suite": ("Suite", {row["heads"][3] for row in rows}),
+    }
+    return [(axis, heading, sorted(values, key=lambda text: (not text.isdecimal(), text.zfill(6), text)))
+            for axis, (heading, values) in found.items() if len(values) > 1]  # fmt: skip
 
 
 def chips(boards: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -72,13 +89,35 @@ def _board(measured: Measured, dataset: str) -> dict[str, Any] | None:
         return None
     better = {table.metric: (table.better, table.unit) for _, families in measured for table in families}
     heads = [_head(column, columns, *better[column[1]]) for column in columns]
+    ranks = _ranks(measured, cells, columns, better)
     by_column = {column: [cells[row, column] for row in rows if (row, column) in cells] for column in columns}
     return {
         "dataset": reader_text("dataset", dataset), "heads": heads, "axes": json.dumps(list(AXES)),
         "groups": [(group, sum(head["group"] == group for head in heads)) for group in GROUPS
                    if any(head["group"] == group for head in heads)],
-        "rows": [_row(measured, row, [(cells.get((row, c)), by_column[c]) for c in columns]) for row in rows],
+        "rows": [_row(measured, row, [(cells.get((row, c)), by_column[c], ranks.get((row, c), "")) for c in columns])
+                 for row in rows],
     }  # fmt: skip
+
+
+def _ranks(
+    measured: Measured,
+    cells: dict[tuple[Row, Column], Value],
+    columns: list[Column],
+    better: dict[str, tuple[str, str]],
+) -> dict[tuple[Row, Column], str]:
+    """The rank of each complete row among those of its suite and latent size, with its interval: "rank 1–2"."""
+    compared: dict[tuple[int, Any, Column], dict[Row, dict[int, float]]] = {}
+    for (row, column), value in cells.items():
+        if column in columns and value.complete and not value.yardstick:
+            place = row[0], measured[row[0]][0].groups[row[1]].at["latent_size"], column
+            compared.setdefault(place, {})[row] = value.seeds
+    found = {}
+    for (_, _, column), rows in compared.items():
+        for row, (first, last) in rank_intervals(rows, better[column[1]][0]).items():
+            span = str(first) if first == last else f"{first}–{last}"
+            found[row, column] = f"rank {span}"
+    return found
 
 
 def _column(family: str, value: Value) -> Column | None:
@@ -110,12 +149,6 @@ def _in_order(measured: Measured, rows: set[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (last[row], -sizes.count(at[row]["latent_size"]), row))
 
 
-def is_yardstick(variant: str) -> bool:
-    """True for closed forms (mean image, PCA): references that do not compete."""
-    known = variant in registry.names("variants")
-    return known and bool(registry.describe("variants", variant).constants.get("closed_form"))
-
-
 def _head(column: Column, columns: list[Column], better: str, unit: str) -> dict[str, Any]:
     group, family, member, key = column
     among = [other[3] for other in columns if other[:3] == column[:3]]
@@ -124,21 +157,46 @@ def _head(column: Column, columns: list[Column], better: str, unit: str) -> dict
             "at": json.dumps([metric_name(family, member)])}  # fmt: skip
 
 
-def _row(measured: Measured, row: Row, cells: list[tuple[Value | None, list[Value]]]) -> dict[str, Any]:
+def _row(measured: Measured, row: Row, cells: list[tuple[Value | None, list[Value], str]]) -> dict[str, Any]:
     suite = measured[row[0]][0]
     group = suite.groups[row[1]]
     at = group.at
     size = at["latent_size"]
     setting = f", {at['setting']}" if at.get("setting") else ""
     heads = [reader_text("label", at["label"]) + setting, reader_text("net", at["net"]),
-             "–" if size is None else str(size), suite.name]  # fmt: skip
+             "–" if size is None else str(size), suite_name(measured, suite)]  # fmt: skip
     variant = str(at["variant"])
     return {"heads": heads, "hue": hue(variant), "page": f"variants/{file_name(variant)}.html", "suite": suite,
-            "external": group.external, "yardstick": is_yardstick(variant),
-            "cells": [_cell(suite, value, c) for value, c in cells]}  # fmt: skip
+            "external": group.external,
+            "yardstick": is_yardstick(variant), "family": family(variant), "told": "yes" if is_told(variant) else "no",
+            "cells": [_cell(suite, *cell) for cell in cells]}  # fmt: skip
 
 
-def _cell(suite: Suite, value: Value | None, column: list[Value]) -> dict[str, Any] | None:
+def suite_name(measured: Measured, suite: Suite) -> str:
+    """The title of a suite up to a colon, where that is unique: "Seed 001"."""
+    names = [other.title.partition(":")[0] for other, _ in measured]
+    name = suite.title.partition(":")[0]
+    return name if names.count(name) == 1 else suite.title
+
+
+def family(variant: str) -> str:
+    """The family of a method, by which the leaderboard filters."""
+    if is_yardstick(variant):
+        return FAMILIES[2]
+    return FAMILIES[0] if _constant(variant, "has_posterior") else FAMILIES[1]
+
+
+def is_told(variant: str) -> bool:
+    """True for a method that is told the label of an image, in training or when it encodes."""
+    return bool(_constant(variant, "needs_labels"))
+
+
+def _constant(variant: str, name: str) -> Any:
+    found = registry.find("variants", variant)
+    return found.constants.get(name) if found else None
+
+
+def _cell(suite: Suite, value: Value | None, column: list[Value], rank: str) -> dict[str, Any] | None:
     if value is None or value.summary is None:
         return None
     decimals, summary = decimals_of(column), value.summary
@@ -149,5 +207,5 @@ def _cell(suite: Suite, value: Value | None, column: list[Value]) -> dict[str, A
         "best": value.best, "sort": repr(summary.mean), "link": f"suites/{suite.name}/{value.ids[0]}/index.html",
         "strip": strip(value.seeds.values(), min(every), max(every)),
         "count": f"n = {summary.n}" if value.complete else f"{summary.n}/{value.planned} seeds",
-        "partial": not value.complete,
+        "partial": not value.complete, "rank": rank,
     }  # fmt: skip

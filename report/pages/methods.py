@@ -107,8 +107,17 @@ def _section(suites: Sequence[Suite], kind: str, heading: str, folder: str) -> d
     for name in registry.names(folder):
         found.setdefault(name, _installed(folder, name))
     pages = variant_pages(suites) if kind == "variant" else {}
-    entries = [{"name": name, "about": found[name], "page": pages.get(name, "")} for name in sorted(found)]
+    entries = [
+        {"name": name, "title": _title(folder, name), "about": found[name], "page": pages.get(name, "")}
+        for name in sorted(found)
+    ]
     return {"id": folder, "heading": heading, "entries": entries}
+
+
+def _title(folder: str, name: str) -> str:
+    """The full name of a component; a readable form of a name that is not installed."""
+    found = registry.find(folder, name)
+    return found.title if found else registry.readable_name(name)
 
 
 def _recorded(suites: Sequence[Suite], kind: str, folder: str) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.report.tables.names import member_text
 from PIL import Image
 
 from bench.results.store import Record
@@ -17,10 +18,6 @@ FORMATS = {".png": "PNG", ".webp": "WEBP", ".gif": "GIF"}
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,60}\.(png|webp|gif)")
 LARGEST = 20_000_000  #: bytes
 MOST_PIXELS = 40_000_000
-CORRUPTIONS = {
-    "dropout_25": "25 % of the pixels removed", "dropout_50": "50 % of the pixels removed",
-    "square_40": "a square removed", "training": "corrupted as in training",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ def kind(name: str) -> Kind:
     """The kind of a picture of this name; an unknown name is its own title.
 
     >>> kind("samples_gmm").says
-    'Samples, codes from gmm'
+    'Samples, codes from the GMM'
     >>> kind("restored_square_40").title
     'a square removed'
     """
@@ -51,11 +48,14 @@ def kind(name: str) -> Kind:
 
 def _member_kind(what: str, which: str) -> Kind:
     if what == "restored":
-        words = CORRUPTIONS.get(which, which.replace("_", " "))
+        words = member_text(which)
         return Kind("restored", words, f"Test images above, {words} in the middle, reconstructions below", 1)
     if what == "samples":
-        return Kind("samples", which, f"Samples, codes from {which}", 2)
-    return Kind("by-label", f"codes from {which}", f"Samples by label, a row a class, codes from {which}", 3)
+        return Kind(
+            "samples", f"Codes from the {member_text(which)}", f"Samples, codes from the {member_text(which)}", 2
+        )
+    codes = f"codes from the {member_text(which)}"
+    return Kind("by-label", codes, f"Samples by label, a row a class, {codes}", 3)
 
 
 _KINDS = {

@@ -1,14 +1,15 @@
 """A suite's page: finding, summary, claims, tables by group, published beside obtained, figures, galleries, cells."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from bench.report.charts import pareto, trends
 from bench.report.charts.curves import curves
 from bench.report.data import Suite, mapping, whole
 from bench.report.tables import aggregate, build
-from bench.report.tables.footnotes import override_flags
+from bench.report.tables.footnotes import BOLD, override_flags
 from bench.report.tables.model import Table
-from bench.report.tables.names import reader_text
+from bench.report.tables.names import configuration_text, coordinate_text
 from bench.report.tables.published import published
 from jinja2 import Environment
 
@@ -40,11 +41,11 @@ def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str,
     summary = _summary(suite, found)
     page = env.get_template("suite.html").render(
         root="../../", suite=suite, hues=hues, groups_of_tables=_grouped(built),
-        summary=_summary_view(summary, found),
+        summary=_summary_view(summary, found), notes=_shared_notes(built.values()),
         findings=[finding.text for finding in found],
         tools=tables.tools_view(suite, families), published=published(suite), curves=curves(suite, hues),
         pareto=pareto.views(suite, families, hues), trends=trends.views(suite, families, hues),
-        galleries=galleries(suite), groups=suite.groups, states=_states(suite), facts=_facts(suite),
+        galleries=galleries(suite, families), groups=suite.groups, states=_states(suite), facts=_facts(suite),
         claims=claims.view(suite), pages=variant_names(variant_pages([suite])), standings=aggregate.view(families),
     )  # fmt: skip
     made = {f"{base}/index.html": page.encode(), f"{base}/results.csv": _results(suite)}
@@ -65,19 +66,35 @@ def _summary(suite: Suite, about: list[Finding]) -> Table | None:
 def _summary_view(summary: Table | None, about: list[Finding]) -> dict[str, Any] | None:
     """The summary for the template, with a heading that names the dataset and the latent size."""
     at = about[0].value.at if about else {}
-    places = [reader_text("dataset", at["dataset"])] if at.get("dataset") else []
-    places += [f"d = {at['latent_size']}"] if at.get("latent_size") is not None else []
-    heading = f"Summary: {', '.join(places)}" if places else "Summary"
+    places = configuration_text(at, ("dataset", "latent_size"))
+    heading = f"Summary: {places}" if places else "Summary"
     return tables.table_view(summary, "summary") | {"heading": heading} if summary else None
 
 
-def _grouped(built: dict[str, Table]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Group -> the views of its tables, in the order of `GROUPS`."""
+def _shared_notes(built: Iterable[Table]) -> list[str]:
+    """The sentences that stand below all tables with a number; the page shows them once."""
+    texts = [table.notes for table in built if not table.empty]
+    shared = [sentence for sentence in texts[0] if all(sentence in notes for notes in texts)] if texts else []
+    return [sentence for sentence in shared if not sentence.startswith(BOLD)]
+
+
+def _grouped(built: dict[str, Table]) -> list[tuple[str, list[dict[str, Any]], list[str]]]:
+    """Group, the views of its tables and the notes that these share, in the order of `GROUPS`."""
+    shared = _shared_notes(built.values())
     group_of = {family: group for group, families in GROUPS.items() for family in families}
-    found: dict[str, list[dict[str, Any]]] = {group: [] for group in (*GROUPS, "Further metrics")}
+    found: dict[str, dict[str, Table]] = {group: {} for group in (*GROUPS, "Further metrics")}
     for name, table in built.items():
-        found[group_of.get(table.metric, "Further metrics")].append(tables.table_view(table, name))
-    return [(group, views) for group, views in found.items() if views]
+        found[group_of.get(table.metric, "Further metrics")][name] = table
+    return [_group_view(group, members, shared) for group, members in found.items() if members]
+
+
+def _group_view(group: str, members: dict[str, Table], above: list[str]) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """above: the notes of the whole page, which are not repeated."""
+    views = [tables.table_view(table, name) for name, table in members.items()]
+    common = _shared_notes(members.values()) if len(members) > 1 else []
+    for view in views:
+        view["notes"] = [sentence for sentence in view["notes"] if sentence not in (*above, *common)]
+    return group, views, [sentence for sentence in common if sentence not in above]
 
 
 def _results(suite: Suite) -> bytes:
@@ -97,12 +114,12 @@ def _states(suite: Suite) -> dict[str, int]:
 
 def _facts(suite: Suite) -> dict[str, str]:
     """The grid and the training, as names and texts."""
-    axes = {"Variants": "label", "Nets": "net", "Data": "dataset", "Latent sizes": "latent_size"}
+    axes = {"Methods": "label", "Nets": "net", "Data": "dataset", "Latent sizes": "latent_size"}
     facts = {}
     for name, axis in axes.items():
         found = dict.fromkeys(g.at[axis] for g in suite.groups if g.at[axis] is not None)
         sizes = sorted(size for size in found if isinstance(size, int))
-        facts[name] = ", ".join(map(str, sizes) if axis == "latent_size" else [reader_text(axis, v) for v in found])
+        facts[name] = ", ".join(map(str, sizes) if axis == "latent_size" else [coordinate_text(axis, v) for v in found])
     seeds = sorted({cell.seed for cell in suite.cells})
     facts["Seeds"] = ", ".join(map(str, seeds))
     epochs = sorted({e for r in suite.records if (e := whole(mapping(r.cell.get("train")).get("epochs")))})

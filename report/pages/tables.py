@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.report.charts.svg import strip
 from bench.report.data import AXES, Suite
-from bench.report.tables import build, format_tables
+from bench.report.tables import build, footnotes, format_tables
 from bench.report.tables.model import PrintedColumn, Table
 from bench.report.tables.names import ARROWS, AXIS_NAMES, GAPS, CellKey, coordinate_text, format_number, row_texts
 from bench.report.tables.values import Value
@@ -30,7 +30,7 @@ def suite_tables(suite: Suite, families: list[Table]) -> dict[str, Table]:
     found: list[Table] = []
     datasets = list(dict.fromkeys(str(g.at["dataset"]) for g in suite.groups))
     for table in families:
-        if len(table.columns) <= WIDE or len(datasets) == 1 or table.empty:
+        if len(build.drop_empty_columns(table).columns) <= WIDE or len(datasets) == 1 or table.empty:
             found.append(table)
         else:
             found += [part for d in datasets for part in build.build(suite, table.metric, dataset=d)]
@@ -51,11 +51,15 @@ def tools_view(suite: Suite, families: list[Table]) -> dict[str, Any]:
     filters = [(axis, AXIS_NAMES[axis].capitalize()) for axis in varied]
     if len({value.at.get("member") for table in families for value in table.cells.values()}) > 1:
         filters.append(("member", "Sampler or space"))
-    return {"filters": filters, "metrics": [table.metric for table in families]}
+    return {"filters": filters, "metrics": [(table.metric, table.name) for table in families]}
 
 
 def table_view(table: Table, name: str) -> dict[str, Any]:
-    """A table for the template: heads with spans, and a view of every cell."""
+    """A table for the template: heads with spans, and a view of every cell.
+
+    Columns without a number are left out, and a note names them; the files to copy have them.
+    """
+    table = build.drop_empty_columns(table)
     columns = [PrintedColumn(column) for column in table.columns]
     spans = [table.spans(level, columns) for level in range(len(table.column_axes) - 1)]
     ranges = {column: _range(table.column(column)) for column in table.columns}
@@ -66,8 +70,9 @@ def table_view(table: Table, name: str) -> dict[str, Any]:
         "levels": [*spans, [(column.last_head, 1) for column in columns]],
         "row_axes": json.dumps(table.row_axes), "column_axes": json.dumps(table.column_axes),
         "column_texts": [json.dumps([coordinate_text(*part) for part in column]) for column in table.columns],
-        "rows": [{"heads": row_texts(row), "cells": [_cell_view(table, row, c, ranges[c]) for c in table.columns]}
-                 for row in table.rows],
+        "notes": [sentence for sentence in table.notes if not sentence.startswith(footnotes.BOLD)],
+        "rows": [{"heads": row_texts(row), "yardstick": row in table.yardsticks,
+                  "cells": [_cell_view(table, row, c, ranges[c]) for c in table.columns]} for row in table.rows],
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.report.data import AXES, Group, Suite, flatten, mapping, words
 from bench.report.tables.model import Table
-from bench.report.tables.names import ARROWS, GAPS, format_number
+from bench.report.tables.names import ARROWS, GAPS, format_number, metric_name, reader_text
 from bench.report.tables.values import Value
 from jinja2 import Environment
 
@@ -49,10 +49,17 @@ def files(env: Environment, suites: Suites) -> dict[str, bytes]:
     template = env.get_template("variant.html")
     pages = variant_pages([suite for suite, _ in suites])
     return {
-        page: template.render(root="../", name=name, **_about(name, suites),
+        page: template.render(root="../", name=name, title=_title(name), short=registry.short_title("variants", name),
+                              **_about(name, suites),
                               results=_results(name, suites)).encode()
         for name, page in pages.items()
     }  # fmt: skip
+
+
+def _title(name: str) -> str:
+    """The full name of a method; its identifier where it is not installed."""
+    found = registry.find("variants", name)
+    return found.title if found else name
 
 
 def _about(name: str, suites: Suites) -> dict[str, Any]:
@@ -63,7 +70,7 @@ def _about(name: str, suites: Suites) -> dict[str, Any]:
         for group in (group for group in suite.groups if group.at["variant"] == name):
             cell = group.cells[0].cell
             said = ", ".join(f"{k}={v}" for k, v in flatten(mapping(cell.get("options"))).items() if k)
-            labels.setdefault(str(group.at["label"]), said)
+            labels.setdefault(reader_text("label", group.at["label"]), said)
             for record in (cell.record for cell in group.cells if cell.record):
                 about = about or mapping(record.about.get("variant"))
     reference, bibtex = reference_line("variants", name, about), entry("variants", name, about)
@@ -96,15 +103,11 @@ def _ordered(groups: list[Group]) -> list[Group]:
 def _columns(groups: list[Group]) -> list[dict[str, Any]]:
     axes = [axis for axis in AXES if axis != "dataset" and len({group.at[axis] for group in groups}) > 1]
     return [
-        {"said": [_said(axis, group.at[axis]) for axis in axes or ["label"]], "label": group.at["label"],
+        {"said": [reader_text(axis, group.at[axis]) for axis in axes or ["label"]], "label": group.at["label"],
          "link": next((cell.id for cell in group.cells if cell.record), ""), "done": len(group.done),
          "planned": len(group.planned)}
         for group in groups
     ]  # fmt: skip
-
-
-def _said(axis: str, word: object) -> str:
-    return f"latent {word}" if axis == "latent_size" else str(word if word is not None else "–")
 
 
 def _rows(table: Table, groups: list[Group]) -> list[dict[str, Any]]:
@@ -117,8 +120,8 @@ def _rows(table: Table, groups: list[Group]) -> list[dict[str, Any]]:
             row = rows.setdefault(value.at.get("member"), [None] * len(groups))
             row[index] = _cell(value, table.decimals[column])
     return [
-        {"metric": table.metric, "member": member, "arrow": ARROWS.get(table.better, ""), "unit": table.unit,
-         "cells": cells}
+        {"metric": table.metric, "name": metric_name(table.metric, member), "arrow": ARROWS.get(table.better, ""),
+         "unit": table.unit, "cells": cells}
         for member, cells in rows.items() if any(cell and cell["n"] for cell in cells)
     ]  # fmt: skip
 

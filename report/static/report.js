@@ -66,18 +66,29 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// -- search: hides the entries of a list that do not hold every word
+// -- search: hides the entries of lists that do not hold every word; the words are in the address: #search?q=vae
 for (const input of document.querySelectorAll("input[data-filters]")) {
-  const list = document.getElementById(input.dataset.filters);
-  const none = document.getElementById(`${list.id}-none`);
-  input.addEventListener("input", () => {
+  const lists = input.dataset.filters.split(" ").map((id) => document.getElementById(id)).filter(Boolean);
+  const others = (input.dataset.hides ?? "").split(" ").map((id) => document.getElementById(id)).filter(Boolean);
+  const search = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const item of list.children) {
-      const text = item.textContent.toLowerCase();
-      item.hidden = !words.every((word) => text.includes(word));
+    for (const list of lists) {
+      for (const item of list.children) item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
+      document.getElementById(`${list.id}-none`).hidden = [...list.children].some((item) => !item.hidden);
     }
-    none.hidden = [...list.children].some((item) => !item.hidden);
+    for (const other of others) other.hidden = words.length > 0;
+  };
+  input.addEventListener("input", () => {
+    search();
+    history.replaceState(null, "", input.value ? `#search?${new URLSearchParams({ q: input.value })}` : "#");
   });
+  const follow = () => {
+    if (!location.hash.startsWith("#search?")) return;
+    input.value = new URLSearchParams(location.hash.slice(8)).get("q") ?? "";
+    search();
+  };
+  window.addEventListener("hashchange", follow);
+  follow();
 }
 
 // -- enlarged pictures: arrow keys go through those of the same section, Escape closes
@@ -132,4 +143,39 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   open ??= viewer();
   open(link);
+});
+
+// -- a link to a folded place opens the folds around it
+function unfold() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1).split("?")[0]));
+  if (!target) return;
+  const folds = [...target.matches(".claim") ? target.querySelectorAll(":scope > details") : []];
+  for (let at = target; at; at = at.parentElement) if (at.localName === "details") folds.push(at);
+  const closed = folds.filter((fold) => !fold.open);
+  for (const fold of closed) fold.open = true;
+  if (closed.length) target.scrollIntoView({ behavior: "instant" });
+}
+window.addEventListener("hashchange", unfold);
+unfold();
+
+// -- on paper all claims and tables are open
+window.addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll(".claim > details, details.group")) fold.open = true;
+});
+
+// -- galleries: pictures of another training seed, where there are some
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("select[data-seed]")) return;
+  const seed = event.target.value;
+  for (const link of event.target.closest("details").querySelectorAll("a[data-seeds]")) {
+    const file = new Map(link.dataset.seeds.split(" ").map((pair) => pair.split(/:(.*)/))).get(seed);
+    link.hidden = !file;
+    const text = link.closest("figure, .map-row").querySelector(".seed-shown") ?? link.closest(".map-row")?.querySelector(".seed-shown");
+    if (text) text.textContent = file ? seed : `${seed}: not there`;
+    if (!file) continue;
+    const image = link.querySelector("img");
+    [link.href, image.src] = [file, file];
+    link.dataset.caption = link.dataset.caption.replace(/seed \d+$/, `seed ${seed}`);
+    image.alt = image.alt.replace(/seed \d+$/, `seed ${seed}`);
+  }
 });

@@ -53,7 +53,7 @@ class SortableTable {
     }
     for (const row of this.rows) {
       const cells = [...row.cells];
-      row.hidden = !passes(this.rowAxes, cells.slice(0, left).map((cell) => cell.textContent));
+      row.hidden = !passes(this.rowAxes, cells.slice(0, left).map((cell) => cell.textContent)) || !passes(Object.keys(row.dataset), Object.values(row.dataset));
       cells.forEach((cell, index) => { cell.hidden = !shown[index]; });
     }
     const visible = shown.slice(left).includes(true) ? this.rows.filter((row) => !row.hidden).length : 0;
@@ -95,6 +95,7 @@ class Tables {
     if (this.changed()) {
       this.fill();
       this.draw();
+      for (const fold of root.querySelectorAll("details.filters")) fold.open = true;
       root.scrollIntoView({ behavior: "instant" });
     }
   }

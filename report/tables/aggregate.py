@@ -87,7 +87,7 @@ def standings(table: Table) -> Standings | None:
 
 def standings_heading(table: Table) -> str:
     """The caption of a table of standings."""
-    name = f"{table.metric}, {table.dataset}" if table.dataset else table.metric
+    name = ", ".join(filter(None, [table.name, table.dataset_name]))
     return f"{name}: standings over the columns"
 
 
@@ -152,7 +152,8 @@ def _view(pairs: list[tuple[Table, Standings]]) -> dict[str, Any]:
     rows = dict.fromkeys(row for table, _ in pairs for row in table.rows)
     return {
         "headings": [*map(pairs[0][0].axis, pairs[0][0].row_axes)],
-        "metrics": [{"name": table.metric, "arrow": ARROWS.get(table.better, ""), "columns": _columns_text(found)}
+        "metrics": [{"name": table.metric, "title": table.name, "arrow": ARROWS.get(table.better, ""),
+                     "columns": _columns_text(found)}
                     for table, found in pairs],
         "rows": [{"heads": row_texts(row), "cells": [_cell(found.rows.get(row)) for _, found in pairs]}
                  for row in rows],

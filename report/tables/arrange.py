@@ -78,14 +78,14 @@ def sort_columns(columns: Iterable[CellKey]) -> tuple[CellKey, ...]:
 
 
 def mark_best(cells: Cells) -> Cells:
-    """Mark the best values of each column, separately for each dataset.
+    """Mark the best values of each column, separately for each dataset. Yardsticks are not compared.
 
     Rows with a missing seed are not candidates, since the missing value may be the worst. Nothing is marked where such
     a row, or one of too few seeds, has the better mean.
     """
     compared: dict[tuple[CellKey, Any], dict[CellKey, Value]] = {}
     for (row, column), value in cells.items():
-        if value.seeds:
+        if value.seeds and not value.yardstick:
             compared.setdefault((column, value.at.get("dataset")), {})[row] = value
     winners = {(row, column) for (column, _), values in compared.items() for row in _best_rows(values)}
     return {place: replace(value, best=place in winners) for place, value in cells.items()}

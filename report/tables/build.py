@@ -14,7 +14,7 @@ from . import footnotes
 from .aggregate import rank_sentences
 from .arrange import Cells, cell_key, choose_axes, mark_best, sort_columns, split_by_key
 from .model import Table
-from .names import ARROWS, EMPTY, CellKey, column_text, metric_name, reader_name
+from .names import ARROWS, EMPTY, CellKey, column_identifier, column_text, metric_name
 from .published import published_beside
 from .values import measure
 
@@ -116,12 +116,11 @@ def _finish(suite: Suite, table: Table, asked: Options) -> Table:
     """The table as the options ask for it."""
     several = not table.metric
     if asked.dataset:
-        name = reader_name("dataset", asked.dataset) if several else asked.dataset
-        table = replace(table, dataset=str(name), id=f"{table.id}-{asked.dataset}")
+        table = replace(table, dataset=asked.dataset, id=f"{table.id}-{asked.dataset}")
     if several or not asked.published:
         table = replace(table, published={})
     table = replace(table, precision=asked.precision, width=asked.width or "")
-    table = _drop_empty_columns(table) if several else table
+    table = drop_empty_columns(table) if several else table
     if asked.notes == "short" or (several and asked.notes is None):
         axes = (*table.row_axes, *table.column_axes)
         found = footnotes.short_notes(suite, list(table.cells.values()), axes)
@@ -233,8 +232,6 @@ def _table(
     measured = [measure(group, name, members[name]) for group in groups for name in names]
     values = [replace(v, unit=units[v.metric], better=directions[v.metric], at=v.at | {"metric": heads[v.metric]})
               for v in measured]  # fmt: skip
-    if not family:
-        values = [replace(v, at={axis: reader_name(axis, found) for axis, found in v.at.items()}) for v in values]
     rows, columns = choose_axes([value.at for value in values], rows, columns, compact=not family)
     cells = {(cell_key(v.at, rows), cell_key(v.at, columns)): v for v in values}
     cells = mark_best(split_by_key(cells, single=EMPTY if family else ""))
@@ -249,7 +246,7 @@ def _table(
         title="" if family else suite.title,
         row_axes=rows,
         column_axes=columns,
-        rows=tuple(dict.fromkeys(row for row, _ in cells)),
+        rows=_yardsticks_last(cells),
         columns=sort_columns(column for _, column in cells),
         cells=cells,
         notes=footnotes.notes(suite, list(cells.values()), (*rows, *columns, *(() if family else ("member",)))),
@@ -257,6 +254,12 @@ def _table(
         digest=suite.digest,
         overrides=footnotes.override_flags(suite.overrides),
     )
+
+
+def _yardsticks_last(cells: Cells) -> tuple[CellKey, ...]:
+    """The rows in the order of the grid; those that hold yardsticks only come last."""
+    trained = {row for (row, _), value in cells.items() if not value.yardstick}
+    return tuple(sorted(dict.fromkeys(row for row, _ in cells), key=lambda row: row not in trained))
 
 
 def _head(entries: list[dict[str, Any]], name: str, member: str | None, better: str) -> str:
@@ -280,7 +283,7 @@ def _member(suite: Suite, family: str, name: str) -> str | None:
     return words(_first(mapping(record.metrics.get(name)).get("member") for record in suite.records)) or None
 
 
-def _drop_empty_columns(table: Table) -> Table:
+def drop_empty_columns(table: Table) -> Table:
     """The table without the columns that have no number, and a note that names them."""
     kept = tuple(column for column in table.columns if any(value.seeds for value in table.column(column)))
     if not kept or len(kept) == len(table.columns):
@@ -335,10 +338,11 @@ def _sorting_column(table: Table, sort: str) -> CellKey:
     names = {column_text(column): column for column in table.columns}
     plain = {re.sub(r" [↑↓](?=,|$)", "", name): column for name, column in names.items()}
     metrics = {value.metric: column for (_, column), value in table.cells.items()}
+    plain |= {column_identifier(column): column for column in table.columns if table.metric}
     plain |= {metric: column for metric, column in metrics.items() if not table.metric}
     if sort in names or sort in plain:
         return (plain | names)[sort]
     if sort.isdecimal() and 1 <= int(sort) <= len(table.columns):
         return table.columns[int(sort) - 1]
-    numbered = "; ".join(f"{number} {name!r}" for number, name in enumerate(plain, start=1))
+    numbered = "; ".join(f"{number} {column_text(column)!r}" for number, column in enumerate(table.columns, start=1))
     raise UsageError(f"cannot sort by {sort!r}: 'name', or a column by number or name: {numbered}")

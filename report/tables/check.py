@@ -22,9 +22,11 @@ from . import PRINTED, format_tables
 from .aggregate import FIELDS as STANDING_FIELDS
 from .aggregate import HEADS, Standings, standings
 from .build import build_tables
+from .latex import escape_latex
 from .model import PrintedColumn, Table
-from .names import CellKey, row_texts
-from .parse import Pasted, find
+from .names import EMPTY, CellKey, column_identifier, row_texts
+from .parse import Pasted, bare, find
+from .text import escape_markdown
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING_FIELDS)
@@ -149,13 +151,17 @@ Exact = list[tuple[str, list[tuple[str, "list[float] | None"]]]]
 
 
 def _compare_grid(pasted: Pasted, table: Table, found: Agreement) -> None:
-    """Cell by cell against the table printed anew; heads and rows are matched by their printed texts."""
-    left = len(table.row_axes)
+    """Cell by cell against the table printed anew; heads and rows are matched by their texts or identifiers."""
+    left, escape = len(table.row_axes), {"latex": escape_latex, "markdown": escape_markdown}[pasted.form]
     ranks = standings(table) if pasted.heads[left:] == HEADS else None
     exact = _exact_standings(ranks) if ranks else _exact(table)
     fresh = find(format_tables([table], pasted.form, ranked=ranks is not None))[-1]
-    rows = {tuple(line.cells[:left]): index for index, line in enumerate(fresh.rows)}
+    rows = {} if ranks else {tuple(bare(escape(str(at or EMPTY))) for _, at in r): i for i, r in enumerate(table.rows)}
+    rows |= {tuple(line.cells[:left]): index for index, line in enumerate(fresh.rows)}
     heads = {h: i for i, h in enumerate(fresh.last_heads) if fresh.last_heads.count(h) == 1}
+    if not ranks:  # a table may have been printed with identifiers
+        named = [column_identifier(c.column) + ", published" * c.published for c in table.printed_columns]
+        heads |= {name: left + i for i, name in enumerate(named)}
     heads |= {h: i for i, h in enumerate(fresh.heads)}
     columns = [heads.get(head) for head in pasted.heads[left:]]
     marked = any(reading(cell).best for line in pasted.rows for cell in line.cells[left:])
@@ -175,7 +181,7 @@ def _compare_grid(pasted: Pasted, table: Table, found: Agreement) -> None:
             head, numbers = expected[column - left]
             now = reading(fresh.rows[index].cells[column])
             found.differences += _differences((line.number, name, head), reading(cell), now, numbers, marked)
-    found.left_out = len(rows) * (len(fresh.heads) - left) - len(seen) * len({*columns} - {None})
+    found.left_out = len(fresh.rows) * (len(fresh.heads) - left) - len(seen) * len({*columns} - {None})
     if not marked and not ranks and any(value.best for value in table.cells.values()):
         found.remark = "no value is marked as best in the pasted table, so the marks were not compared"
 

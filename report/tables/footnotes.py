@@ -14,7 +14,7 @@ from bench.results.stats import FEWEST_PAIRS, FEWEST_SEEDS, smallest_lead
 from bench.suite.cells import without_folders
 from bench.suite.schema import Embed, Train
 
-from .names import AXIS_NAMES, coordinate_text, member_name
+from .names import AXIS_NAMES, coordinate_text, head_text, member_name
 from .values import QUIET, Value
 
 #: Part of a metric's key -> its name
@@ -74,6 +74,7 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
         _fixed(measured, (*shown, "member", "label")),
         _outside(measured),
         f"Units: {'; '.join(f'{metric} {unit}' for metric, unit in units.items())}." if units else "",
+        _closed_form(measured),
         _cross_entropy(measured),
         _sentence([*filter(None, origin)]),
     ]
@@ -84,7 +85,7 @@ def format_condition(facts: Facts) -> str:
     """One text if all facts agree; else a text per coordinate of the axis that decides it; else all that occur.
 
     >>> format_condition([({"dataset": "mnist"}, "10000"), ({"dataset": "digits"}, "359")])
-    '10000 (mnist), 359 (digits)'
+    '10000 (MNIST), 359 (Digits)'
     """
     facts = [(at, text) for at, text in facts if text]
     distinct = list(dict.fromkeys(text for _, text in facts))
@@ -99,9 +100,7 @@ def format_condition(facts: Facts) -> str:
 
 
 def _place(axis: str, coordinate: str | int | None) -> str:
-    if coordinate is None:
-        return f"no {axis}"
-    return f"latent {coordinate}" if axis == "latent_size" else str(coordinate)
+    return f"no {axis}" if coordinate is None else head_text(axis, coordinate)
 
 
 def _each(values: Iterable[Value], fact: Callable[[Value], str]) -> str:
@@ -174,13 +173,13 @@ def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
     called, real = words(cell.get(label)), words(cell.get(name))
     if name == "variant" and "external" in cell:
         return ""
-    if not called or not real or called == real or called.startswith(f"{real} ("):
+    if not called or not real or called in (real, coordinate_text(name, real)) or called.startswith(f"{real} ("):
         return ""
     chosen = mapping(cell.get(options))
     if name == "dataset":
         chosen = without_folders(real, chosen)
     listed = ", ".join(f"{k}={v}" for k, v in flatten(chosen).items() if k and v not in ("", "null"))
-    return f"{called} is {real}" + (f" ({listed})" if listed else "")
+    return f"{called} is {coordinate_text(name, f'{real} ({listed})' if listed else real)}"
 
 
 def _fixed(values: list[Value], shown: Collection[str]) -> str:
@@ -270,8 +269,8 @@ def _training(values: list[Value]) -> str:
 
 def _closed_form(values: list[Value]) -> str:
     """The rows that were computed without training."""
-    labels = dict.fromkeys(str(value.at.get("label")) for value in values if _closed(value))
-    return f"In closed form, not trained: {', '.join(labels)}." if labels else ""
+    labels = dict.fromkeys(coordinate_text("label", value.at.get("label")) for value in values if _closed(value))
+    return f"Yardsticks, in closed form and never bold: {', '.join(labels)}." if labels else ""
 
 
 def _closed(value: Value) -> bool:

@@ -87,6 +87,8 @@ def latex(table: Table) -> str:
     cells = {(row, column): table.parts(row, column) for row in table.rows for column in columns}
     rows = [_line([*map(escape_latex, row_texts(row)), *(_cell(cells[row, column]) for column in columns)])
             for row in table.rows]  # fmt: skip
+    apart = next((index for index, row in enumerate(table.rows) if row in table.yardsticks), 0)
+    rows[apart:apart] = [r"\midrule"] if apart else []
     specs = "".join(_spec([cells[row, column] for row in table.rows]) for column in columns)
     setting = fit(_column_texts(table, cells), table.width) if table.width else SETTINGS[0]
     notes = [*table.all_notes[:1], *([COMPACT] if setting.compact else []), *table.all_notes[1:]]

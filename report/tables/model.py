@@ -12,7 +12,17 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from .footnotes import axis_name
-from .names import EMPTY, GAPS, CellKey, column_text, format_number, head_text, metric_heading
+from .names import (
+    EMPTY,
+    GAPS,
+    CellKey,
+    column_text,
+    coordinate_text,
+    format_number,
+    head_text,
+    metric_heading,
+    metric_text,
+)
 from .published import source_sentences
 from .values import Value, decimals_of, footnotes_of, gap_texts
 
@@ -25,7 +35,7 @@ class PrintedColumn(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its heads in one line: "mnist, latent 16", "mnist, latent 16, published"."""
+        """Its heads in one line: "MNIST, d = 16", "MNIST, d = 16, published"."""
         return column_text(self.column) + (", published" if self.published else "")
 
     @property
@@ -88,8 +98,18 @@ class Table:
     @property
     def heading(self) -> str:
         """Metric, dataset if there is one, direction and unit."""
-        name = ", ".join(filter(None, [self.title or self.metric, self.dataset]))
+        name = ", ".join(filter(None, [self.name, self.dataset_name]))
         return metric_heading(name, self.better, self.unit)
+
+    @property
+    def name(self) -> str:
+        """The metric for readers, or the title of a table of several metrics."""
+        return self.title or metric_text(self.metric)
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset of a table of one dataset for readers, else ""."""
+        return coordinate_text("dataset", self.dataset) if self.dataset else ""
 
     @property
     def stamp(self) -> str:
@@ -111,6 +131,12 @@ class Table:
         """The note, the sources of published values, the footnotes of the letters, and the stamp."""
         marks = [f"{letter}: {text}." for text, letter in self.marks.items()]
         return [self.note, *self.published_notes, *marks, self.stamp]
+
+    @cached_property
+    def yardsticks(self) -> frozenset[CellKey]:
+        """The rows that hold yardsticks only; they stand last, below a rule."""
+        trained = {row for (row, _), value in self.cells.items() if not value.yardstick}
+        return frozenset(self.rows) - trained if trained else frozenset()
 
     @property
     def empty(self) -> bool:

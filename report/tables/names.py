@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench import registry
 
@@ -13,17 +13,24 @@ EMPTY = "–"  #: a cell without a value, a coordinate that does not apply
 ARROWS = {"lower": "↓", "higher": "↑"}
 #: Axis -> its name; the "member" of a metric family has a name that depends on the family (`member_name`)
 AXIS_NAMES = {
-    "label": "variant", "variant": "method", "net": "net", "likelihood": "likelihood", "dataset": "data",
+    "label": "method", "variant": "variant", "net": "net", "likelihood": "likelihood", "dataset": "data",
     "latent_size": "latent size", "setting": "setting", "key": "measured with", "metric": "metric",
 }  # fmt: skip
 #: Spaces in which codes are measured -> their names
 SPACES = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}
+#: Corruptions of test images -> their names
+CORRUPTIONS = {
+    "dropout_25": "25 % of the pixels removed", "dropout_50": "50 % of the pixels removed",
+    "square_40": "a square removed", "training": "corrupted as in training",
+}  # fmt: skip
 #: State of a value without a number -> its name
 GAPS = {state: state for state in ("n/a", "skipped", "failed", "diverged", "damaged")} | {"missing": "not run"}
 
 
 #: Axis -> the kind of component that its coordinates name
-COMPONENTS = {"label": "variants", "net": "nets", "dataset": "datasets"}
+COMPONENTS = {"label": "variants", "variant": "variants", "net": "nets", "dataset": "datasets",
+              "likelihood": "likelihoods"}  # fmt: skip
+PROPER = {"bernoulli": "Bernoulli", "gaussian": "Gaussian"}  #: words of likelihoods' names that are people's names
 
 
 def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None":
@@ -36,6 +43,8 @@ def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None"
     """
     kind = COMPONENTS.get(axis, "")
     name, _, options = str(coordinate).partition(" (")
+    if kind == "likelihoods" and coordinate is not None:  # also "learned_gaussian given the label"
+        return " ".join(PROPER.get(word, word) for word in registry.readable_name(str(coordinate)).split(" "))
     component = registry.find(kind, name) if kind else None
     if component is None:
         return coordinate
@@ -46,8 +55,8 @@ def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None"
 
 
 def reader_text(axis: str, coordinate: "str | int | None") -> str:
-    """`reader_name` as text, "–" where the coordinate does not apply."""
-    return EMPTY if coordinate in (None, "") else str(reader_name(axis, coordinate))
+    """`coordinate_text` of any axis; the latent size as in papers, "d = 16"."""
+    return head_text(axis, coordinate) if coordinate not in (None, "") else EMPTY
 
 
 def metric_name(family: str, member: str | None = None) -> str:
@@ -57,17 +66,39 @@ def metric_name(family: str, member: str | None = None) -> str:
     ('FCD (GMM)', 'Silhouette (t-SNE)', 'MSE')
     """
     name = registry.short_title("metrics", family)
-    if not member:
-        return name
-    sampler = member in registry.names("samplers")
-    return f"{name} ({registry.short_title('samplers', member) if sampler else SPACES.get(member, member)})"
+    return f"{name} ({member_text(member)})" if member else name
+
+
+def member_text(member: str) -> str:
+    """The name of a sampler, a space or a corruption.
+
+    >>> member_text("gmm"), member_text("tsne"), member_text("dropout_25")
+    ('GMM', 't-SNE', '25 % of the pixels removed')
+    """
+    if sampler := registry.find("samplers", member):
+        return sampler.short_title
+    return SPACES.get(member) or CORRUPTIONS.get(member) or member.replace("_", " ")
+
+
+def metric_text(name: str) -> str:
+    """The name for readers of a metric or of a member of a metric family.
+
+    >>> metric_text("fcd_gmm"), metric_text("knn_accuracy"), metric_text("a_new_metric")
+    ('FCD (GMM)', 'kNN accuracy', 'a new metric')
+    """
+    known = registry.names("metrics")
+    families = [family for family in known if name.startswith(f"{family}_")]
+    if name in known or not families:
+        return metric_name(name)
+    family = max(families, key=len)
+    return metric_name(family, name.removeprefix(f"{family}_"))
 
 
 def metric_heading(metric: str, better: str, unit: str) -> str:
     """A metric with its direction and unit.
 
-    >>> metric_heading("mse", "lower", "squared error per pixel")
-    'mse ↓ (squared error per pixel)'
+    >>> metric_heading("MSE", "lower", "squared error per pixel")
+    'MSE ↓ (squared error per pixel)'
     """
     return f"{metric} {ARROWS.get(better, '')}".strip() + (f" ({unit})" if unit else "")
 
@@ -81,10 +112,10 @@ def member_name(members: Iterable[str]) -> str:
 
 
 def coordinate_text(axis: str, coordinate: "str | int | None") -> str:
-    """A coordinate below the heading of its axis: "16"; "–" where it does not apply."""
+    """A coordinate below the heading of its axis, in people's words: "16", "β-VAE (β = 4)"; "–" for none."""
     if coordinate in (None, ""):
         return EMPTY
-    return SPACES.get(str(coordinate), str(coordinate)) if axis == "member" else str(coordinate)
+    return member_text(str(coordinate)) if axis == "member" else str(reader_name(axis, coordinate))
 
 
 def row_texts(row: CellKey) -> list[str]:
@@ -93,16 +124,32 @@ def row_texts(row: CellKey) -> list[str]:
 
 
 def head_text(axis: str, coordinate: "str | int | None") -> str:
-    """A coordinate without the heading of its axis: "latent 16"."""
+    """A coordinate without the heading of its axis: "d = 16"."""
     text = coordinate_text(axis, coordinate)
     if axis == "key" and not coordinate:  # a column of a table of several metrics that has one key
         return ""
-    return f"latent {text}" if axis == "latent_size" else text
+    return f"d = {text}" if axis == "latent_size" else text
 
 
 def column_text(column: CellKey) -> str:
-    """A column in one line: "mnist, latent 16"."""
+    """A column in one line: "MNIST, d = 16"."""
     return ", ".join(filter(None, (head_text(*part) for part in column)))
+
+
+def column_identifier(column: CellKey) -> str:
+    """A column by the identifiers of its coordinates, which a command may name: "mnist, latent 16"."""
+    return ", ".join(f"latent {at}" if axis == "latent_size" else str(at or EMPTY) for axis, at in column)
+
+
+def configuration_text(
+    at: Mapping[str, "str | int | None"], axes: Sequence[str] = ("label", "net", "latent_size")
+) -> str:
+    """The coordinates of a configuration that apply, in one line.
+
+    >>> configuration_text({"label": "vae", "net": None, "latent_size": 2})
+    'VAE, d = 2'
+    """
+    return ", ".join(head_text(axis, at[axis]) for axis in axes if at.get(axis) not in (None, ""))
 
 
 def format_number(number: float, decimals: int, fixed: bool = False) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from bench.report.data import Group, Suite, mapping, number, words
 
 from .footnotes import override_flags
-from .names import format_number, format_significant
+from .names import format_number, format_significant, head_text, metric_text
 from .values import Value, decimals_of, gap_texts, measure
 
 #: Parts of a suite file that change numbers
@@ -72,7 +72,7 @@ def _compare(suite: Suite, reference: dict[str, Any], value: float, measured: Va
     difference = summary.mean - value if summary and comparable else None
     plus = "+" if difference is not None and difference > 0 else ""
     return {
-        "row": _row(reference, measured), "metric": metric, "unit": _unit(measured, metric),
+        "row": _row(reference, measured), "metric": metric_text(metric), "unit": _unit(measured, metric),
         "published": format_significant(value, 7),
         "obtained": f"{format_number(summary.mean, decimals)}{half}" if summary else "",
         "n": f"n = {summary.n}" if summary else "", "gaps": "; ".join(gap_texts(measured)),
@@ -88,8 +88,7 @@ def _row(reference: dict[str, Any], measured: Value | None) -> str:
     names = ("label", "net", "dataset", "latent_size")
     at: dict[str, Any] = dict(measured.at) if measured else {name: reference.get(name) for name in names}
     at["label"] = at["label"] or reference.get("variant")
-    at["latent_size"] = at["latent_size"] and f"latent {at['latent_size']}"
-    return ", ".join(words(at[name]) for name in names if at[name])
+    return ", ".join(words(head_text(name, at[name])) for name in names if at[name])
 
 
 def _unit(measured: Value | None, metric: str) -> str:

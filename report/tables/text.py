@@ -19,7 +19,9 @@ def plain(table: Table) -> str:
     ]
     notes = [note.replace(BOLD, "Between asterisks:", 1) for note in table.all_notes]
     wrapped = [line for note in notes for line in textwrap.wrap(note, WIDTH, break_on_hyphens=False)]
-    return _plain_grid(table.heading, _grid(table, body), len(table.row_axes), wrapped)
+    apart = [row in table.yardsticks for row in table.rows]
+    first = apart.index(True) if any(apart) else None
+    return _plain_grid(table.heading, _grid(table, body), len(table.row_axes), wrapped, apart=first)
 
 
 def plain_standings(table: Table) -> str:
@@ -70,14 +72,18 @@ def _cell(parts: CellParts, bold: str, mark: str) -> str:
     return (bold.format(parts.text) if parts.best else parts.text) + parts.partial + marks
 
 
-def _plain_grid(heading: str, grid: list[list[str]], left: int, notes: Iterable[str], ragged: bool = False) -> str:
-    """ragged: the last column is text, aligned to the left."""
+def _plain_grid(
+    heading: str, grid: list[list[str]], left: int, notes: Iterable[str], ragged: bool = False, apart: int | None = None
+) -> str:
+    """ragged: the last column is text, aligned to the left. apart: the first row below a dotted rule."""
     widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
     numbers = range(left, len(widths) - ragged)
     aligned = [[cell.rjust(width) if i in numbers else cell.ljust(width)
                 for i, (cell, width) in enumerate(zip(row, widths, strict=True))] for row in grid]  # fmt: skip
     head, *lines = ("  ".join(row).rstrip() for row in aligned)
     rule = "─" * max(map(len, [head, *lines]))
+    if apart:
+        lines.insert(apart, "┄" * len(rule))
     return "\n".join([heading, rule, head, rule, *lines, rule, *notes, ""])
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from bench.report.data import Cell, Coordinates, Group, fingerprint, mapping, number, outside, whole, words
 
+from bench import registry
 from bench.results.stats import Summary, summarise
 from bench.results.store import Record
 
-from .names import GAPS, magnitude
+from .names import GAPS, coordinate_text, magnitude
 
 Key = tuple[tuple[str, str], ...]  #: what must be equal before two values may be compared
 
@@ -54,6 +55,11 @@ class Value:
         return summarise([self.seeds[seed] for seed in sorted(self.seeds)]) if self.seeds else None
 
     @property
+    def yardstick(self) -> bool:
+        """True for a reference that is not compared: never bold, and last in its table."""
+        return is_yardstick(self.at.get("variant"))
+
+    @property
     def planned(self) -> int:
         """Number of seeds to train: all but the skipped ones."""
         return len(self.group.planned)
@@ -76,6 +82,12 @@ class Value:
     def ids(self) -> list[str]:
         """Ids of the cells that hold the numbers."""
         return [record.id for record in self.records]
+
+
+def is_yardstick(variant: object) -> bool:
+    """True for closed forms (mean image, PCA): references that are not compared with trained methods."""
+    found = registry.find("variants", str(variant))
+    return found is not None and bool(found.constants.get("closed_form"))
 
 
 def gap_texts(value: Value | None) -> list[str]:
@@ -154,4 +166,4 @@ def key_text(key: Iterable[tuple[str, str]], among: Iterable[Key]) -> str:
     """The parts of a key that differ among several keys, as words: "likelihood bernoulli"."""
     every = [dict(other) for other in among]
     differing = [(k, v or "unknown") for k, v in key if len({other.get(k) for other in every}) > 1]
-    return ", ".join(f"{k} {v}" for k, v in differing)
+    return ", ".join(f"{k} {coordinate_text(k, v)}" for k, v in differing)

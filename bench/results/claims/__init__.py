@@ -8,6 +8,7 @@ A claim is read from the suite as it was run (suite.json). Its checks compare ov
 anywhere, so nothing here trusts the type of a value.
 """
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -236,14 +237,25 @@ def _check_json(check: Check) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_text(found: Sequence[Verdict]) -> str:
-    """What `bench claims` prints: a paragraph a claim, and how many have which verdict."""
+def as_text(found: Sequence[Verdict], width: int = 0) -> str:
+    """What `bench claims` prints: a paragraph a claim, and how many have which verdict.
+
+    width: of the lines, which are divided at words; 0 for lines of any length.
+    """
     if not found:
         return "this suite declares no claims\n"
     parts = [line for verdict in found for line in (*_lines(verdict), "")]
     counted = ", ".join(f"{n} {name}" for name, n in counts(found).items())
     tested = any(verdict.p_holm is not None for verdict in found)
-    return "\n".join([*parts, f"{counted} of {len(found)} claims", *([P_NOTE] * tested)]) + "\n"
+    lines = [*parts, f"{counted} of {len(found)} claims", *([P_NOTE] * tested)]
+    return "\n".join(_wrapped(line, width) if width else line for line in lines) + "\n"
+
+
+def _wrapped(line: str, width: int) -> str:
+    """A line divided at words; further lines are indented to the text behind the verdict."""
+    indent = " " * 18 if line[:1] == " " or line[:17].rstrip() in VERDICTS else ""
+    head, text = (line[:18], line[18:]) if indent else ("", line)
+    return textwrap.fill(text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _lines(verdict: Verdict) -> list[str]:
