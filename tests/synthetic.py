@@ -22,7 +22,7 @@ METRICS = {
     "knn_accuracy": ("fraction", "higher", "5 nearest neighbours, train codes index, test codes query."),
     "silhouette": ("from -1 to 1", "higher", "Silhouette of the true classes."),
 }
-SHIFT = {"ae": 0.0, "vae": 0.004, "beta_vae": 0.011, "pca": 0.006}
+SHIFT = {"ae": 0.0, "vae": 0.004, "beta_vae": 0.011, "pca": 0.006, "conditional_ae": 0.001}
 
 
 def cell_id(cell):
