@@ -107,8 +107,8 @@ def test_samples_stand_by_method_and_size_prior_first_with_their_distance_and_fi
     [view] = galleries(suite, build(suite))
     assert [entry["method"] for entry in view["entries"]] == ["AE, MLP", "VAE, MLP", "PCA"]
     assert [shown["kind"].title for shown in view["sections"]["samples"]] == [
-        "codes from the prior",
-        "codes from the GMM",
+        "Codes from the prior",
+        "Codes from the GMM",
     ]
     sheets = view["sections"]["samples"][1]
     assert [head["text"] for head in sheets["heads"]] == ["AE, MLP", "VAE, MLP", "PCA"]
