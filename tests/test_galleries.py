@@ -111,10 +111,13 @@ def test_samples_stand_by_method_and_size_prior_first_with_their_distance_and_fi
         "Codes from the GMM",
     ]
     sheets = view["sections"]["samples"][1]
-    assert [head["text"] for head in sheets["heads"]] == ["AE, MLP", "VAE, MLP", "PCA"]
+    assert [row["head"]["text"] for row in sheets["rows"]] == ["AE, MLP", "VAE, MLP", "PCA"]  # wide pictures
     [table] = build(suite, "fcd_gmm")
-    shown = [figure["value"] for figure in sheets["rows"][0]["cells"]]
+    shown = [row["cells"][0]["value"] for row in sheets["rows"]]
     assert shown == [f"FCD {table.parts(row, table.printed_columns[0]).text}" for row in table.rows]
+    [by_label] = view["sections"]["by-label"]
+    assert [head["text"] for head in by_label["heads"]] == ["AE, MLP", "VAE, MLP", "PCA"]
+    assert [row["head"]["text"] for row in by_label["rows"]] == ["d = 2"]
     wanted = " ".join(f"{cell.seed}:{cell.id}/samples_gmm.png" for cell in suite.groups[0].cells)
     assert sheets["rows"][0]["cells"][0]["seeds"] == wanted
 
@@ -211,7 +214,7 @@ class TestInABrowser:
     def test_another_seed_is_shown_everywhere_in_a_gallery(self, page, site, results):
         other = next(r for r in Store(results).records("demo") if r.cell["seed"] == 1 and r.cell["label"] == "ae")
         page.goto((site / "suites/demo/index.html").as_uri() + "#samples")
-        page.locator("#samples > details > summary").click()
+        page.evaluate("document.querySelector('#samples details').open = true")
         page.locator("#samples select").select_option("1")
         link = page.locator("#samples a[data-seeds]").first
         assert link.get_attribute("href") == f"{other.id}/samples_prior.png"
