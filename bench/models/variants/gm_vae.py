@@ -25,7 +25,10 @@ class GMVAE(MonteCarloVAE):
     title = "Gaussian-mixture VAE"
     symbol = "GM-VAE"
     option_symbols: ClassVar = {"components": "K"}
-    reference = "Jiang et al., Variational Deep Embedding, IJCAI 2017, https://arxiv.org/abs/1611.05148"
+    reference = (
+        "Jiang et al., Variational Deep Embedding: An Unsupervised and Generative Approach to Clustering, IJCAI 2017, "
+        "https://arxiv.org/abs/1611.05148"
+    )
     cite = "jiang2017variational"
     own_prior = True
 

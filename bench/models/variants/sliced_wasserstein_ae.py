@@ -27,7 +27,10 @@ class SlicedWassersteinAE(AE):
     title = "Sliced-Wasserstein autoencoder"
     symbol = "SWAE"
     option_symbols: ClassVar = {"weight": "λ"}
-    reference = "Kolouri et al., Sliced-Wasserstein Autoencoder, 2018, https://arxiv.org/abs/1804.01947"
+    reference = (
+        "Kolouri et al., Sliced-Wasserstein Autoencoder: An Embarrassingly Simple Generative Model, 2018, "
+        "https://arxiv.org/abs/1804.01947"
+    )
     cite = "kolouri2018sliced"
     scalars = ("weight",)
 
