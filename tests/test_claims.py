@@ -738,7 +738,7 @@ def test_the_verb_prints_verdicts_and_json_has_the_promised_shape(results, tmp_p
     text = run_bench("claims", "demo", "--results", str(results), cwd=tmp_path).stdout
     assert "supported         held  AE is better  (t; tested on mnist)" in text
     assert "1 supported, 1 contradicted, 1 under-specified, 1 not run of 4 claims" in text
-    assert "is for information and changes no verdict" in text
+    assert "is for information and changes no verdict" in " ".join(text.split())
 
 
 def test_the_verb_says_where_there_is_nothing(results, tmp_path):
@@ -758,8 +758,8 @@ def test_claims_follow_the_summary_of_a_suites_page_and_are_counted_on_the_index
     ids = {cell for v in json.loads(run_json(results))["claims"] for cell in v["cells"]}
     assert {f"{cell}/index.html" for cell in ids} <= links
     text = " ".join(page.text.split())
-    assert "mse of ae below that of vae" in text
-    assert text.count("tested on mnist") == 3
+    assert "MSE of AE below that of VAE" in text
+    assert text.count("tested on MNIST") == 3
     assert "under-specified" in text
     assert "1 supported 1 contradicted 1 under-specified 1 not run" in " ".join(Page(index).text.split())
 
@@ -803,3 +803,12 @@ def test_the_drawing_has_a_dot_a_seed_and_the_border():
     assert svg.count("h0") == 6
     assert svg.count('class="border"') == 1
     assert str(drawing(verdict(BELOW, []).main.outcome)) == ""
+
+
+def test_lines_divide_at_words_and_stay_behind_the_verdict():
+    found = [verdict(BELOW, points("vae", LOW) + points("ae", HIGH), says="a statement of several words " * 4)]
+    lines = as_text(found, width=60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[0].startswith("supported         c  ")
+    assert all(line.startswith(" " * 18) for line in lines[1 : lines.index("")])
+    assert " ".join(" ".join(lines).split()) == " ".join(as_text(found).split())

@@ -450,6 +450,9 @@ def test_list_names_everything_with_its_first_line(bench):
     assert {"variants", "nets", "samplers", "datasets", "metrics", "suites", "likelihoods"} == set(found)
     assert all(item["summary"] for kind in found.values() for item in kind)
     assert "vae" in bench("list", "variants").stdout
+    metrics = bench("list", "metrics").stdout
+    assert "(squared error per pixel, lower is better)" in " ".join(metrics.split())
+    assert max(map(len, metrics.splitlines())) <= 80  # wrapped at words to the width of the terminal
 
 
 def test_data_check_tells_what_a_dataset_holds(bench):

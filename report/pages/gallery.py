@@ -152,8 +152,10 @@ def _grid(shown: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
     hues = {entry["kind"]: entry["at"] for entry, _ in shown}
     wide = any(figure["wide"] for _, figure in shown)
     heads = [{"text": text, "at": hues[method]} for method, text in methods]
-    rows = [{"head": {"text": reader_text("latent_size", size), "at": None},
-             "cells": [at.get((method, size)) for method, _ in methods]} for size in sizes]  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {"head": {"text": reader_text("latent_size", size), "at": None},
+         "cells": [at.get((method, size)) for method, _ in methods]} for size in sizes
+    ]  # fmt: skip
     if wide:
         drawn = [[row["cells"][i] for row in rows if row["cells"][i]] for i in range(len(heads))]
         rows = [{"head": head, "cells": cells} for head, cells in zip(heads, drawn, strict=True)]

@@ -47,12 +47,15 @@ def _lead(cards: list[dict[str, Any]], tables: list[dict[str, Any]]) -> dict[str
 
 def _costs(lead: dict[str, Any] | None, measured: Measured, tables: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Quality against training seconds in the leading suite, on the first board's dataset."""
-    for suite, families in measured if lead else ():
-        for view in pareto.views(suite, families, colours(suite.groups)) if suite is lead["suite"] else ():
-            panels = [panel for panel in view["panels"] if panel["title"].endswith("and training seconds")]
-            if panels and reader_text("dataset", view["dataset"]) == tables[0]["dataset"]:
-                return {"suite": suite, "panels": panels[:MOST_PANELS], "legend": view["legend"],
-                        "dataset": tables[0]["dataset"], "hues": colours(suite.groups)}  # fmt: skip
+    if lead is None:
+        return None
+    suite, families = next(pair for pair in measured if pair[0] is lead["suite"])
+    hues = colours(suite.groups)
+    for view in pareto.views(suite, families, hues):
+        panels = [panel for panel in view["panels"] if panel["title"].endswith("and training seconds")]
+        if panels and reader_text("dataset", view["dataset"]) == tables[0]["dataset"]:
+            return {"suite": suite, "panels": panels[:MOST_PANELS], "legend": view["legend"],
+                    "dataset": tables[0]["dataset"], "hues": hues}  # fmt: skip
     return None
 
 
