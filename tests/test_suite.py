@@ -629,7 +629,7 @@ def test_a_mistake_is_told_with_its_line_and_what_was_meant(read, mistake):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "x.yaml: there is no such file; suites: digits, mnist_all, "),
+        (None, "x.yaml: there is no such file; suites: digits, methods_digits, "),
         (b"\xff\xfe\x00binary", "x.yaml: is not a text file in UTF-8 (see byte 0)"),
         (b"title: a\x00b", "x.yaml: line 1 holds the character 0x00, which is not text"),
         (b"", "x.yaml: a suite is a mapping (title: ..., grid: ...); this file holds nothing"),
