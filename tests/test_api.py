@@ -143,7 +143,7 @@ def test_objects_and_outputs_are_measured(arrays, ran):
 
 def test_tables_as_text_and_as_a_frame(ran):
     folder, _, frame = ran
-    assert "pca" in bench.table("tiny", "mse", results=folder)
+    assert "PCA" in bench.table("tiny", "mse", results=folder)
     assert r"\begin{tabular}" in bench.table("tiny", "mse", "latex", results=folder)
     values = bench.table("tiny", ["mse", "knn_accuracy"], "frame", results=folder)
     assert isinstance(values, pd.DataFrame)

@@ -136,5 +136,5 @@ def test_where_images_lie_stands_in_no_label_and_no_table(tmp_path):
     assert suite.cells[0].dataset_label == "folder (path=images, size=8)"
     run(suite, Settings(tmp_path / "results", tmp_path / "data", "cpu"))
     table = CliRunner().invoke(cli, ["table", "s", "--results", str(tmp_path / "results")])
-    assert "folder (path=images, size=8)" in table.output
+    assert "Folder (path = images, size = 8)" in table.output
     assert str(tmp_path / "images") not in table.output

@@ -52,7 +52,7 @@ def test_every_kind_of_page_opens_from_a_file_with_its_style(page, site):
 def test_search_leaves_the_suites_that_hold_every_word(page, site):
     visit(page, site / "index.html")
     page.get_by_label("Search suites").fill("entirely SOMETHING")
-    assert page.url.endswith("#search?q=entirely+SOMETHING")
+    page.wait_for_url("**#search?q=entirely+SOMETHING")
     assert not page.locator("#board").is_visible()
     assert page.locator("#suites li:visible h3").all_inner_texts() == ["Something else entirely"]
     page.get_by_label("Search suites").fill("no such words")

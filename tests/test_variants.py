@@ -227,14 +227,14 @@ def test_a_conditional_model_s_image_depends_on_the_label_it_is_given():
 
 @pytest.mark.parametrize("net", NETS, ids=["mlp", "conv", "spatial"])
 def test_the_contractive_penalty_is_the_jacobian_of_autograd(net):
-    model, (x, y) = make("contractive_ae", net, exact_up_to=3), batch()
+    model, (x, y) = make("contractive_ae", net, exact_up_to=4), batch()
     jacobian = torch.autograd.functional.jacobian(lambda images: model.encode(images).sum(0), x)  # (D, B, C, H, W)
     expected = jacobian.square().sum((0, 2, 3, 4)).mean()
     torch.testing.assert_close(objective(model, x, y)["jacobian"], expected)
 
 
 def test_the_estimated_jacobian_is_unbiased():
-    exact, estimate = make("contractive_ae", exact_up_to=3), make("contractive_ae", exact_up_to=0)
+    exact, estimate = make("contractive_ae", exact_up_to=4), make("contractive_ae", exact_up_to=0)
     same_parameters(exact, estimate)
     x, y = batch()
     truth = objective(exact, x, y)["jacobian"].item()

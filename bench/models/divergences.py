@@ -49,7 +49,8 @@ def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
     Kolouri et al., Sliced-Wasserstein Autoencoder, 2018 (eq. 14).
     """
     unit = directions / directions.norm(dim=1, keepdim=True)
-    along_x, along_y = ((points @ unit.T).sort(0).values for points in (x, y))  # (B, M)
+    with torch.autocast(x.device.type, enabled=False):
+        along_x, along_y = ((points @ unit.T).sort(0).values for points in (x, y))  # (B, M)
     return (along_x - along_y).square().mean()
 
 
@@ -62,13 +63,20 @@ def frozen(critic: nn.Module) -> Callable[[Tensor], Tensor]:
     return lambda z: functional_call(critic, parameters, (z,))
 
 
-def critic_net(inputs: int, hidden: tuple[int, ...], outputs: int = 1) -> nn.Sequential:
+class Critic(nn.Sequential):
+    """A perceptron whose output is float32 whatever the precision inside."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z).float()
+
+
+def critic_net(inputs: int, hidden: tuple[int, ...], outputs: int = 1) -> Critic:
     """A multi-layer perceptron with leaky ReLUs: (B, inputs) → (B, outputs)."""
     layers: list[nn.Module] = []
     for width in hidden:
         layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
         inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    return Critic(*layers, nn.Linear(inputs, outputs))
 
 
 def _off_diagonal(k: Tensor) -> Tensor:

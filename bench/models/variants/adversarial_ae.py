@@ -48,7 +48,7 @@ class AdversarialAE(AE):
         z = self.encode(x)  # (B, D)
         rec = self.likelihood.nll(self.decode(z), x).mean()
         fool = F.softplus(-frozen(self.critic)(z)).mean()  # −log c(z)
-        critic = self.critic_loss(z.detach(), noise)
+        critic = self.critic_loss(z.detach(), noise.to(z.dtype))
         return {"loss": rec + self.weight * fool + critic, "rec": rec, "fool": fool, "critic": critic}
 
     def critic_loss(self, z: Tensor, prior: Tensor) -> Tensor:

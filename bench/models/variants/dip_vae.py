@@ -60,4 +60,5 @@ class DIPVAE(VAE):
 def batch_covariance(values: Tensor) -> Tensor:
     """E[v vᵀ] − E[v] E[v]ᵀ over the first axis: (B, D) → (D, D)."""
     centred = values - values.mean(0)
-    return centred.T @ centred / len(values)
+    with torch.autocast(values.device.type, enabled=False):
+        return centred.T @ centred / len(values)

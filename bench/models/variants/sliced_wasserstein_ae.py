@@ -44,8 +44,8 @@ class SlicedWassersteinAE(AE):
         return prior, directions  # (B, D) each
 
     def forward(self, x: Tensor, y: Tensor, noise: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        prior, directions = noise
         z = self.encode(x)  # (B, D)
+        prior, directions = (part.to(z.dtype) for part in noise)
         rec = self.likelihood.nll(self.decode(z), x).mean()
         distance = sliced_wasserstein(z, prior, directions)
         return {"loss": rec + self.weight * distance, "rec": rec, "sw": distance}
