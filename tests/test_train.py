@@ -300,7 +300,7 @@ def test_in_bf16_scalars_in_a_stack_change_no_type_and_no_term(variant, few_digi
         alone = stack._One(model, True).terms(x[None], y[None], mapped(lambda n: n[None], noise))
         for name, value in alone.items():
             assert terms[name].dtype == value.dtype == torch.float32
-            assert terms[name][s].item() == pytest.approx(value.item(), rel=1e-2, abs=5e-4)
+            assert terms[name][s].item() == pytest.approx(value.item(), rel=5e-2, abs=5e-3)
 
 
 def test_in_bf16_a_scalar_of_a_stack_keeps_all_its_digits(few_digits):
