@@ -420,6 +420,20 @@ def test_generated_images_agree_with_the_label_that_the_model_reads_off_the_code
     assert found["key"]["classifier"].startswith("digits-")
 
 
+@pytest.mark.parametrize("variant", ["semi_supervised_vae", "m2_vae", "vae"])
+def test_label_accuracy_is_that_of_the_method_s_own_classifier(few_digits, feature_nets, variant):
+    c = cell(variant, evaluate=PLAIN)
+    model = trained(c, few_digits)
+    found = evaluate(model, few_digits, c, ("label_accuracy",), feature_nets).metrics["label_accuracy"]
+    if variant == "vae":
+        assert found["reason"] == "vae has no classifier"
+        return
+    x, y = to_float(few_digits.test.images), few_digits.test.labels
+    with torch.no_grad():
+        logits = model.predict(x) if variant == "m2_vae" else model.classify(model.encode(x, None))
+    assert found["value"] == pytest.approx((logits.argmax(1) == y).double().mean().item())
+
+
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_model_that_shows_what_it_is_asked_for_agrees_and_one_that_shows_another_class_does_not(
     few_digits, feature_nets, shift

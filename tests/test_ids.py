@@ -37,8 +37,8 @@ def test_a_cell_rebuilt_from_its_record_writes_the_same_record(suite):
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_suite_s_file_still_makes_the_cells_of_its_records(suite):
-    file = ROOT / "suites" / f"{suite}.yaml"
-    if not file.is_file():
+    file = next((ROOT / "suites").rglob(f"{suite}.yaml"), None)
+    if file is None:
         pytest.skip(f"{suite} has no file under suites/")
     content = json.loads((ROOT / "results" / suite / "suite.json").read_text("utf-8"))
     of_grid = {entry["id"] for entry in content["cells"]}

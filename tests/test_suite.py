@@ -24,7 +24,8 @@ from bench.suite.json_schema import FILE, json_schema
 from bench.suite.listing import listing
 
 ROOT = Path(__file__).parents[1]
-SUITES = sorted(p.stem for p in (ROOT / "suites").glob("*.yaml"))
+SUITE_FILES = {p.stem: p for p in sorted((ROOT / "suites").rglob("*.yaml"))}
+SUITES = sorted(SUITE_FILES)
 
 VARIANT_BASE = """
 class Variant:
@@ -882,6 +883,7 @@ def test_a_bare_name_is_a_suite_of_this_folder_or_a_shipped_one(components):
     assert found["suites/digits.yaml"] == "A test"
     assert "digits" not in found
     assert found["mnist_all"] == shipped_title("mnist_all")
+    assert load_title("two_stage") == load_title("suites/published/two_stage.yaml") == found["two_stage"]
 
 
 def load_title(name):
@@ -889,7 +891,7 @@ def load_title(name):
 
 
 def shipped_title(name):
-    return YAML(typ="safe", pure=True).load((ROOT / "suites" / f"{name}.yaml").read_text(encoding="utf-8"))["title"]
+    return YAML(typ="safe", pure=True).load(SUITE_FILES[name].read_text(encoding="utf-8"))["title"]
 
 
 def test_an_unknown_suite_names_the_nearest(components):
@@ -929,10 +931,11 @@ def test_a_broken_component_costs_one_message_and_only_where_it_is_used(read, co
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_shipped_suite_loads_and_fits_the_schema(name):
-    path = ROOT / "suites" / f"{name}.yaml"
+    path = SUITE_FILES[name]
     suite = load(path)
     assert suite.cells
-    assert suite.text.startswith("# yaml-language-server: $schema=../bench/suite/schema.json\n")
+    up = "../" * len(path.relative_to(ROOT).parts[:-1])
+    assert suite.text.startswith(f"# yaml-language-server: $schema={up}bench/suite/schema.json\n")
     jsonschema.validate(json.loads(json.dumps(YAML(typ="safe", pure=True).load(suite.text))), json_schema())
 
 

@@ -17,7 +17,7 @@ from bench.errors import BenchError, printable
 from bench.suite import Suite, load
 
 ROOT = Path(__file__).parents[1]
-TEXTS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "suites").glob("*.yaml"))]
+TEXTS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "suites").rglob("*.yaml"))]
 TREES = [YAML(typ="safe", pure=True).load(text) for text in TEXTS]
 COUNT = int(os.environ.get("BENCH_FUZZ_SUITES", "300"))
 CHUNK = 100

@@ -29,10 +29,10 @@ def suite_folders() -> tuple[Path, ...]:
 
 
 def suite_files() -> list[Path]:
-    """All suites of `suite_folders`, sorted within a folder; of two with one name, the first."""
+    """All suites of `suite_folders` and of folders in them, sorted within a folder; of two with one name, the first."""
     found: dict[str, Path] = {}
     for folder in suite_folders():
-        for path in sorted(folder.glob("*.yaml")):
+        for path in (*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))):
             found.setdefault(path.stem, path)
     return list(found.values())
 
@@ -40,9 +40,11 @@ def suite_files() -> list[Path]:
 def locate(path: Path) -> Path:
     """The file that `digits`, `digits.yaml` or `suites/digits.yaml` means; any other path unchanged.
 
+    A suite of a folder in `suites/`, such as `suites/published/x.yaml`, is called `x` as well.
+
     Raises `SuiteError` with the nearest name where there is no such file.
     """
-    if path.is_file() or path.parent not in (Path(), Path("suites")) or not path.name:
+    if path.is_file() or (path.parts[:1] != ("suites",) and path.parent != Path()) or not path.name:
         return path
     stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
     files = {file.stem: file for file in suite_files()}

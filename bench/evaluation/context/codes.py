@@ -49,6 +49,19 @@ def knn_predictions(context: EvaluationContext) -> Tensor:
 
 
 @provides()
+def predicted_labels(context: EvaluationContext) -> Tensor:
+    """The labels (N,) that the method's own classifier gives the test images, or their codes μ."""
+    model, split = context.model, context.data.test
+    if hasattr(model, "predict"):
+        logits = [model.predict(to_float(x)) for x, _ in batches(split)]
+    elif hasattr(model, "classify"):
+        logits = [model.classify(model.encode(to_float(x), y)) for x, y in batches(split)]
+    else:
+        raise NotApplicable(f"{context.cell.variant.name} has no classifier")
+    return torch.cat([each.argmax(1) for each in logits])
+
+
+@provides()
 def clusters(context: EvaluationContext) -> Tensor:
     return _clusters(context, seed=0)
 
