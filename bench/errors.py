@@ -109,7 +109,8 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
     names = sorted(known)
     if len(str(name)) > LONGEST_NAME:
         name = ""
-    near = _abbreviated(str(name), names) or get_close_matches(str(name), names, n=1, cutoff=0.5)
+    near = [known for known in names if known.lower() == str(name).lower()]
+    near = near or _abbreviated(str(name), names) or get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" did you mean '{near[0]}'?" if near else ""
     shown = names if len(names) <= MOST_NAMES else get_close_matches(str(name), names, n=5, cutoff=0)
     listing = f" {what}: {', '.join(shown)}{', ...' if len(shown) < len(names) else ''}" if names else ""

@@ -35,8 +35,8 @@ CELEBA_FILES = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_parti
 def example(name, **options):
     """A dataset with something plausible for every option that has no default."""
     needed = {o.name: o for o in registry.describe("datasets", name).options.values()}
-    plausible = {"str": "my-images", "int": 8}
-    filled = {o.name: plausible[o.annotation] for o in needed.values() if o.default is registry.REQUIRED}
+    plausible = {"path": "my-images", "size": 8, "dataset": "USPS"}
+    filled = {o.name: plausible[o.name] for o in needed.values() if o.default is registry.REQUIRED}
     return _loading.build(name, filled | options)
 
 

@@ -1,39 +1,55 @@
-"""Many image files to one tensor, with several threads, kept in a cache."""
+"""Many images to one tensor, with several threads, kept in a cache."""
 
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import PIL
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ._image_files import ImageFiles
+from ._problems import Problems
 from ._recipe import RECIPE_VERSION, Recipe, UnusableImageError
 
 CHUNK = 256  #: images that a thread takes at a time
 
 
-def decode(files: ImageFiles, names: Sequence[str], recipe: Recipe) -> Tensor:
-    """The named images as uint8 (N, C, S, S), in that order; unreadable ones are added to `files.problems`."""
-    pixels = np.zeros((len(names), recipe.channels, recipe.size, recipe.size), dtype=np.uint8)
+def decode(
+    read: Callable[[int], bytes | Image.Image],
+    names: Sequence[str],
+    recipe: Recipe,
+    problems: Problems,
+    shape: tuple[int, ...] | None = None,
+) -> Tensor:
+    """The images as uint8 (N, C, H, W); `read` gives that of a row. Unreadable ones are added to `problems`.
+
+    shape: (C, H, W) that all must have; by default that of the first one that can be read.
+    """
+    wanted = shape or first_shape(read, len(names), recipe)
+    pixels = np.zeros((len(names), *wanted), dtype=np.uint8)
 
     def fill(start: int) -> None:
         for row in range(start, min(start + CHUNK, len(names))):
             try:
-                pixels[row] = recipe(files.read(names[row]))
+                image = recipe(read(row))
+                if image.shape != wanted:
+                    raise UnusableImageError(f"not {shape_words(wanted)} as the first one", shape_words(image.shape))
+                pixels[row] = image
             except UnusableImageError as error:
-                files.problems.add(str(error), names[row], error.detail)
+                problems.add(str(error), names[row], error.detail)
             except Exception as error:  # Pillow and zipfile have a dozen kinds for a damaged file
-                files.problems.add("unreadable", names[row], str(error) or type(error).__name__)
+                problems.add("unreadable", names[row], str(error) or type(error).__name__)
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside of the GIL
         warnings.simplefilter("ignore")  # of odd metadata, and of sizes that `Recipe` refuses
@@ -41,24 +57,57 @@ def decode(files: ImageFiles, names: Sequence[str], recipe: Recipe) -> Tensor:
     return torch.from_numpy(pixels)
 
 
-def decode_cached(files: ImageFiles, splits: dict[str, list[str]], recipe: Recipe, cache: Path) -> dict[str, Tensor]:
-    """`decode` for each split, kept under the folder `cache` in one file. Raises one `DataError` for all problems.
+def first_shape(read: Callable[[int], bytes | Image.Image], count: int, recipe: Recipe) -> tuple[int, ...]:
+    """(C, H, W) of the first image that can be read; what the recipe says where it fixes them."""
+    if recipe.size is not None and recipe.channels is not None:
+        return (recipe.channels, recipe.size, recipe.size)
+    for row in range(count):
+        with suppress(Exception):  # `decode` says what is wrong with it
+            return recipe(read(row)).shape
+    return (1, 1, 1)
 
-    The name of the cached file is a hash of the recipe, the names, and the size and time of every image, so a stale one
-    is never read. A cache that cannot be written (a data root may be read-only) or read costs time only.
+
+def shape_words(shape: Sequence[int]) -> str:
     """
-    makers = (RECIPE_VERSION, PIL.__version__, recipe)
-    identity = repr((makers, files.path.resolve().as_posix(), files.stamp(), splits))
-    kept = cache / f"images-{hashlib.sha256(identity.encode()).hexdigest()[:24]}.safetensors"
-    try:
-        pixels = load_file(kept)
-    except (OSError, SafetensorError):
-        pixels = {split: decode(files, names, recipe) for split, names in splits.items()}
+    >>> shape_words((3, 20, 28))
+    '3×20×28'
+    """
+    return "×".join(map(str, shape))
+
+
+def decode_cached(files: ImageFiles, splits: dict[str, list[str]], recipe: Recipe, cache: Path) -> dict[str, Tensor]:
+    """`decode` for each split of image files, kept under the folder `cache`. Raises one `DataError` for all problems.
+
+    What is kept is known by the names, and the size and time of every image, so a stale one is never read.
+    """
+
+    def one(names: list[str]) -> Tensor:
+        return decode(lambda row: files.read(names[row]), names, recipe, files.problems)
+
+    def make() -> dict[str, Tensor]:
+        pixels = {split: one(names) for split, names in splits.items()}
         files.problems.refuse(files.path, files.total)
-        with suppress(OSError, SafetensorError):
-            _write(kept, pixels)
+        return pixels
+
+    pixels = cached((files.path.resolve().as_posix(), files.stamp(), splits), recipe, cache, make)
     files.problems.refuse(files.path, files.total)
     return pixels
+
+
+def cached(identity: Any, recipe: Recipe, cache: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What `make` gives, kept under the folder `cache` in one file, whose name is a hash of identity and recipe.
+
+    A cache that cannot be written (a data root may be read-only) or read costs time only.
+    """
+    text = repr(((RECIPE_VERSION, PIL.__version__, recipe), *identity))
+    kept = cache / f"images-{hashlib.sha256(text.encode()).hexdigest()[:24]}.safetensors"
+    try:
+        return load_file(kept)
+    except (OSError, SafetensorError):
+        tensors = make()
+        with suppress(OSError, SafetensorError):
+            _write(kept, tensors)
+        return tensors
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:

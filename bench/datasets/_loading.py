@@ -10,8 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from bench import registry
 from bench.errors import DataError, UsageError, did_you_mean
+from bench.suite.names import option_type
 
 from . import Data, Dataset, Split
 from ._fingerprints import Fingerprints
@@ -44,9 +47,21 @@ def build(name: str, options: Mapping[str, Any]) -> Dataset:
         raise UsageError(f"dataset {name} needs {' and '.join(needed)}, as in {{name: {name}, {example}}}")
     for option, value in options.items():
         wanted = known[option].annotation
-        if not wanted.startswith("Literal") and type(value).__name__ != wanted:  # a Literal is the class's to check
+        if not wanted.startswith("Literal") and not _fits(value, wanted):  # a Literal is the class's to check
             raise UsageError(f"dataset {name}: {option} is {value!r}, must be of type {wanted}")
     return registry.load("datasets", name)(**options)
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """
+    >>> _fits(3, "int"), _fits(True, "int | None"), _fits(None, "int | None"), _fits({"a": 1}, "dict[str, int] | None")
+    (True, False, True, True)
+    """
+    try:
+        TypeAdapter(option_type(annotation), config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def check(entries: Iterable[tuple[str, Dataset]], root: Path, offline: bool) -> None:

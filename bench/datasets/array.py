@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
-from bench.errors import DataError, UsageError
+from bench.errors import DataError
 
 from . import Data, Dataset, Split, to_split
-from ._layout import drawn_for_tests
+from ._pairs import check_pixels, drawn, paired
 
 KEYS = ("train_images", "train_labels", "test_images", "test_labels")  #: as in MedMNIST's files
 UNSPLIT = ("images", "labels")  #: for `split`
@@ -37,8 +37,7 @@ class Array(Dataset):
     ) -> None:
         """Raises `UsageError` for a split that is no share."""
         super().__init__(binarise=binarise)
-        if not 0 <= split < 1:
-            raise UsageError(f"array: split is {split:g}, must be at least 0 and below 1")
+        check_pixels("array", None, None, split)
         self.path = path
         self.split = split
 
@@ -68,39 +67,18 @@ class Array(Dataset):
     def read(self, root: Path) -> Data:
         where = self.where(root)
         arrays = _read_arrays(where, UNSPLIT if self.split else KEYS)
-        train, test = self._drawn(where, arrays) if self.split else _given(where, arrays)
-        return _data(where, train, test, self.name, f"arrays in {Path(self.path).name}")
-
-    def _drawn(self, where: Path, arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
-        whole = _split(where, arrays, "images", "labels")
-        if len(whole) < 2:
-            raise DataError(f"{where}: has 1 image; a split needs 2 or more")
-        labels = [""] * len(whole) if whole.labels is None else [str(n) for n in whole.labels.tolist()]
-        tests = torch.from_numpy(drawn_for_tests(labels, self.split))
-        parts = ((whole.images[rows], None if whole.labels is None else whole.labels[rows]) for rows in (~tests, tests))
-        train, test = (Split(images, labels) for images, labels in parts)
-        return train, test
+        source = f"arrays in {Path(self.path).name}"
+        if self.split:
+            train, test = drawn(where, _split(where, arrays, *UNSPLIT), self.split)
+        else:
+            train, test = _given(where, arrays)
+        return paired(where, train, test, self.name, source)
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], name: str) -> Data:
     """Arrays under `KEYS`, without labels where those are absent. Raises `DataError` as the dataset does."""
     where = Path(name)
-    return _data(where, *_given(where, arrays), name, "arrays of the user")
-
-
-def _data(where: Path, train: Split, test: Split, name: str, source: str) -> Data:
-    """Both splits, which must be alike."""
-    if train.images.shape[1:] != test.images.shape[1:]:
-        shapes = " and ".join(str(tuple(s.images.shape[1:])) for s in (train, test))
-        raise DataError(f"{where}: images of train and test differ in shape: {shapes}")
-    if (train.labels is None) is not (test.labels is None):
-        raise DataError(f"{where}: has labels of one of train and test only")
-    if train.labels is None or test.labels is None:
-        return Data(name, train, test, (), source)
-    classes = tuple(str(n) for n in range(int(train.labels.max()) + 1))
-    if int(test.labels.max()) >= len(classes):
-        raise DataError(f"{where}: test_labels has {int(test.labels.max())}, which train_labels does not have")
-    return Data(name, train, test, classes, source)
+    return paired(where, *_given(where, arrays), name, "arrays of the user")
 
 
 def _read_arrays(where: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -6,12 +6,13 @@ from typing import ClassVar, Literal
 
 import torch
 
-from bench.errors import DataError, UsageError
+from bench.errors import DataError
 
 from . import Data, Dataset, to_split
 from ._decoding import decode_cached
 from ._image_files import open_images
 from ._layout import BOTH, PARTS, Layout, find_layout
+from ._pairs import check_pixels
 from ._recipe import Recipe
 
 
@@ -43,12 +44,7 @@ class Folder(Dataset):
     ) -> None:
         """Raises `UsageError` for values that no image can have."""
         super().__init__(binarise=binarise)
-        if size < 1:
-            raise UsageError(f"folder: size is {size}, must be at least 1 pixel")
-        if channels not in (1, 3):
-            raise UsageError(f"folder: channels is {channels}, must be 1 (grey) or 3 (colour)")
-        if not 0 <= split < 1:
-            raise UsageError(f"folder: split is {split:g}, must be at least 0 and below 1")
+        check_pixels("folder", size, channels, split)
         self.path = path
         self.split = split
         self.recipe = Recipe(size, channels)

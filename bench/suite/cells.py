@@ -364,9 +364,11 @@ def canonical_default(value: Any) -> str:
 def format_value(value: Any) -> str:
     """A value as labels show it: 4.0 as 4, a tuple as a list.
 
-    >>> format_value(4.0), format_value((400, 200)), format_value(False), format_value(None)
-    ('4', '[400, 200]', 'false', 'null')
+    >>> format_value(4.0), format_value((400, 200)), format_value(False), format_value({"split": "letters"})
+    ('4', '[400, 200]', 'false', '{split: letters}')
     """
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {format_value(part)}' for key, part in value.items())}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(format_value(part) for part in value)}]"
     if isinstance(value, bool) or value is None:

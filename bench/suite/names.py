@@ -138,6 +138,8 @@ def _generic(name: str, parts: list[ast.expr]) -> Any:
         return Literal[tuple(ast.literal_eval(part) for part in parts)]
     if name == "Optional":
         return _type(parts[0]) | None
+    if name == "dict":
+        return dict[_type(parts[0]), _type(parts[1])]  # type: ignore[misc]
     if name not in ("tuple", "list", "Sequence"):
         return Any
     fixed = name == "tuple" and not (isinstance(parts[-1], ast.Constant) and parts[-1].value is ...)
