@@ -1,6 +1,6 @@
 """The site: a static folder that opens from a file and needs no network.
 
-    index.html  metrics.html  variants/<variant>.html  static/
+    index.html  metrics.html  published.html  variants/<variant>.html  static/
     suites/<suite>/index.html  results.csv  suite.yaml  tables/<metric>.{tex,md,csv,json,txt,bib,js}
     suites/<suite>/<cell>/index.html  *.png  map_<space>.svg
 
@@ -28,6 +28,7 @@ from .data import Cell, Suite, coordinates, load
 from .pages import cell as cell_page
 from .pages import index as index_page
 from .pages import methods as methods_page
+from .pages import published as published_page
 from .pages import suite as suite_page
 from .pages import variant as variant_page
 from .pages.html import figure, linked, paragraphs
@@ -111,7 +112,7 @@ def _names(store: Store, wanted: list[str] | None) -> list[str]:
 def _shared(env: Environment, measured: list[tuple[Suite, list[Table]]]) -> Files:
     suites = [suite for suite, _ in measured]
     pages = index_page.files(env, measured) | methods_page.files(env, suites)
-    pages |= variant_page.files(env, measured)
+    pages |= variant_page.files(env, measured) | published_page.files(env, suites)
     return pages | {f"static/{name}": _static(name) for name in STATIC}
 
 

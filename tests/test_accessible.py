@@ -120,8 +120,10 @@ def test_the_checker_says_nothing_of_a_sound_page(browser):
 def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     gone = {("vae", 2): ("failed", "out of memory"), ("ae", 1): (None, None)}
+    published = {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.6, "latent_size": 2,
+                 "source": "A paper", "protocol": "ten epochs", "comparable": True, "tolerance": 0.5}  # fmt: skip
     synthetic.write(root, "demo", lambda cell: gone.get((cell["label"], cell["seed"]), ("done", None)), points=30,
-                    sizes=(2, 16), nets=("mlp",))  # fmt: skip
+                    sizes=(2, 16), nets=("mlp",), fields={"references": [published]})  # fmt: skip
     return root
 
 
@@ -132,7 +134,14 @@ def site(results, tmp_path_factory):
 
 def kinds(site):
     cell = next(p.name for p in sorted((site / "suites" / "demo").iterdir()) if (p / "map_tsne.svg").exists())
-    return "index.html", "metrics.html", "variants/vae.html", "suites/demo/index.html", f"suites/demo/{cell}/index.html"
+    return (
+        "index.html",
+        "metrics.html",
+        "published.html",
+        "variants/vae.html",
+        "suites/demo/index.html",
+        f"suites/demo/{cell}/index.html",
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,6 +16,8 @@ from bench.report.charts.curves import curves
 from bench.report.charts.maps import code_map
 from bench.report.charts.scales import ticks
 from bench.report.data import load
+from bench.report.pages import published as published_page
+from bench.report.site import environment
 from bench.report.tables.published import published
 
 from bench import registry, report
@@ -163,6 +165,22 @@ def test_published_values_stand_beside_the_obtained_and_say_if_they_compare(site
     assert "comparable because same protocol" in section
     assert "not comparable because their images are cropped" in section
     assert "ten epochs" in section
+
+
+def test_a_page_of_its_own_has_the_published_values_of_all_suites_and_counts_those_that_agree(tmp_path):
+    mean = obtained(tmp_path)
+    beside(tmp_path, mean - 0.4, tolerance=0.5)
+    page = published_page.files(environment(), [load(tmp_path, "demo")])["published.html"].decode()
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "1 of 1 published values have an obtained one beside them" in text
+    assert "1 are comparable and have a tolerance, and 1 of these agree" in text
+
+
+def test_suites_without_published_values_have_no_such_page(tmp_path):
+    synthetic.write(
+        tmp_path, "demo", labels=("vae",), nets=("mlp",), sizes=(2,), artefacts=False, fields={"references": []}
+    )
+    assert published_page.files(environment(), [load(tmp_path, "demo")]) == {}
 
 
 def beside(root, value, status=None, overrides=(), **reference):

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.report.charts import pareto
 from bench.report.charts.colours import colours
-from bench.report.data import Suite
+from bench.report.data import Suite, number
 from bench.report.tables.model import Table
 from bench.report.tables.names import metric_name, reader_text
 from jinja2 import Environment
@@ -34,6 +34,7 @@ def files(env: Environment, measured: Measured) -> dict[str, bytes]:
         answer=lead["findings"] if lead else [], places=_places(measured), costs=costs,
         hues=costs["hues"] if costs else {},
         pages=variant_names(variant_pages([suite for suite, _ in measured])),
+        published=any(number(r.get("value")) is not None for suite, _ in measured for r in suite.references),
     )  # fmt: skip
     return {"index.html": page.encode()}
 
