@@ -11,6 +11,7 @@ import threading
 import zipfile
 import zlib
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +26,9 @@ from bench.datasets import Data, Split, _loading, binarised
 from bench.datasets._idx import read_idx
 from bench.datasets._recipe import Recipe
 from bench.datasets._torchvision import ask, md5
+from bench.datasets.mnist import read_amat
 from bench.errors import DataError, UsageError
+from bench.suite import load as load_suite
 
 ALL = registry.names("datasets")
 IDX = ("mnist", "fashion_mnist", "kmnist")
@@ -267,6 +270,50 @@ def test_static_binarisation_of_the_test_split_does_not_depend_on_the_train_spli
     few, more = (_loading.build("mnist", {"binarise": "static"}).load(tmp_path / str(n)) for n in (20, 30))
     assert torch.equal(few.test.images, more.test.images)
     assert not torch.equal(few.test.images, few.train.images[:10])
+
+
+def write_amat(folder, train=12, test=5):
+    """Tiny files in the form of the published ones; returns the pixels of the train images."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = {part: np.random.default_rng(n).integers(0, 2, (n, 784)) for part, n in (("train", train), ("test", test))}
+    for part, rows in pixels.items():
+        text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+        (folder / f"binarized_mnist_{part}.amat").write_text(text)
+    return pixels["train"]
+
+
+@pytest.mark.parametrize("below", ["binarized_mnist", "."])
+def test_the_published_binarisation_is_read_by_its_hash(tmp_path, monkeypatch, below):
+    dataset = _loading.build("mnist", {"binarise": "larochelle"})
+    assert str(tmp_path / "binarized_mnist") in dataset.missing(tmp_path)
+    pixels = write_amat(tmp_path / below)
+    with pytest.raises(DataError, match=r"train.amat: has the sha256 \w{16}, and the published file ad693b29f94c1427"):
+        dataset.load(tmp_path)
+    assert dataset.original(tmp_path) == "no: binarized_mnist_train.amat, binarized_mnist_test.amat"
+    files = {path.name: sha256(path.read_bytes()).hexdigest() for path in (tmp_path / below).glob("*.amat")}
+    monkeypatch.setattr(type(dataset), "sha256", files)
+    found = dataset.load(tmp_path)
+    assert torch.equal(found.train.images, torch.from_numpy(pixels * 255).to(torch.uint8).view(-1, 1, 28, 28))
+    assert (len(found.test), found.train.labels, found.classes) == (5, None, ())
+    assert dataset.original(tmp_path) == "yes"
+    assert f"binarized_mnist_train.amat {files['binarized_mnist_train.amat'][:16]}" in found.source
+
+
+@pytest.mark.parametrize("text", ["", "0 1\n", "2 " * 784, "0," * 784])
+def test_a_file_that_is_no_binarised_mnist_is_refused(tmp_path, text):
+    (tmp_path / "a.amat").write_text(text)
+    with pytest.raises(DataError, match=r"a.amat: (\d+ bytes are no rows|holds something else)"):
+        read_amat(tmp_path / "a.amat")
+
+
+def test_only_mnist_has_a_published_binarisation_and_its_images_have_no_labels():
+    suite = {"title": "?", "grid": {"datasets": ["mnist", {"name": "mnist", "binarise": "larochelle"}],
+                                    "variants": ["conditional_vae"], "latent_sizes": [2], "seeds": 1}}  # fmt: skip
+    skips = {cell.dataset_label: cell.skip for cell in load_suite(suite).cells}
+    assert skips["mnist"] is None
+    assert "needs labels, and mnist (binarise=larochelle) has none" in skips["mnist (binarise=larochelle)"]
+    with pytest.raises(UsageError, match="kmnist: binarise is 'larochelle'"):
+        _loading.build("kmnist", {"binarise": "larochelle"})
 
 
 # --- digits ---

@@ -22,7 +22,7 @@ from bench.errors import DataError, UsageError, did_you_mean
 
 from ._fingerprints import Fingerprints, fingerprints
 
-BINARISE = ("none", "threshold", "static", "dynamic")  #: the values of the option every dataset has
+DRAWN = ("threshold", "static", "dynamic")  #: values of `binarise` that change the pixels of `Dataset.read`
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Dataset:
 
     `binarise`: "none" keeps the pixels; "threshold" and "static" are those of `binarised`. "dynamic" is "static", but
     in training each pixel is drawn anew for each batch, as in Burda et al. 2016; codes and metrics use the fixed draw.
+    A dataset may have a value of its own for a binarisation that was published (`mnist`).
     """
 
     title: ClassVar[str] = ""  #: the full name, for readers
@@ -110,15 +111,17 @@ class Dataset:
     size: ClassVar[int | None] = None  #: height and width, pixels; None: an option says
     images: ClassVar[int | None] = None  #: of both splits together; None: known after reading only
     labelled: ClassVar[bool] = True
+    binarisations: ClassVar[tuple[str, ...]] = ("none", "threshold", "static", "dynamic")  #: values of `binarise`
+    unlabelled: ClassVar[tuple[str, ...]] = ()  #: values of `binarise` whose images have no labels
     embedded: ClassVar[bool] = False  #: True: comes with an installed package, needs no data root
     source: ClassVar[str] = ""  #: who made the data and where they are published
     published: ClassVar[str] = ""  #: `Data.fingerprint` of the published data; "" where it is not known
     location_options: ClassVar[tuple[str, ...]] = ()  #: options that say where data lie, and not what they are
 
     def __init__(self, *, binarise: Literal["none", "threshold", "static", "dynamic"] = "none") -> None:
-        """Raises `UsageError` for an unknown `binarise`."""
-        if binarise not in BINARISE:
-            raise UsageError(f"{self.name}: binarise is {binarise!r}{did_you_mean(binarise, BINARISE)}")
+        """Raises `UsageError` for a `binarise` that is not among the class's `binarisations`."""
+        if binarise not in self.binarisations:
+            raise UsageError(f"{self.name}: binarise is {binarise!r}{did_you_mean(binarise, self.binarisations)}")
         self.binarise = binarise
 
     @property
@@ -165,7 +168,7 @@ class Dataset:
         if problem := self.missing(root):
             raise DataError(f"{self.name}: {problem}")
         data = self.read(root)
-        if self.binarise != "none":
+        if self.binarise in DRAWN:
             return self._binarised(data)
         return replace(data, published=self.published, original=self.original(root)) if self.published else data
 

@@ -206,8 +206,8 @@ def _cells(axes: Axes, suite: str, train: Train, evaluate: Evaluate) -> Iterator
 def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_size: int) -> str | None:
     """The reason why a combination is skipped, read from the components' constants; None if it can be trained."""
     channels, size = (extent(dataset, key) for key in ("channels", "size"))
-    if _constant("variants", variant, "needs_labels", False) and not _constant("datasets", dataset, "labelled", True):
-        return f"{variant.name} needs labels, and {dataset.name} has none"
+    if _constant("variants", variant, "needs_labels", False) and not _has_labels(dataset):
+        return f"{variant.name} needs labels, and {dataset.title('datasets')} has none"
     if _constant("variants", variant, "latent_at_most_pixels", False) and channels and size:
         pixels = channels * size * size
         if latent_size > pixels:
@@ -218,6 +218,12 @@ def skip_reason(dataset: Choice, variant: Choice, net: Choice | None, latent_siz
     if not smallest <= size <= largest:
         return f"{net.name} takes images of {smallest} to {largest} pixels, {dataset.name} has {size}"
     return None
+
+
+def _has_labels(dataset: Choice) -> bool:
+    """What is known before the images are read."""
+    without = _constant("datasets", dataset, "unlabelled", ())
+    return _constant("datasets", dataset, "labelled", True) and dataset.options.get("binarise") not in without
 
 
 def extent(dataset: Choice, key: str) -> int | None:
