@@ -283,7 +283,8 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 @click.option("--transpose", is_flag=True, help="Swap rows and columns.")
 @click.option("--notes", type=click.Choice(["short", "full"]),
               help="The note below [default: short with --columns metric, otherwise full].")  # fmt: skip
-@click.option("--width", type=click.Choice(["column", "page"]), help="LaTeX that fits 3.4 in or 6.9 in.")
+@click.option("--width", type=click.Choice(["column", "page"]),
+              help="LaTeX that fits 3.4 in or 6.9 in [default: 6.9 in where it is wider than 3.4 in].")  # fmt: skip
 @click.option("--sort", metavar="COLUMN", help="Best first by a column (its name or number), or by 'name'.")
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals [default: two digits of the interval].")
 @click.option("--external/--no-external", default=True, help="Models trained elsewhere (bench score) in the rows.")

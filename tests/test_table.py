@@ -17,10 +17,10 @@ from bench.report.tables import format_tables, parse
 from bench.report.tables.aggregate import standings
 from bench.report.tables.build import build, build_tables
 from bench.report.tables.check import verify
-from bench.report.tables.latex import COMPACT, escape_latex
+from bench.report.tables.latex import COMPACT, SHRINK, escape_latex
 from bench.report.tables.model import PrintedColumn
 from bench.report.tables.names import row_texts
-from bench.report.tables.width import INCHES, SETTINGS, fit, table_points
+from bench.report.tables.width import INCHES, SETTINGS, Texts, layout, points
 
 from bench.errors import UsageError
 from bench.results.stats import aggregate
@@ -719,12 +719,34 @@ def test_csv_has_the_direction_and_the_unit_of_each_metric(several):
 
 def test_a_table_is_set_smaller_until_it_fits_its_width():
     column = ["knn_accuracy ↑", "0.9701 ± 0.0077"]
-    for count, width in ((1, "column"), (3, "column"), (6, "page")):
-        setting = fit([column] * count, width)
-        assert table_points([column] * count, setting) <= INCHES[width] * 72.27
-    assert fit([column], "column") == SETTINGS[0]
-    assert fit([column] * 3, "column") != SETTINGS[0]
-    assert fit([column] * 40, "column") == SETTINGS[-1]  # too wide for any: the LaTeX scales it down
+    for count, width in ((1, "column"), (2, "column"), (6, "page")):
+        found = layout(Texts([["Method", "VAE"]], [column] * count), width)
+        assert (
+            points(Texts([["Method", "VAE"]], [column] * count), found.setting, found.stacked) <= INCHES[width] * 72.27
+        )
+        assert found.parts == (range(count),)
+    assert layout(Texts([["Method", "VAE"]], [column]), "column").setting == SETTINGS[0]
+    assert layout(Texts([["Method", "VAE"]], [column] * 3), "column").setting != SETTINGS[0]
+
+
+def test_columns_that_do_not_fit_side_by_side_stand_in_parts_of_equal_size():
+    texts = Texts([["Method", "VAE with a very long name"]], [["d = 16", "0.9701 ± 0.0077"]] * 9)
+    found = layout(texts, "column")
+    assert [*map(len, found.parts)] == [3, 3, 3]
+    assert [index for part in found.parts for index in part] == [*range(9)]
+    assert found.stacked
+    endless = layout(Texts([["W" * 200]], [["1.0"]] * 2), "column")  # too wide for any: the LaTeX scales it down
+    assert [*map(len, endless.parts)] == [1, 1]
+
+
+def test_a_pasted_table_in_parts_is_verified_as_one(several):
+    text = print_table(several, "s", "latex", "mse", rows="metric", columns="label,net,latent_size", width="column")
+    assert text.count(r"\begin{tabular}") > 1
+    [found] = verify(several, text)
+    assert (found.differences, found.left_out) == ([], 0)
+    number = re.findall(r"\d\.\d+ \\pm", text)[-1]
+    [changed] = verify(several, f"9{number}".join(text.rsplit(number, 1)))
+    assert len(changed.differences) == 1
 
 
 def test_latex_of_a_column_prints_the_half_width_in_parentheses_and_says_so(several):
@@ -766,7 +788,8 @@ def has_tex():
     return len(found.stdout.split()) == 2
 
 
-PAGE = r"\documentclass{article}\usepackage[papersize={90cm,60cm},margin=1cm]{geometry}\usepackage{booktabs,siunitx}"
+PAGE = r"\documentclass{article}\usepackage[papersize={90cm,60cm},margin=1cm]{geometry}"
+PAGE += r"\usepackage{booktabs,graphicx,siunitx}"
 
 
 @pytest.mark.skipif(not has_tex(), reason="no pdflatex with siunitx and booktabs here; the strict checker has run")
@@ -790,19 +813,28 @@ def test_a_real_latex_sets_every_table_without_a_warning(tmp_path):
 
 ARTICLE = r"""\documentclass[10pt]{article}
 \usepackage[papersize={8.5in,60in},textwidth=%sin,textheight=55in]{geometry}
-\usepackage{booktabs,graphicx,siunitx}\begin{document}%s\end{document}"""
+\usepackage{booktabs,graphicx,siunitx}\newsavebox\whole
+\newcommand\measured[1]{\sbox\whole{#1}\typeout{MEASURED \the\wd\whole}%%
+\resizebox{\ifdim\wd\whole>\linewidth\linewidth\else\wd\whole\fi}{!}{\usebox\whole}}
+\begin{document}%s\end{document}"""
 
 
 @pytest.mark.skipif(not has_tex(), reason="no pdflatex with siunitx and booktabs here; the estimate has been tested")
-@pytest.mark.parametrize(("width", "inches"), [("column", 3.4), ("page", 6.9)])
-def test_no_box_of_a_published_suites_compact_table_is_overfull(tmp_path, width, inches):
+@pytest.mark.parametrize(
+    ("inches", "options"),
+    [(3.4, {"columns": "metric", "width": "column"}), (6.9, {"columns": "metric", "width": "page"}), (6.9, {})],
+)
+def test_no_box_of_a_published_suites_tables_is_overfull_or_scaled_down(tmp_path, inches, options):
     results = Path(__file__).parent.parent / "results"
     names = sorted(path.parent.name for path in results.glob("*/suite.json"))
-    tables = [print_table(results, name, "latex", columns="metric", width=width) for name in names]
+    tables = [print_table(results, name, "latex", **options) for name in names]
     body = "".join(tables).replace("{table*}", "{table}").replace(r"\end{table}", r"\end{table}\clearpage")
-    (tmp_path / "t.tex").write_text(ARTICLE % (inches, body))
+    (tmp_path / "t.tex").write_text(ARTICLE % (inches, body.replace(SHRINK, r"\measured{%")))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300)
     log = (tmp_path / "t.log").read_text(errors="replace")
     assert done.returncode == 0, log[-3000:]
     assert [points for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log) if float(points) > 2] == []
+    widths = [float(points) for points in re.findall(r"MEASURED ([\d.]+)pt", log)]
+    assert len(widths) == body.count(SHRINK) > 0
+    assert max(widths) <= 1.03 * 72.27 * inches  # so that it is readable: the fonts are those that the table names

@@ -10,7 +10,7 @@ import unicodedata
 from .aggregate import standings, standings_heading
 from .model import CellParts, PrintedColumn, Table
 from .names import CellKey, row_texts
-from .width import SETTINGS, Setting, fit, stacked
+from .width import INCHES, LONG, POINTS, SETTINGS, Layout, Texts, layout, points, stack
 
 SETUP = r"\sisetup{%sdetect-weight, mode=text, group-minimum-digits=9}"
 MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, integer, decimals; half-width likewise
@@ -18,6 +18,7 @@ MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, 
 SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 #: The note on numbers such as 1.23(12)
 COMPACT = "The digits in parentheses are the half-width in units of the last digits."
+Cells = dict[tuple[CellKey, PrintedColumn], CellParts]
 LONE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 CHARACTERS = {
@@ -82,35 +83,73 @@ def _accented(letter: str, accent: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` environment, or `table*` for the width of a page."""
+    """A `table` environment, or `table*` where it is wider than a column.
+
+    Without a width, a table that fits a column at the size of the text is set as it is; a wider one fits a page.
+    """
     columns = table.printed_columns
     cells = {(row, column): table.parts(row, column) for row in table.rows for column in columns}
-    rows = [_line([*map(escape_latex, row_texts(row)), *(_cell(cells[row, column]) for column in columns)])
-            for row in table.rows]  # fmt: skip
-    apart = next((index for index, row in enumerate(table.rows) if row in table.yardsticks), 0)
-    rows[apart:apart] = [r"\midrule"] if apart else []
-    specs = "".join(_spec([cells[row, column] for row in table.rows]) for column in columns)
-    setting = fit(_column_texts(table, cells), table.width) if table.width else SETTINGS[0]
+    texts = _texts(table, cells)
+    natural = not table.width and points(texts, SETTINGS[0], False) <= INCHES["column"] * POINTS
+    found = Layout(SETTINGS[0], False, (range(len(columns)),)) if natural else layout(texts, table.width or "page")
+    parts = [_part(table, cells, [columns[i] for i in part], found, natural) for part in found.parts]
+    lines = [*parts[0], *(line for part in parts[1:] for line in (r"\par\smallskip", *part))]
+    setting = found.setting
     notes = [*table.all_notes[:1], *([COMPACT] if setting.compact else []), *table.all_notes[1:]]
     caption = f"{table.heading}. {table.summary}" if table.summary else table.heading
-    kind = "table*" if table.width == "page" else "table"
+    kind = "table" if natural or table.width == "column" else "table*"
     return "\n".join([
-        f"% needs \\usepackage{{booktabs, {'graphicx, ' if table.width else ''}siunitx}}",
+        f"% needs \\usepackage{{booktabs, {'' if natural else 'graphicx, '}siunitx}}",
         rf"\begin{{{kind}}}", r"\centering", SETUP % ("" if setting.compact else "separate-uncertainty, "),
-        *_body(table, caption, "", specs, _head(table, columns), rows, notes, setting), rf"\end{{{kind}}}", "",
+        *_float(table, caption, "", lines, notes, natural), rf"\end{{{kind}}}", "",
     ])  # fmt: skip
 
 
-def _column_texts(table: Table, cells: dict[tuple[CellKey, PrintedColumn], CellParts]) -> list[list[str]]:
-    """The texts of each column, from which its width is estimated."""
-    heads = [[table.axis(axis), *(row_texts(row)[index] for row in table.rows)]
+def _part(
+    table: Table, cells: Cells, columns: list[PrintedColumn], found: Layout, natural: bool
+) -> list[str]:  # fmt: skip
+    """The lines of a tabular with some of the columns; one that has to fit is scaled down if it is still too wide."""
+    names = [[_name(text, found.stacked) for text in row_texts(row)] for row in table.rows]
+    rows = [_line([*named, *(_cell(cells[row, column]) for column in columns)])
+            for row, named in zip(table.rows, names, strict=True)]  # fmt: skip
+    apart = next((index for index, row in enumerate(table.rows) if row in table.yardsticks), 0)
+    rows[apart:apart] = [r"\midrule"] if apart else []
+    compact = found.setting.compact
+    specs = "".join(_spec([cells[row, column] for row in table.rows], compact) for column in columns)
+    tabular = _tabular("l" * len(table.row_axes) + specs, _head(table, columns, found.stacked, natural), rows)
+    if natural:
+        return tabular
+    return ["{" + "".join(found.setting.commands) + SHRINK, *tabular, "}}"]
+
+
+def _tabular(specs: str, head: list[str], rows: list[str]) -> list[str]:
+    return [rf"\begin{{tabular}}{{{specs}}}", r"\toprule", *head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+
+
+def _texts(table: Table, cells: Cells) -> Texts:
+    """The texts of each column, of which its width is computed."""
+    names = [[table.axis(axis), *(row_texts(row)[index] for row in table.rows)]
              for index, axis in enumerate(table.row_axes)]  # fmt: skip
-    for column in table.printed_columns:
+    columns, alone = table.printed_columns, _alone(table)
+    values = []
+    for column in columns:
+        heads = [line for text in (*alone.get(column, ()), column.last_head) for line in stack(text)]
         parts = [cells[row, column] for row in table.rows]
-        bold = ["*" if p.best else "" for p in parts]
-        texts = [f"{star}{p.text}{p.partial}{p.marks}{star}" for star, p in zip(bold, parts, strict=True)]
-        heads.append([*stacked(column.last_head), *texts])
-    return heads
+        values.append([*heads, *(f"{'*' if p.best else ''}{p.text}{p.partial}{p.marks}" for p in parts)])
+    return Texts(names, values)
+
+
+def _alone(table: Table) -> dict[PrintedColumn, list[str]]:
+    """The upper heads that stand over one column only."""
+    found: dict[PrintedColumn, list[str]] = {}
+    columns = table.printed_columns
+    for level in range(len(table.column_axes) - 1):
+        at = 0
+        for word, count in table.spans(level, columns):
+            if count == 1:
+                found.setdefault(columns[at], []).append(word)
+            at += count
+    return found
 
 
 def latex_standings(table: Table) -> str:
@@ -119,27 +158,21 @@ def latex_standings(table: Table) -> str:
     if not found:
         return ""
     head, *rows = [_line([*map(escape_latex, row)]) for row in found.grid(table)]
-    body = _body(table, standings_heading(table), "-standings", "rl", [head], rows, [table.stamp], SETTINGS[0])
+    tabular = _tabular("l" * len(table.row_axes) + "rl", [head], rows)
+    body = _float(table, standings_heading(table), "-standings", tabular, [table.stamp], True)
     return "\n".join(["", r"\begin{table}", r"\centering", *body, r"\end{table}", ""])
 
 
-def _body(
-    table: Table, caption: str, suffix: str, specs: str, head: list[str], rows: list[str], notes: list[str],
-    setting: Setting,
+def _float(
+    table: Table, caption: str, suffix: str, lines: list[str], notes: list[str], natural: bool
 ) -> list[str]:  # fmt: skip
-    """Caption, tabular and notes; a tabular of a given width is scaled down if its width was underestimated."""
+    """Caption, the lines of the tabulars, and the notes; notes of a table that has to fit break anywhere in lists."""
     label = re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
-    tabular = [
-        rf"\begin{{tabular}}{{{'l' * len(table.row_axes)}{specs}}}", r"\toprule", *head, r"\midrule", *rows,
-        r"\bottomrule", r"\end{tabular}",
-    ]  # fmt: skip
-    if table.width:
-        tabular = ["{" + "".join(setting.commands) + SHRINK, *tabular, "}}"]
-    note = r"\par\smallskip{\footnotesize\raggedright %s\par}" if table.width else r"\par\smallskip{\footnotesize %s}"
+    note = r"\par\smallskip{\footnotesize %s}" if natural else r"\par\smallskip{\footnotesize\raggedright %s\par}"
     texts = [escape_latex(text) for text in notes]
-    if table.width:  # long lists and paths may break after a comma or a slash
+    if not natural:  # long lists and paths may break after a comma or a slash
         texts = [re.sub(r"([,/])(?=\S)", r"\1\\allowbreak{}", text) for text in texts]
-    return [rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}{suffix}}}", *tabular,
+    return [rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}{suffix}}}", *lines,
             *(note % text for text in texts)]  # fmt: skip
 
 
@@ -149,37 +182,48 @@ def _line(cells: list[str]) -> str:
     return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
-def _head(table: Table, columns: list[PrintedColumn]) -> list[str]:
+def _head(table: Table, columns: list[PrintedColumn], stacked: bool, natural: bool) -> list[str]:
     """One line per axis; equal neighbours of all axes but the last share a spanning head with a rule."""
     lines, left = [], len(table.row_axes)
     for level in range(len(table.column_axes) - 1):
         spans = table.spans(level, columns)
-        lines.append(
-            _line([*[""] * left, *(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(word)}}}" for word, n in spans)])
-        )
+        words = [_head_text(word, natural or n > 1) for word, n in spans]
+        spanning = [rf"\multicolumn{{{n}}}{{c}}{{{word}}}" for word, (_, n) in zip(words, spans, strict=True)]
+        lines.append(_line([*[""] * left, *spanning]))
         ends = [left + sum(n for _, n in spans[: index + 1]) for index in range(len(spans))]
         rules = [rf"\cmidrule(lr){{{end - n + 1}-{end}}}" for end, (_, n) in zip(ends, spans, strict=True)]
         lines.append(" ".join(rules))
-    last = [f"{{{escape_latex(column.last_head)}}}" for column in columns]
-    if table.width:
-        last = [f"{{{_stack(stacked(column.last_head))}}}" for column in columns]
-    return [*lines, _line([*(escape_latex(table.axis(axis)) for axis in table.row_axes), *last])]
+    last = [f"{{{_head_text(column.last_head, natural)}}}" for column in columns]
+    return [*lines, _line([*(_name(table.axis(axis), stacked) for axis in table.row_axes), *last])]
 
 
-def _stack(lines: list[str]) -> str:
-    """Lines above each other in a head."""
-    escaped = [escape_latex(line) for line in lines]
-    return escaped[0] if len(lines) == 1 else rf"\shortstack{{{escaped[0]}\\{escaped[1]}}}"
+def _head_text(text: str, natural: bool) -> str:
+    return escape_latex(text) if natural else _stacked(stack(text))
 
 
-def _spec(column: list[CellParts]) -> str:
-    """The type of a column: S with room for its widest number, or centred where it has none."""
+def _name(text: str, stacked: bool) -> str:
+    """The name of a row or of an axis."""
+    return _stacked(stack(text, LONG), "[l]") if stacked else escape_latex(text)
+
+
+def _stacked(lines: list[str], place: str = "") -> str:
+    """Lines above each other. `[` or `*` at the begin of a line would be read as an argument of the line break."""
+    escaped = [f"{{}}{text}" if text.startswith(("[", "*")) else text for text in map(escape_latex, lines)]
+    return escaped[0] if len(lines) == 1 else rf"\shortstack{place}{{{escaped[0]}\\{escaped[1]}}}"
+
+
+def _spec(column: list[CellParts], compact: bool) -> str:
+    """The type of a column: S with room for its widest number, or centred where it has none.
+
+    compact: a half-width of 0.0012 is printed as its significant digits, (12).
+    """
     found = [match for parts in column if (match := _aligned(_ascii_minus(parts.text)))]
     if not found:
         return "c"
     sign = "-" if any(match[1] for match in found) else ""
     integer, decimals = (max(len(match[i] or "") for match in found) for i in (2, 3))
-    half = max((len(match[4]) + len(match[5] or "") for match in found if match[4]), default=0)
+    halves = [match[4] + (match[5] or "") for match in found if match[4]]
+    half = max((len(digits.lstrip("0") if compact else digits) for digits in halves), default=0)
     room = f"({half})" if half else ""
     return f"S[table-format={sign}{integer}{f'.{decimals}' if decimals else ''}{room}]"
 

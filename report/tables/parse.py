@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,7 @@ from bench.errors import UsageError
 STAMP = re.compile(r"Table\s+(?P<id>[0-9a-f]{12})?\s*\((?P<command>bench\s+table\s+(?:'[^']*'|[^'()])+)\)")
 TABULAR = re.compile(r"\\begin\{tabular.*?\\end\{tabular", re.DOTALL)
 RULE = re.compile(r"\\(?:\w+rule|hline|addlinespace|cline)(?:\([lr]+\))?(?:\[[^\]]*\])?(?:\{[\d-]+\})?|(?<!\\)%[^\n]*")
-STACK = re.compile(r"\\shortstack(\{(?:[^{}]|\{[^{}]*\})*\})")
+STACK = re.compile(r"\\shortstack((?:\[l\])?)(\{(?:[^{}]|\{[^{}]*\})*\})")
 SPAN = re.compile(r"\s*\\multicolumn\{(\d+)\}\{[^{}]*\}(.*)", re.DOTALL)
 AXES = ("metric", "dataset", "label", "net", "likelihood", "latent_size", "member", "setting")
 
@@ -66,20 +66,48 @@ def _latex_tables(text: str) -> Iterator[Pasted]:
     found = list(TABULAR.finditer(text))
     if len(found) < len(re.findall(r"\\begin\{tabular", text)):
         raise UsageError(f"line {_line(text, text.rfind('begin{tabular'))}: a tabular without its end")
-    ends = [0, *(match.end() for match in found)]
-    for match, before, (end, following) in zip(found, ends, pairwise([*ends[1:], len(text)]), strict=False):
-        top, middle = match[0].find(r"\toprule"), match[0].find(r"\midrule")
-        if min(top, middle) < 0:
-            raise UsageError(f"line {_line(text, match.start())}: a tabular without \\toprule or \\midrule")
-        body = RULE.sub(lambda rule: " " * len(rule[0]), match[0])
-        body = STACK.sub(lambda stack: " " * 11 + stack[1].replace(r"\\", "  "), body)
-        levels = [line.cells for line in _latex_lines(text, match.start() + top, body[top:middle])]
-        heads = [[*filter(None, column)] for column in zip(*levels, strict=False)]
-        rows = list(_latex_lines(text, match.start() + middle, body[middle:]))
-        stamps = [_stamp(unescape(text[a:b])) for a, b in ((end, following), (before, match.start()))]
-        stamp = next((stamp for stamp in stamps if stamp[1]), stamps[0])
-        yield Pasted("latex", _line(text, match.start()), stamp, [", ".join(head) for head in heads],
-                     [head[-1] if head else "" for head in heads], rows)  # fmt: skip
+    tables: list[tuple[int, int, Pasted]] = []  # begin and end in the text
+    for match in found:
+        table = _tabular(text, match)
+        whole = _joined(tables[-1][2], table) if tables and _adjoin(text[tables[-1][1] : match.start()]) else None
+        begin = tables.pop()[0] if whole else match.start()
+        tables.append((begin, match.end(), whole or table))
+    ends = [0, *(end for _, end, _ in tables)]
+    begins = [*(begin for begin, _, _ in tables[1:]), len(text)]
+    for (begin, end, table), before, following in zip(tables, ends, begins, strict=False):
+        stamps = [_stamp(unescape(text[a:b])) for a, b in ((end, following), (before, begin))]
+        yield replace(table, stamp=next((stamp for stamp in stamps if stamp[1]), stamps[0]))
+
+
+def _tabular(text: str, match: re.Match[str]) -> Pasted:
+    top, middle = match[0].find(r"\toprule"), match[0].find(r"\midrule")
+    if min(top, middle) < 0:
+        raise UsageError(f"line {_line(text, match.start())}: a tabular without \\toprule or \\midrule")
+    body = RULE.sub(lambda rule: " " * len(rule[0]), match[0])
+    body = STACK.sub(lambda stack: " " * (11 + len(stack[1])) + stack[2].replace(r"\\", "  "), body)
+    levels = [line.cells for line in _latex_lines(text, match.start() + top, body[top:middle])]
+    heads = [[*filter(None, column)] for column in zip(*levels, strict=False)]
+    rows = list(_latex_lines(text, match.start() + middle, body[middle:]))
+    return Pasted("latex", _line(text, match.start()), ("", ()), [", ".join(head) for head in heads],
+                  [head[-1] if head else "" for head in heads], rows)  # fmt: skip
+
+
+def _adjoin(between: str) -> bool:
+    """True where nothing between two tabulars ends a table."""
+    return not re.search(r"\\(?:caption|begin|end)\b", between) and not _stamp(unescape(between))[1]
+
+
+def _joined(one: Pasted, other: Pasted) -> Pasted | None:
+    """Two parts of a table, which begin with the same columns of names; None where they are none."""
+    if len(one.rows) != len(other.rows):
+        return None
+    columns = [[*zip(part.heads, *(line.cells for line in part.rows), strict=False)] for part in (one, other)]
+    same = next((i for i, (a, b) in enumerate(zip(*columns, strict=False)) if a != b), 0)
+    if not same or {*one.heads[same:]} & {*other.heads[same:]}:
+        return None
+    rows = [Line(a.number, [*a.cells, *b.cells[same:]]) for a, b in zip(one.rows, other.rows, strict=True)]
+    return replace(one, heads=[*one.heads, *other.heads[same:]], rows=rows,
+                   last_heads=[*one.last_heads, *other.last_heads[same:]])  # fmt: skip
 
 
 def _latex_lines(text: str, start: int, body: str) -> Iterator[Line]:
