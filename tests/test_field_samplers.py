@@ -249,6 +249,8 @@ def test_learned_priors_of_variants_are_a_sampler(few_digits):
     for variant, log_density in (("vamp_vae", True), ("gm_vae", True), ("two_layer_vae", False)):
         context = context_of(variant, few_digits)
         assert context.get("samples", "own_prior").shape == (200, 1, 8, 8), variant
+        with pytest.raises(NotApplicable, match="trained with another prior, see own_prior"):
+            context.get("samples", "prior")
         if log_density:
             assert context.get("code_log_prob", "own_prior").isfinite().all()
         else:

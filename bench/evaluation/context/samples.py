@@ -57,6 +57,8 @@ def fitted_sampler(context: EvaluationContext, sampler: str) -> Sampler:
         raise NotApplicable(f"{kind.title}: a continuous density is none of discrete codes")
     if not discrete and not kind.of_continuous:
         raise NotApplicable(f"{kind.title}: needs discrete codes, these are continuous")
+    if getattr(model, "own_prior", False) and not kind.of_own_prior:
+        raise NotApplicable(f"{kind.title}: the model was trained with another prior, see own_prior")
     fitted: Sampler = kind()
     if kind.needs_model:
         fitted.fit_model(model)

@@ -3,8 +3,9 @@
 A deterministic autoencoder has no prior; sampled from N(0, I) its decoder sees codes it never met. Ghosh et al. 2020
 (https://arxiv.org/abs/1903.12436, table 1) show how much of the gap goes when a density is fitted to the train codes.
 
-A sampler is legitimate for continuous codes, for discrete codes or for both (`of_continuous`, `of_discrete`); the
-evaluation records the reason where it is not. It is fitted on train codes only.
+A sampler is legitimate for continuous codes, for discrete codes or for both (`of_continuous`, `of_discrete`); N(0, I)
+is not legitimate for a model that was trained with another prior (`of_own_prior`). The evaluation records the reason.
+It is fitted on train codes only.
 """
 
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ class Sampler:
     needs_model: ClassVar[bool] = False  #: True: `fit_model` is called before `fit`
     of_continuous: ClassVar[bool] = True  #: legitimate for continuous codes
     of_discrete: ClassVar[bool] = False  #: legitimate for discrete codes
+    of_own_prior: ClassVar[bool] = True  #: legitimate for a model whose prior is its own, and not N(0, I)
 
     def fit_model(self, model: Any) -> None:
         """Take what is needed of the trained model. Raises `NotApplicable` for a model without it."""

@@ -1,4 +1,7 @@
-"""The prior N(0, I): what a VAE is trained for, and what an autoencoder never saw."""
+"""The prior N(0, I): what a VAE is trained for, and what an autoencoder never saw.
+
+A model with another prior (a mixture, the sphere, a second layer) is not sampled by it: `own_prior` does that.
+"""
 
 import numpy as np
 
@@ -10,6 +13,7 @@ class Prior(Sampler):
     symbol = "prior"
     reference = "Kingma & Welling, Auto-Encoding Variational Bayes, 2014, https://arxiv.org/abs/1312.6114"
     needs_codes = False
+    of_own_prior = False
 
     def fit(self, codes: np.ndarray, seed: int) -> None:
         self.size = codes.shape[1]
