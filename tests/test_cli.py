@@ -321,12 +321,15 @@ def test_a_failure_never_replaces_results_that_are_there(own_package, tmp_path):
         assert before[cell_id].items() <= values.items()
 
 
-def test_force_keeps_no_number_of_other_weights(bench, suite, tmp_path):
+def test_force_keeps_no_number_and_no_picture_of_other_weights(bench, suite, tmp_path):
     bench("run", suite, "--workers", 1, "--only", "variant=pca", "--limit", 1)
     [cell_id] = records(tmp_path)
+    stale = tmp_path / "results/small" / cell_id / "samples_gone.png"
+    stale.write_bytes((stale.parent / "reconstructions.png").read_bytes())
     suite.write_text(SUITE.replace("[mse, elbo, knn_accuracy]", "[mse]"))
     bench("run", suite, "--workers", 1, "--only", "variant=pca", "--force", "--limit", 1)
     assert set(records(tmp_path)[cell_id]["metrics"]) == {"mse"}
+    assert not stale.exists()
 
 
 def test_a_trial_with_set_does_not_take_the_place_of_the_suite(bench, suite, tmp_path):

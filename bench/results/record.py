@@ -72,7 +72,7 @@ class Record:
 
     def pictures(self) -> list[Path]:
         """The files of the cell's figures, sorted by name."""
-        return sorted(path for path in self.folder.glob("*") if path.suffix in PICTURES and path.is_file())
+        return pictures_of(self.folder)
 
     def as_json(self) -> dict[str, Any]:
         """The content of record.json."""
@@ -87,6 +87,11 @@ class Record:
         }
         content |= {"aliases": list(self.aliases)} if self.aliases else {}
         return content | ({"external": True} if self.external else {})
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures in a cell's folder, sorted by name."""
+    return sorted(path for path in folder.glob("*") if path.suffix in PICTURES and path.is_file())
 
 
 def read_record(folder: Path, suite: str, cell_id: str, texts: dict[str, Any]) -> Record:

@@ -22,6 +22,7 @@ from bench.errors import BenchError, DataError, ResultError, StorageError
 from bench.evaluation import evaluate, feature_extractors, inception, umap_code
 from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.registry import activate, describe
+from bench.results.record import pictures_of
 from bench.results.store import Record, Store, copy_file, write_bytes, write_history
 from bench.suite import Cell, Choice
 from bench.suite.columns import expected_metrics
@@ -258,6 +259,9 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
     job.stages.title += f": evaluation of about {last:.0f} s" if last else ""
     shown = job.task.metrics
     result = evaluate.evaluate(trained.model, job.data, cell, metrics, feature_nets, job.device, present, shown)
+    if before is None:  # earlier pictures are of other weights, or of samplers that are not applicable any more
+        for picture in pictures_of(folder):
+            picture.unlink(missing_ok=True)
     evaluate.write(result, folder)
     seconds, parts = time.perf_counter() - start, result.seconds
     _seconds_of_evaluations[kind] = seconds
