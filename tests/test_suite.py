@@ -530,7 +530,7 @@ BAD = {
     "a misspelt key": (
         GOOD + "train:\n  epoch: 3\n",
         """\
-        x.yaml:8:3: train.epoch: unknown key 'epoch'; did you mean 'epochs'? known: batch_size, epochs, grad_clip, lr, optimizer, precision, schedule, train_images, weight_decay
+        x.yaml:8:3: train.epoch: unknown key 'epoch'; did you mean 'epochs'? known: batch_size, epochs, grad_clip, include, lr, optimizer, precision, schedule, train_images, weight_decay
             8 |   epoch: 3
               |   ^""",
     ),
@@ -630,7 +630,7 @@ def test_a_mistake_is_told_with_its_line_and_what_was_meant(read, mistake):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "x.yaml: there is no such file; suites: digits, methods_digits, "),
+        (None, "x.yaml: there is no such file; suites: digits, "),
         (b"\xff\xfe\x00binary", "x.yaml: is not a text file in UTF-8 (see byte 0)"),
         (b"title: a\x00b", "x.yaml: line 1 holds the character 0x00, which is not text"),
         (b"", "x.yaml: a suite is a mapping (title: ..., grid: ...); this file holds nothing"),

@@ -49,7 +49,7 @@ class Suite:
     name: str  #: the file's stem; results lie under it
     title: str
     description: str
-    text: str  #: the YAML source, unchanged
+    text: str  #: the YAML source, with what it includes
     overrides: tuple[str, ...]  #: `--set` as given
     digest: str  #: of the resolved suite, `--set` applied, before `--only` and `--limit`
     cells: tuple[Cell, ...]
@@ -120,14 +120,17 @@ def _validate(document: Document, issues: Issues) -> Suite | None:
         _check_references(file, index, known, issues)
         changed = any(place[:1] in (("grid",), ("metrics",), ("evaluate",)) for place in document.overridden)
         check_claims(file.claims, index, known, changed, issues)
-    return _suite(path, document.text, file, metrics, tuple(cells))
+    return _suite(path, document.resolved, file, metrics, tuple(cells))
 
 
 def _activate_plugins(document: Document, issues: Issues) -> bool:
     """Activate the plugins that the suite can name; False, with an issue noted, where a folder or file is wrong."""
     named = document.data.get("plugins") if isinstance(document.data, dict) else None
-    folders = [Path(document.name).parent / Path(name).expanduser()
-               for name in (named if isinstance(named, list) else []) if isinstance(name, str) and name]  # fmt: skip
+    folders = [
+        Path(document.find(("plugins", i))[0].name).parent / Path(name).expanduser()
+        for i, name in enumerate(named if isinstance(named, list) else [])
+        if isinstance(name, str) and name
+    ]
     if folders and not plugins.session.allowed:
         issues.add(f"--no-plugins refuses the code that this suite asks for: {', '.join(map(str, folders))}")
         return False

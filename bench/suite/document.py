@@ -1,7 +1,8 @@
-"""A YAML file as plain values, and the line and column of every place in it.
+"""A YAML file as plain values, and the file, line and column of every place in it.
 
 YAML 1.2 (`1e-3` is a number, `no` is text), one document, no key twice, no tags but YAML's own. Positions are the
-marks of ruamel's nodes, looked up when a message needs one. Nothing here knows what a suite means.
+marks of ruamel's nodes, looked up when a message needs one. Nothing here knows what a suite means, except for
+`include` (in `includes`), which is resolved before the values are built.
 """
 
 import math
@@ -12,20 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.composer import Composer
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
 
 from bench.errors import SuiteError, printable
 
+from .includes import Includes
 from .issues import Issue, Issues, Place, quote, show_value
+from .nodes import MAX_NODES, Mark, Source, compose, key_of, mark_of, read_text, too_many
 
-Mark = tuple[int, int]  #: line and column, from 0
 _Pairs = dict[str, list[tuple[Node, Node]]]  #: name of a key -> its keys and values, two if it is given twice
 
-MAX_BYTES = 250_000
-MAX_NODES = 10_000  #: what ruamel reads in about a second, with aliases counted as often as they are used
 MAX_MESSAGES = 50
 _TAG = "tag:yaml.org,2002:"
 
@@ -38,28 +36,43 @@ class Document:
     text: str
     data: Any = None
     root: Node | None = None
+    sources: dict[int, Source] = field(default_factory=dict)  #: id of an included key -> the file that it stands in
     overridden: dict[Place, str] = field(default_factory=dict)  #: place -> the `--set` that wrote it
     _pairs: dict[int, "_Pairs"] = field(default_factory=dict)  #: of each mapping that was searched
 
     def messages(self, issues: Issues) -> list[str]:
         """One message for each issue, with file, line, column and caret, in the order of the file."""
-        placed = sorted(((self._mark(issue), i, issue) for i, issue in enumerate(issues.found)), key=lambda p: p[:2])
-        told = [self._message(mark, issue) for mark, _, issue in placed[:MAX_MESSAGES]]
+        placed = sorted(((self._rank(issue), i, issue) for i, issue in enumerate(issues.found)), key=lambda p: p[:2])
+        told = [self._message(issue) for _, _, issue in placed[:MAX_MESSAGES]]
         more = len(placed) - len(told)
         return [*told, *([f"{self.name}: and {more} more"] if more else [])]
 
-    def _mark(self, issue: Issue) -> Mark:
-        return (len(self.text), 0) if self._origin(issue) else self.mark(issue.place, issue.key)
+    def _rank(self, issue: Issue) -> tuple[int, Mark]:
+        """Messages stand in the order of lines, those on included files after those on the file itself."""
+        if self._origin(issue):
+            return (len(self.sources) + 1, (0, 0))
+        source, mark = self.find(issue.place, issue.key)
+        included = list(dict.fromkeys(self.sources.values()))
+        return (included.index(source) + 1 if source in included else 0, mark)
 
-    def mark(self, place: Place, key: bool = False) -> Mark:
-        """Line and column of a place, or of the innermost node around it that the text has."""
-        node, found = self.root, self.root
+    def find(self, place: Place, key: bool = False) -> tuple[Source, Mark]:
+        """File, line and column of a place, or of the innermost node around it that the text has."""
+        node, found, source = self.root, self.root, Source(self.name, self.text)
         for depth, step in enumerate(place):
             pair = self._child(node, step, last=key)
             if pair is None:
                 break
             node, found = pair[1], pair[0 if key and depth == len(place) - 1 else 1]
-        return (found.start_mark.line, found.start_mark.column) if found is not None else (0, 0)
+            source = self.sources.get(id(pair[0]), source)
+        return source, mark_of(found) if found is not None else (0, 0)
+
+    @property
+    def resolved(self) -> str:
+        """The text, with everything that it includes in its place."""
+        if not self.sources:
+            return self.text
+        names = dict.fromkeys(source.name for source in self.sources.values())
+        return f"# {Path(self.name).name} with what it includes of {', '.join(names)}\n{_as_yaml(self.data)}"
 
     def _child(self, node: Node | None, step: str | int, last: bool) -> tuple[Node, Node] | None:
         """Key and value of one step inwards; of a key that is given twice, the last or the first."""
@@ -71,7 +84,7 @@ class Document:
         if id(node) not in self._pairs:
             self._pairs[id(node)] = {}
             for key, value in node.value:
-                self._pairs[id(node)].setdefault(_key(key), []).append((key, value))
+                self._pairs[id(node)].setdefault(key_of(key), []).append((key, value))
         pairs = self._pairs[id(node)].get(str(step))
         return pairs[-1 if last else 0] if pairs else None
 
@@ -80,17 +93,19 @@ class Document:
         inward = (issue.place[:n] for n in range(len(issue.place), -1, -1))
         return next((self.overridden[place] for place in inward if place in self.overridden), None)
 
-    def _message(self, mark: Mark, issue: Issue) -> str:
-        origin = self._origin(issue)
-        return f"--set {origin}: {issue}" if origin else point_at(self.name, self.text, mark, str(issue))
+    def _message(self, issue: Issue) -> str:
+        if origin := self._origin(issue):
+            return f"--set {origin}: {issue}"
+        source, mark = self.find(issue.place, issue.key)
+        return source.point_at(mark, str(issue))
 
 
 def read(path: Path, issues: Issues) -> Document:
-    """Read a YAML file. Raises `SuiteError` with one message where there is no mapping to check.
+    """Read a YAML file with what it includes. Raises `SuiteError` with one message where there is no mapping to check.
 
     A key that is given twice, a wrong tag and a control character are noted in `issues`: the rest can be checked.
     """
-    document = parse(str(path), _read_text(path), issues)
+    document = parse(str(path), read_text(path), issues, Path(path))
     if not isinstance(document.root, MappingNode):
         found = {type(None): "nothing", SequenceNode: "a list"}.get(type(document.root), "a single value")
         raise SuiteError([f"{path}: a suite is a mapping (title: ..., grid: ...); this file holds {found}"])
@@ -102,99 +117,35 @@ def from_mapping(content: Mapping[str, Any], name: str, issues: Issues) -> Docum
 
     Raises `SuiteError` for a value that YAML does not have.
     """
+    try:
+        text = _as_yaml(dict(content))
+    except YAMLError as error:
+        raise SuiteError([f"{name}: {str(error).splitlines()[0]}; use texts, numbers, lists and mappings"]) from None
+    return parse(name, text, issues, Path(name))
+
+
+def parse(name: str, text: str, issues: Issues, file: Path | None = None) -> Document:
+    """Parse YAML. Raises `SuiteError` with one message where it is none.
+
+    file: from which on included files are found; None: nothing is included.
+    """
+    root, sources = compose(name, text), dict[int, Source]()
+    try:
+        if root is not None and file is not None:
+            sources = Includes().expand(root, Source(name, text), file).sources
+        data = None if root is None else _Builder(name).build(root, issues)
+    except RecursionError:
+        raise SuiteError([f"{name}: is nested too deeply"]) from None
+    return Document(name, text, data, root, sources)
+
+
+def _as_yaml(content: Any) -> str:
     yaml: Any = YAML(typ="safe", pure=True)
     stream = StringIO()
     yaml.default_flow_style, yaml.allow_unicode, yaml.width = None, True, 120
     yaml.sort_base_mapping_type_on_output = False
-    try:
-        yaml.dump(dict(content), stream)
-    except YAMLError as error:
-        raise SuiteError([f"{name}: {str(error).splitlines()[0]}; use texts, numbers, lists and mappings"]) from None
-    return parse(name, stream.getvalue(), issues)
-
-
-def parse(name: str, text: str, issues: Issues) -> Document:
-    """Parse YAML. Raises `SuiteError` with one message where it is none."""
-    root = _compose(name, text)
-    try:
-        data = None if root is None else _Builder(name).build(root, issues)
-    except RecursionError:
-        raise SuiteError([f"{name}: is nested too deeply"]) from None
-    return Document(name, text, data, root)
-
-
-def point_at(name: str, text: str, mark: Mark, message: str) -> str:
-    """`file:line:column: message`, and the source line with a caret below it; a window of a long line."""
-    head = f"{name}:{mark[0] + 1}:{mark[1] + 1}: {message}"
-    lines = text.splitlines()
-    if mark[0] >= len(lines):
-        return head
-    start = max(0, mark[1] - 60) if len(lines[mark[0]]) > 120 else 0
-    shown = printable(lines[mark[0]][start : start + 120].replace("\t", " "))
-    number = str(mark[0] + 1)
-    return f"{head}\n    {number} | {shown}\n    {' ' * len(number)} | {' ' * (mark[1] - start)}^"
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise SuiteError([f"{path}: there is no such file"]) from None
-    except IsADirectoryError:
-        raise SuiteError([f"{path}: is a folder, not a suite file"]) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise SuiteError([f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"]) from None
-    if len(raw) > MAX_BYTES:
-        raise SuiteError([f"{path}: is larger than {MAX_BYTES // 1000} kB, too large for a suite file"])
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SuiteError([f"{path}: is not a text file in UTF-8 (see byte {error.start})"]) from None
-
-
-class _TooMany(Exception):  # noqa: N818  (it ends the parsing, and is caught here)
-    pass
-
-
-class _Composer(Composer):
-    """ruamel's composer, which stops at a document of too many nodes instead of reading all of it."""
-
-    nodes = 0
-
-    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise _TooMany
-        return super().compose_node(parent, index)
-
-
-def _compose(name: str, text: str) -> Node | None:
-    """The tree of nodes of a text; None where it is empty. Raises `SuiteError` where it is no YAML."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Composer
-    yaml.composer.warn_double_anchors = False
-    try:
-        return yaml.compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        parts = ", ".join(quote(str(part)) for part in (error.context, error.problem) if part)
-        raise SuiteError(
-            [point_at(name, text, (mark.line, mark.column) if mark else (0, 0), f"not YAML: {parts}")]
-        ) from None
-    except ReaderError as error:
-        line, character = text.count("\n", 0, error.position) + 1, ord(text[error.position])
-        raise SuiteError([f"{name}: line {line} holds the character {character:#04x}, which is not text"]) from None
-    except _TooMany:
-        raise SuiteError([_too_many(name)]) from None
-    except RecursionError:
-        raise SuiteError([f"{name}: is nested too deeply"]) from None
-    except (YAMLError, ValueError, AttributeError, NotImplementedError) as error:  # ruamel's own slips on odd input
-        raise SuiteError([f"{name}: not YAML: {quote(str(error))}"]) from None
-
-
-def _too_many(name: str) -> str:
-    return f"{name}: has more than {MAX_NODES} values, aliases followed"
+    yaml.dump(content, stream)
+    return stream.getvalue()
 
 
 @dataclass
@@ -208,7 +159,7 @@ class _Builder:
     def build(self, node: Node, issues: Issues) -> Any:
         self.count += 1
         if self.count > MAX_NODES:
-            raise SuiteError([_too_many(self.name)])
+            raise SuiteError([too_many(self.name)])
         if id(node) in self.open:
             issues.add("an alias may not contain itself")
             return None
@@ -234,7 +185,7 @@ class _Builder:
         found: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
-            name = _key(key)
+            name = key_of(key)
             here = issues.at(name)
             if name in found:
                 here.add(f"the key '{quote(name)}' is given twice, first in line {lines[name]}", key=True)
@@ -244,10 +195,6 @@ class _Builder:
             lines[name] = key.start_mark.line + 1
             found[name] = self.build(value, here)
         return found
-
-
-def _key(node: Node) -> str:
-    return str(node.value) if isinstance(node, ScalarNode) else "?"
 
 
 def _scalar(node: ScalarNode, kind: str, issues: Issues) -> Any:

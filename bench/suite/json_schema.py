@@ -13,9 +13,11 @@ from pydantic.json_schema import GenerateJsonSchema
 from bench import registry
 
 from .expectations import COORDINATES, FRACTIONS, TRENDS
+from .includes import KEY
 from .names import metric_names, options_model
 from .schema import Block, File
 
+INCLUDE = r"^[^#/~:\\][^#:\\]*\.ya?ml(#\w+(\.\w+|\[\d+\])*)?$"
 FILE = Path(__file__).with_name("schema.json")
 
 
@@ -35,7 +37,18 @@ def json_schema() -> dict[str, Any]:
         "expect": _expect(),
         "grid": {"anyOf": [_ref("Block"), {"type": "array", "minItems": 1, "items": _ref("Block")}]},
     }
+    for section in (schema, *(schema["$defs"][name] for name in ("Train", "Evaluate", "Embed", "Block"))):
+        _allow_include(section)
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+def _allow_include(section: dict[str, Any]) -> None:
+    """The key `include`, which may bring the keys that are required."""
+    one = {"type": "string", "pattern": INCLUDE}
+    both = {"anyOf": [one, {"type": "array", "minItems": 1, "items": one}]}
+    section["properties"][KEY] = {**both, "description": "FILE.yaml or FILE.yaml#section, relative to this file"}
+    if required := section.pop("required", None):
+        section["anyOf"] = [{"required": required}, {"required": [KEY]}]
 
 
 def write() -> None:

@@ -259,7 +259,8 @@ def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     for step in loc:
         for kind in _models_in(model.model_fields[step].annotation) if step in model.model_fields else ():
             model = kind
-    return [info.alias or name for name, info in model.model_fields.items()]
+    found = [info.alias or name for name, info in model.model_fields.items()]
+    return [*found, "include"] if model in (File, Block, Train, Evaluate, Embed) else found
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
