@@ -31,7 +31,12 @@ COMPONENTS = {
     "models/nets": ("bench.errors", "bench.models.seeding"),
     "models/samplers": ("bench.errors",),
     "datasets": ("bench.errors",),
-    "evaluation/metrics": ("bench.errors", "bench.evaluation.frechet", "bench.evaluation.neighbors"),
+    "evaluation/metrics": (
+        "bench.errors",
+        "bench.evaluation.frechet",
+        "bench.evaluation.neighbors",
+        "bench.models.similarity",
+    ),
 }
 
 

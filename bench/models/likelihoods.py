@@ -40,6 +40,14 @@ def per_image(values: Tensor) -> Tensor:
     return values.flatten(1).sum(1)
 
 
+def following(nll: Tensor) -> Tensor:
+    """0, with the gradient of `nll`: for a loss that does not train the likelihood's own parameters otherwise.
+
+    nll: of reconstructions that are detached, so that nothing but these parameters has a gradient.
+    """
+    return nll - nll.detach()
+
+
 class Likelihood(nn.Module):
     """p(x|z) for images x in [0, 1], given the decoder's unbounded output `raw`, both (B, C, H, W)."""
 

@@ -16,38 +16,14 @@ import torch
 from torch import Tensor
 
 from bench.evaluation.neighbors import as_float64
+from bench.models.similarity import ssim_and_structure
 
 from . import metric
-
-C1, C2 = 0.01**2, 0.03**2
-
-
-def window_means(x: Tensor, window: int) -> Tensor:
-    """Gaussian-weighted means of all w × w patches, (..., H, W) → (..., H − w + 1, W − w + 1)."""
-    rows, columns = (_band(size, window).to(x) for size in x.shape[-2:])
-    return rows @ x @ columns.T  # the window is separable; banded matrices keep float64 in BLAS
-
-
-def _band(size: int, window: int) -> Tensor:
-    """(size − window + 1, size): row i holds the window's weights, starting in column i."""
-    offset = torch.arange(window) - window // 2
-    weights = torch.softmax(-0.5 * (offset.double() / 1.5).square(), 0)
-    positions = torch.arange(size - window + 1)[:, None] + torch.arange(window)
-    band = torch.zeros(len(positions), size, dtype=torch.float64)
-    return band.scatter_(1, positions, weights.expand(len(positions), window))
 
 
 def per_image_ssim(x: Tensor, y: Tensor) -> Tensor:
     """Structural similarity of each pair, (B, C, H, W) twice → float64 (B,)."""
-    x, y = as_float64(x), as_float64(y)
-    side = min(11, *x.shape[-2:])
-    window = side - 1 + side % 2
-    mean_x, mean_y = window_means(x, window), window_means(y, window)
-    variances = window_means(x * x + y * y, window) - mean_x**2 - mean_y**2
-    covariance = window_means(x * y, window) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    structure = (2 * covariance + C2) / (variances + C2)
-    return (luminance * structure).flatten(1).mean(1)
+    return ssim_and_structure(as_float64(x), as_float64(y))[0]
 
 
 @metric(
