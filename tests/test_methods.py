@@ -613,3 +613,130 @@ def test_m2_sums_over_the_labels_it_does_not_know():
         bound = method.likelihood.nll(method.decode(z, label), x) + gaussian_kl(p.mean, p.log_var) + math.log(3)
         total = total + q[:, k] * (bound + q[:, k].log())
     torch.testing.assert_close(method(x, torch.full_like(y, -1), noise)["loss"], total.mean())
+
+
+# -- Hamiltonian steps
+
+
+@pytest.fixture
+def double_precision(monkeypatch):
+    """Nets put out what they compute, float64 here."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+
+
+def test_leapfrog_steps_have_the_log_determinant_of_their_tempering(double_precision):
+    method, x = make("hamiltonian_vae", latent_size=3).double(), batch(n=1)[0].double()
+    method.raw_step.data = normals(3)
+    start = normals(6, seed=1)  # a position and a momentum
+
+    def moved(state):
+        return torch.cat(method.flow(x, state[None, :3], state[None, 3:]), 1)[0]
+
+    jacobian = torch.autograd.functional.jacobian(moved, start)
+    expected = 1.5 * torch.sigmoid(method.raw_tempering).log().item()  # (D/2) log β_0
+    assert torch.linalg.slogdet(jacobian).logabsdet.item() == pytest.approx(expected, rel=1e-9)
+    assert (moved(start) - start).abs().max() > 0.01
+
+
+def test_leapfrog_steps_go_back_with_the_momentum_turned_round(double_precision):
+    method, x = make("hamiltonian_vae", steps=1).double(), batch()[0].double()
+    method.inverse_root = lambda k: torch.ones((), dtype=DOUBLE)  # tempering is not reversible
+    z, rho = normals(6, 4), normals(6, 4, seed=1)
+    there = method.flow(x, z, rho)
+    back = method.flow(x, there[0], -there[1])
+    torch.testing.assert_close(back[0], z)
+    torch.testing.assert_close(back[1], -rho)
+
+
+def test_the_gradient_of_the_energy_is_autograd_s(double_precision):
+    method, x = make("hamiltonian_vae").double(), batch()[0].double()
+    z = normals(6, 4).requires_grad_()
+    energy = method.likelihood.nll(method.decode(z), x) - standard(z)
+    (expected,) = torch.autograd.grad(energy.sum(), z)
+    torch.testing.assert_close(method.gradient(x, z), expected)
+
+
+def test_hamiltonian_steps_of_no_length_are_the_vae_with_a_sampled_kl(double_precision):
+    method, origin, (x, y) = make("hamiltonian_vae").double(), make("vae").double(), batch()
+    origin.net.load_state_dict(method.net.state_dict())
+    method.raw_step.data.fill_(-float("inf"))
+    eps, momentum = normals(6, 4), normals(6, 4, seed=1)
+    q = origin.posterior(x.double())
+    z = reparametrise(q.mean, q.log_var, eps)
+    expected = torch.distributions.Normal(q.mean, (q.log_var / 2).exp()).log_prob(z).sum(1) - standard(z)
+    terms = method(x.double(), y, (eps, momentum))
+    torch.testing.assert_close(terms["rec"], origin(x.double(), y, eps)["rec"])
+    torch.testing.assert_close(terms["kl"], expected.mean())
+
+
+def test_hamiltonian_importance_weights_average_to_the_evidence():
+    """E[exp(log weight)] = p(x) with positions and momenta: in the linear-Gaussian model in closed form."""
+    toy, method = LinearGaussian(), make("hamiltonian_vae", latent_size=1, step_size=0.3).double()
+    of_toy, n = toy.model(1), 100_000
+    method.likelihood, method.decode, method.posterior = of_toy.likelihood, of_toy.decode, of_toy.posterior
+    for value in (0.8, -1.7):
+        x = torch.full((n, 1, 1, 1), value, dtype=DOUBLE)
+        z, log_q = method.draw_code(x, None, (normals(n, 1), normals(n, 1, seed=1)))
+        weights = (method.log_prior(z) - method.likelihood.nll(method.decode(z), x) - log_q).exp()
+        expected = toy.log_px(torch.tensor(value, dtype=DOUBLE)).exp().item()
+        assert weights.mean().item() == pytest.approx(expected, abs=4 * weights.std().item() / n**0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"step_size": 0.5}, {"tempering": 1.0}])
+def test_impossible_hamiltonian_steps_are_refused(wrong):
+    with pytest.raises(UsageError, match="hamiltonian_vae: steps >= 1"):
+        make("hamiltonian_vae", **wrong)
+
+
+# -- images compared by a critic
+
+
+def test_vae_gan_has_the_gradients_of_its_three_losses(double_precision):
+    """Each loss of the paper's algorithm in a pass of its own, nothing detached, for its own parameters."""
+    method, (x, y) = make("vae_gan", gamma=0.3).double(), batch()
+    x, noise = x.double(), (normals(6, 4), normals(6, 4, seed=1))
+    method(x, y, noise)["loss"].backward()
+    found = {key: p.grad for key, p in method.named_parameters()}
+    q = method.posterior(x)
+    made, drawn = (method.generate(z) for z in (reparametrise(q.mean, q.log_var, noise[0]), noise[1]))
+    (real, of_real), (features, of_made), (_, of_drawn) = map(method.critic, (x, made, drawn))
+    likelihood = 0.5 * (features - real).square().sum(1).mean()
+    log = torch.nn.functional.logsigmoid
+    losses = {
+        "net.encoder": gaussian_kl(q.mean, q.log_var).mean() + likelihood,
+        "net.decoder": 0.3 * likelihood - log(of_made).mean() - log(of_drawn).mean(),
+        "critic": -log(of_real).mean() - log(-of_made).mean() - log(-of_drawn).mean(),
+    }
+    for part, loss in losses.items():
+        own = {key: p for key, p in method.named_parameters() if key.startswith(part)}
+        gradients = torch.autograd.grad(loss, list(own.values()), retain_graph=True)
+        for key, gradient in zip(own, gradients, strict=True):
+            torch.testing.assert_close(found[key], gradient, rtol=1e-9, atol=1e-11)
+
+
+def test_a_blind_critic_of_images_has_a_loss_of_3_log_2_and_compares_nothing():
+    method = make("vae_gan")
+    for parameter in method.critic.parameters():
+        parameter.data.zero_()
+    terms = objective(method, *batch())
+    assert terms["critic"].item() == pytest.approx(3 * math.log(2))
+    assert terms["features"].item() == 0
+    torch.testing.assert_close(terms["loss"], terms["kl"] + terms["fool"] + terms["critic"])
+
+
+def test_images_too_small_for_the_critic_of_vae_gan_are_refused():
+    with pytest.raises(UsageError, match="a critic of 2 stages takes no images of 3×3"):
+        make("vae_gan", shape=(1, 3, 3))
+
+
+@pytest.mark.parametrize("name", ["vae_gan", "msssim_vae"])
+def test_a_likelihood_that_is_not_trained_follows_and_moves_no_net(name):
+    method, (x, y) = make(name, likelihood="learned_gaussian"), batch()
+    terms = objective(method, x, y)
+    (slope,) = torch.autograd.grad(terms["loss"], method.likelihood.raw_log_sigma, retain_graph=True)
+    (expected,) = torch.autograd.grad(terms["rec"], method.likelihood.raw_log_sigma)
+    assert torch.equal(slope, expected)
+    assert slope > 0
+    same = make(name, likelihood="gaussian")
+    same.load_state_dict({k: v for k, v in method.state_dict().items() if not k.startswith("likelihood")})
+    torch.testing.assert_close(objective(same, x, y)["loss"], terms["loss"])

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ResultError, UsageError, did_you_mean
+from bench.suite.cells import format_value
 from bench.suite.files import explain_bad_name
 
 from . import locks
@@ -286,7 +287,8 @@ def row(record: Record) -> dict[str, Any]:
     flat: dict[str, Any] = {"id": record.id, "status": record.status, "reason": record.reason}
     flat |= {name: record.cell.get(name) for name in names}
     for part, prefix in (("train", "train"), ("options", "option")):
-        flat |= {f"{prefix}_{k}": v for k, v in (record.cell.get(part) or {}).items()}
+        given = (record.cell.get(part) or {}).items()
+        flat |= {f"{prefix}_{k}": format_value(v) if isinstance(v, dict) else v for k, v in given}
     if plugins := record.cell.get("plugins"):
         flat["plugins"] = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in sorted(plugins.items()))
     flat |= {name: entry.get("value") for name, entry in record.metrics.items()}

@@ -362,11 +362,17 @@ def canonical_default(value: Any) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A value as labels show it: 4.0 as 4, a tuple as a list.
+    """A value as labels show it: 4.0 as 4, a tuple as a list, a schedule as its way.
 
     >>> format_value(4.0), format_value((400, 200)), format_value(False), format_value({"split": "letters"})
     ('4', '[400, 200]', 'false', '{split: letters}')
+    >>> format_value({"from": 0.0, "to": 1.0, "over": 0.5})
+    '0 → 1 over 0.5'
     """
+    if isinstance(value, Mapping) and {"from", "to"} <= value.keys():
+        over = f" over {format_value(value['over'])}" if "over" in value else ""
+        curve = f" {value['curve']}" if "curve" in value else ""
+        return f"{format_value(value['from'])} → {format_value(value['to'])}{over}{curve}"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {format_value(part)}' for key, part in value.items())}}}"
     if isinstance(value, list | tuple):

@@ -15,6 +15,7 @@ from bench import registry
 from .expectations import COORDINATES, FRACTIONS, TRENDS
 from .includes import KEY
 from .names import metric_names, options_model
+from .schedules import Schedule
 from .schema import Block, File
 
 INCLUDE = r"^[^#/~:\\][^#:\\]*\.ya?ml(#\w+(\.\w+|\[\d+\])*)?$"
@@ -35,6 +36,7 @@ def json_schema() -> dict[str, Any]:
         "Block": block,
         "side": _side(),
         "expect": _expect(),
+        "schedule": _resolve(Schedule.model_json_schema()),
         "grid": {"anyOf": [_ref("Block"), {"type": "array", "minItems": 1, "items": _ref("Block")}]},
     }
     for section in (schema, *(schema["$defs"][name] for name in ("Train", "Evaluate", "Embed", "Block"))):
@@ -130,6 +132,8 @@ def _component(kind: str) -> dict[str, Any]:
 def _entry(kind: str, name: str) -> dict[str, Any]:
     component = registry.describe(kind, name)
     options = _resolve(options_model(tuple(component.options.values())).model_json_schema())
+    for scalar in component.constants.get("scalars", ()):
+        options["properties"][scalar] = {"anyOf": [options["properties"][scalar], _ref("schedule")]}
     named: dict[str, Any] = {"const": name}
     if (kind, name) == ("nets", "timm"):  # the model may stand in the name
         named = {"type": "string", "pattern": "^timm(/.+)?$"}

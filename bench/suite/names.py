@@ -16,7 +16,8 @@ from bench.registry import REQUIRED, Component, Option
 
 from .cells import Choice
 from .issues import Issues, quote, show_value
-from .schema import Evaluate, Section, as_tuple, describe_error
+from .schedules import Schedule
+from .schema import Evaluate, Section, as_tuple, check, describe_error
 
 SPACES = ("latent", "tsne", "umap")  #: members of a `per="space"` metric: the codes, and their maps
 CORRUPTIONS = ("dropout_25", "dropout_50", "square_40")  #: members of `per="corruption"`: models/corruptions.py
@@ -72,8 +73,10 @@ def _fill(component: Component, own: dict[str, Any], issues: Issues, also: Seque
     for key in unknown:
         _note_unknown_option(component, key, issues.at(key), also)
     model = options_model(tuple(component.options.values()))
+    schedules = _schedules(component, own, issues)
+    steady = {key: value for key, value in own.items() if key not in unknown and key not in schedules}
     try:
-        filled = model.model_validate({key: value for key, value in own.items() if key not in unknown})
+        filled = model.model_validate(steady | {key: found.to for key, found in schedules.items() if found})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             option, *inside = detail["loc"]
@@ -85,7 +88,25 @@ def _fill(component: Component, own: dict[str, Any], issues: Issues, also: Seque
             else:
                 issues.at(option, *inside).add(describe_error(detail, model))
         return None
-    return None if unknown else Choice(component.name, filled.model_dump(by_alias=True), component.sha256)
+    if unknown or not all(schedules.values()):
+        return None
+    changing = {key: found.as_option() for key, found in schedules.items() if found}
+    return Choice(component.name, filled.model_dump(by_alias=True) | changing, component.sha256)
+
+
+def _schedules(component: Component, own: dict[str, Any], issues: Issues) -> dict[str, Schedule | None]:
+    """The schedules among the given options; None, with its issues noted, for one that is wrong or has no place."""
+    scalars, found = component.constants.get("scalars", ()), dict[str, Schedule | None]()
+    for name, value in own.items():
+        if not isinstance(value, dict) or name not in component.options:
+            continue
+        if name in scalars:
+            found[name] = check(Schedule, value, issues.at(name))
+        elif "from" in value and "to" in value:
+            those = f"; of {component.name} only {', '.join(scalars)} can" if scalars else ""
+            issues.at(name).add(f"'{name}' cannot change in training{those}", key=True)
+            found[name] = None
+    return found
 
 
 def _note_unknown_option(component: Component, key: str, issues: Issues, also: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from bench.errors import ResultError
 from bench.models.nets import Net, Size
 from bench.results.store import write_bytes
 from bench.suite import Cell, Choice
+from bench.suite.schedules import final, scheduled
 
 
 def build(
@@ -23,12 +24,18 @@ def build(
     latent_size: int,
     classes: int = 0,
 ) -> Any:
-    """An untrained model of a cell for images of `shape` (C, H, W); parameters come from torch's global generator."""
+    """An untrained model of a cell for images of `shape` (C, H, W); parameters come from torch's global generator.
+
+    Options with a schedule have their last value; the model's `schedules` are for the trainer.
+    """
     kind = variant.load("variants")
-    size = Size(shape, latent_size, kind.heads, classes, *kind.given(classes, **variant.options))
+    options = final(variant.options, kind.scalars)
+    size = Size(shape, latent_size, kind.heads, classes, *kind.given(classes, **options))
     pair = Net(size) if net is None else net.load("nets")(size, **net.options)
     terms = likelihood.load("likelihoods")(**likelihood.options)
-    return kind(pair, terms, **variant.options)
+    model = kind(pair, terms, **options)
+    model.schedules = scheduled(variant.options, kind.scalars)
+    return model
 
 
 def build_cell(cell: Cell, data: Data) -> Any:

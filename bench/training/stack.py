@@ -24,13 +24,15 @@ from .noise import mapped
 class Stack(Protocol):
     """S models seen as one: images (S, B, C, H, W), labels (S, B) and noise (S, B, ...) in, terms (S,) out.
 
-    `tensors` are parameters and buffers by name; training changes them in place.
+    `tensors` are parameters and buffers by name; training changes them in place. `at` sets scalars that have a schedule
+    to their values when that fraction of all updates is done; before the first call and at 1 they have their last.
     """
 
     def parameters(self) -> list[Tensor]: ...
     def tensors(self) -> dict[str, Tensor]: ...
     def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
+    def at(self, progress: float) -> None: ...
     def clip(self, norm: float) -> None: ...
     def write_back(self) -> None: ...
 
@@ -56,6 +58,9 @@ class Redrawn:
         noise, uniform = noise
         return self.stack.terms((uniform < x).to(x.dtype), y, noise)
 
+    def at(self, progress: float) -> None:
+        self.stack.at(progress)
+
     def parameters(self) -> list[Tensor]:
         return self.stack.parameters()
 
@@ -74,6 +79,7 @@ class _One:
 
     def __init__(self, model: Any, half: bool) -> None:
         self.model, self.half = model, half
+        self.scalars = Scalars([model])
 
     def parameters(self) -> list[Tensor]:
         return list(self.model.parameters())
@@ -85,9 +91,13 @@ class _One:
         return self.model.draw(x, generator)
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
-        with autocast(x.device, self.half):
+        values = {name: value[0] for name, value in self.scalars.tensors.items()}
+        with autocast(x.device, self.half), _attributes(self.model, values):
             terms = self.model(x[0], y[0], mapped(lambda n: n[0], noise))
         return {name: value.unsqueeze(0) for name, value in terms.items()}
+
+    def at(self, progress: float) -> None:
+        self.scalars.at(progress)
 
     def clip(self, norm: float) -> None:
         nn.utils.clip_grad_norm_(self.model.parameters(), norm)
@@ -104,7 +114,7 @@ class _Many:
     def __init__(self, models: list[Any], half: bool) -> None:
         self.models, self.half = models, half
         self.params, self.buffers = stack_module_state(models)
-        self.scalars = _differing(models)
+        self.scalars = Scalars(models)
         skeleton = copy.deepcopy(models[0]).to("meta")
 
         def one(params: Any, buffers: Any, scalars: Any, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
@@ -124,7 +134,10 @@ class _Many:
 
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         with autocast(x.device, self.half):
-            return self.call(self.params, self.buffers, self.scalars, x, y, noise)
+            return self.call(self.params, self.buffers, self.scalars.tensors, x, y, noise)
+
+    def at(self, progress: float) -> None:
+        self.scalars.at(progress)
 
     @torch.no_grad()
     def clip(self, norm: float) -> None:
@@ -145,15 +158,29 @@ class _Many:
                     b.copy_(self.buffers[name][s])
 
 
-def _differing(models: list[Any]) -> dict[str, Tensor]:
-    """The `scalars` that are not the same in all models, (S,), in the parameters' type."""
-    like, names = next(models[0].parameters()), getattr(models[0], "scalars", ())
-    values = {name: [getattr(model, name) for model in models] for name in names}
-    return {
-        name: torch.tensor(found, dtype=like.dtype, device=like.device)
-        for name, found in values.items()
-        if len(set(found)) > 1
-    }
+class Scalars:
+    """The `scalars` that are not the same in all models of a stack or have a schedule, (S,), in the parameters' type.
+
+    Tensors that are changed in place, so that a recorded step reads what they hold when it is replayed.
+    """
+
+    def __init__(self, models: list[Any]) -> None:
+        like, names = next(models[0].parameters(), None), getattr(models[0], "scalars", ())
+        last = {name: [getattr(model, name) for model in models] for name in names}
+        self.schedules = [getattr(model, "schedules", {}) for model in models]
+        self.changing = {name: last[name] for name in names if any(name in known for known in self.schedules)}
+        self.tensors: dict[str, Tensor] = {
+            name: torch.tensor(values, dtype=like.dtype, device=like.device)
+            for name, values in last.items()
+            if like is not None and (len(set(values)) > 1 or name in self.changing)
+        }
+
+    def at(self, progress: float) -> None:
+        """Set those with a schedule to their values at that fraction of the updates."""
+        for name, last in self.changing.items():
+            pairs = zip(self.schedules, last, strict=True)
+            values = [known[name].value(progress) if name in known else value for known, value in pairs]
+            self.tensors[name].copy_(torch.tensor(values, dtype=self.tensors[name].dtype))
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class Stepper:
         """
         if self.budget.schedule == "cosine":
             self._set_rate(self.budget.lr * 0.5 * (1 + math.cos(math.pi * self.count / self.total_steps)))
+        self.stack.at(self.count / self.total_steps)
         terms = self._computed(train, index, noise)
         self.count += 1
         return {name: value.reshape(-1) for name, value in terms.items()}

@@ -244,11 +244,12 @@ def _means(seen: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]
 
 @torch.no_grad()
 def _test_terms(stack: Stack, test: Split, seeds: Sequence[int]) -> dict[str, Tensor]:
-    """Mean test terms, (S,), with the same noise after every epoch.
+    """Mean test terms, (S,), with the same noise and the last values of scheduled scalars after every epoch.
 
     Batches do not depend on S, since some terms are those of a batch (total correlation, MMD).
     """
     device, size, seen, sizes = test.images.device, len(seeds), list[dict[str, Tensor]](), list[int]()
+    stack.at(1.0)
     at_once = min(TEST_BATCH, steps_ahead(device, test.images[0].numel())) if device.type == "cuda" else TEST_BATCH
     noises = [generator(s, "test", device) for s in seeds]
     for piece in torch.arange(len(test), device=device).split(at_once):

@@ -38,7 +38,8 @@ class Variant(nn.Module):
     `scalars` are the options that may differ between the models of a stack: floats, each an attribute of the same name,
     and in a stack a tensor without axes. `forward` multiplies, adds, compares or clamps float32 tensors with them, such
     as nets give in every precision (one of bfloat16 would round them). What shapes, `draw`, an `if`, a rounding or the
-    data (`labelled_fraction`) depend on is no scalar.
+    data (`labelled_fraction`) depend on is no scalar. A scalar may have a schedule: in training it is then such a
+    tensor, stacked or not, and outside of training a float, the schedule's last value.
     """
 
     title: ClassVar[str] = ""  #: the full name, for readers

@@ -10,10 +10,14 @@ from .vae import VAE
 class MonteCarloVAE(VAE):
     """A VAE with one Monte Carlo draw for the reconstruction and for the KL.
 
-    loss = −log p(x|z) + log q(z|x) − log p(z),  z ~ q(z|x)      nats per image
+    loss = −log p(x|z) + β (log q(z|x) − log p(z)),  z ~ q(z|x)      nats per image
+
+    β is 1 but for a warm-up of the KL, whose schedule ends at 1; each method has it as an option.
     """
 
     closed_kl = False
+    scalars = ("beta",)
+    beta: float
 
     def draw(self, x: Tensor, generator: Any) -> Any:
         return self.code_noise(x, generator)
@@ -22,4 +26,4 @@ class MonteCarloVAE(VAE):
         z, log_q = self.draw_code(x, y, noise)  # (B, D), (B,)
         rec = self.likelihood.nll(self.decode(z), x).mean()
         kl = (log_q - self.log_prior(z)).mean()
-        return {"loss": rec + kl, "rec": rec, "kl": kl}
+        return {"loss": rec + self.beta * kl, "rec": rec, "kl": kl}

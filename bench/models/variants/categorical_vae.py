@@ -1,14 +1,16 @@
 """Categorical VAE: each position of the code is one of K categories, trained through the Gumbel-softmax relaxation.
 
     q(z|x) = Π Cat(softmax(f(x)))            z̃ = softmax((log q + g)/τ),  g ~ Gumbel(0, 1)
-    loss = −log p(x|z̃) + Σ (log K − H(q))      nats per image
+    loss = −log p(x|z̃) + β Σ (log K − H(q))      nats per image
 
 A code of D numbers has D/K positions, one-hot each. The KL to the uniform prior is in closed form. Evaluation draws
-exact one-hot codes; the code of an image is the vector of probabilities.
+exact one-hot codes; the code of an image is the vector of probabilities. β is 1 but for a warm-up of the KL, whose
+schedule ends at 1.
 
 Reference: Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax, ICLR 2017,
 https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh, The Concrete Distribution, ICLR 2017,
-https://arxiv.org/abs/1611.00712 Deviation: the temperature is constant.
+https://arxiv.org/abs/1611.00712
+Deviation: the temperature is constant unless it is given a schedule, such as {from: 1, to: 0.5, curve: geometric}.
 """
 
 import math
@@ -30,24 +32,27 @@ SMALLEST = 1e-20  #: keeps the logarithm of a uniform draw finite
 class CategoricalVAE(Variant):
     title = "Categorical VAE, Gumbel-softmax"
     symbol = "Categorical VAE"
-    option_symbols: ClassVar = {"categories": "K", "temperature": "τ"}
+    option_symbols: ClassVar = {"categories": "K", "temperature": "τ", "beta": "β"}
     reference = (
         "Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017, https://arxiv.org/abs/1611.01144"
     )
     cite = "jang2017categorical"
-    scalars = ("temperature",)
+    scalars = ("temperature", "beta")
     has_posterior = True
     closed_kl = False
     own_prior = True
     discrete = True
 
-    def __init__(self, net: Net, likelihood: Likelihood, *, categories: int = 2, temperature: float = 0.67) -> None:
+    def __init__(
+        self, net: Net, likelihood: Likelihood, *, categories: int = 2, temperature: float = 0.67, beta: float = 1.0
+    ) -> None:
         super().__init__(net, likelihood)
         size = net.size.latent_size
         if categories < 2 or size % categories:
             raise UsageError(f"categorical_vae: a code of {size} numbers has no positions of {categories} categories")
         self.categories = categories
         self.temperature = temperature
+        self.beta = beta
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         return self.code_noise(x, generator)
@@ -62,7 +67,7 @@ class CategoricalVAE(Variant):
         relaxed = ((log_q + noise.view_as(log_q)) / self.temperature).softmax(2)
         rec = self.likelihood.nll(self.decode(relaxed.flatten(1)), x).mean()
         kl = (log_q.exp() * (log_q + math.log(self.categories))).sum((1, 2)).mean()
-        return {"loss": rec + kl, "rec": rec, "kl": kl}
+        return {"loss": rec + self.beta * kl, "rec": rec, "kl": kl}
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """log q of each category at each position, (B, D/K, K)."""

@@ -2,9 +2,10 @@
 
     z_0 ~ N(μ(x), σ²(x) I)            z_t = a_t(z_{t−1}) + exp(s_t(z_{t−1})) ⊙ z_{t−1},  a_t, s_t autoregressive
     log q(z_T|x) = log N(z_0; μ, σ²) − Σ_t Σ_d s_td
-    loss = −log p(x|z_T) + log q(z_T|x) − log p(z_T)      nats per image
+    loss = −log p(x|z_T) + β (log q(z_T|x) − log p(z_T))      nats per image
 
-The order of the numbers is reversed between steps. The code of an image is the flow of μ.
+The order of the numbers is reversed between steps. The code of an image is the flow of μ. β is 1 but for a warm-up of
+the KL, whose schedule ends at 1.
 
 Reference: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016,
 https://arxiv.org/abs/1606.04934 (eq. 10)
@@ -26,15 +27,24 @@ from ._monte_carlo import MonteCarloVAE
 class IAFVAE(MonteCarloVAE):
     title = "VAE with inverse autoregressive flows"
     symbol = "IAF-VAE"
-    option_symbols: ClassVar = {"flows": "T"}
+    option_symbols: ClassVar = {"flows": "T", "beta": "β"}
     reference = (
         "Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016, "
         "https://arxiv.org/abs/1606.04934"
     )
     cite = "kingma2016improved"
 
-    def __init__(self, net: Net, likelihood: Likelihood, *, flows: int = 2, hidden: tuple[int, ...] = (64, 64)) -> None:
+    def __init__(
+        self,
+        net: Net,
+        likelihood: Likelihood,
+        *,
+        flows: int = 2,
+        hidden: tuple[int, ...] = (64, 64),
+        beta: float = 1.0,
+    ) -> None:
         super().__init__(net, likelihood)
+        self.beta = beta
         with part("flow"):
             self.steps = nn.ModuleList(masked_net(net.size.latent_size, hidden) for _ in range(flows))
 

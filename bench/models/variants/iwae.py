@@ -1,10 +1,11 @@
 """Importance-weighted autoencoder: a tighter bound on log p(x) from k draws of the posterior.
 
-    w_i  = p(x, z_i) / q(z_i|x),  z_i ~ q(z|x)
+    w_i  = p(x|z_i) (p(z_i) / q(z_i|x))^β,  z_i ~ q(z|x)
     loss = −log (1/k) Σ_i w_i      nats per image
 
-With k = 1 it is the ELBO with a Monte Carlo KL. The reported `rec` and `kl` are means over the k draws, and their sum
-is the negative ELBO; the loss is never above it.
+With β = 1, w_i = p(x, z_i) / q(z_i|x). β warms up the KL by a schedule that ends at 1. With k = 1 it is the ELBO with a
+Monte Carlo KL. The reported `rec` and `kl` are means over the k draws, and their sum is the negative ELBO; the loss is
+never above it.
 
 Reference: Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016,
 https://arxiv.org/abs/1509.00519 (eq. 8)
@@ -25,13 +26,15 @@ from .vae import VAE
 class IWAE(VAE):
     title = "Importance-weighted autoencoder"
     symbol = "IWAE"
-    option_symbols: ClassVar = {"samples": "k"}
+    option_symbols: ClassVar = {"samples": "k", "beta": "β"}
     reference = "Burda et al., Importance Weighted Autoencoders, ICLR 2016, https://arxiv.org/abs/1509.00519"
     cite = "burda2016importance"
+    scalars = ("beta",)
 
-    def __init__(self, net: Net, likelihood: Likelihood, *, samples: int = 5) -> None:
+    def __init__(self, net: Net, likelihood: Likelihood, *, samples: int = 5, beta: float = 1.0) -> None:
         super().__init__(net, likelihood)
         self.samples = samples
+        self.beta = beta
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
         shape = len(x), self.samples, self.net.size.latent_size
@@ -39,7 +42,7 @@ class IWAE(VAE):
 
     def forward(self, x: Tensor, y: Tensor, noise: Tensor) -> dict[str, Tensor]:
         nll, kl = self.weight_terms(x, noise)  # (B, k) each
-        return {"loss": -log_mean_exp(-nll - kl).mean(), "rec": nll.mean(), "kl": kl.mean()}
+        return {"loss": -log_mean_exp(-nll - self.beta * kl).mean(), "rec": nll.mean(), "kl": kl.mean()}
 
     def weight_terms(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """−log p(x|z) and log q(z|x) − log p(z) of each draw; log w is minus their sum. noise: (B, k, D) → (B, k)."""

@@ -2,9 +2,10 @@
 
     z_0 ~ N(μ(x), σ²(x) I)            z_t = z_{t−1} + û_t tanh(w_tᵀ z_{t−1} + b_t)
     log q(z_T|x) = log N(z_0; μ, σ²) − Σ_t log |1 + û_tᵀ ψ_t|,  ψ_t = (1 − tanh²) w_t
-    loss = −log p(x|z_T) + log q(z_T|x) − log p(z_T)      nats per image
+    loss = −log p(x|z_T) + β (log q(z_T|x) − log p(z_T))      nats per image
 
 û_t is u_t moved along w_t so that wᵀû ≥ −1, which makes the map invertible. The code of an image is the flow of μ.
+β is 1 but for a warm-up of the KL, whose schedule ends at 1.
 
 Reference: Rezende & Mohamed, Variational Inference with Normalizing Flows, ICML 2015, https://arxiv.org/abs/1505.05770
 (eq. 10 to 13 and appendix A.1)
@@ -27,14 +28,15 @@ from ._monte_carlo import MonteCarloVAE
 class PlanarVAE(MonteCarloVAE):
     title = "VAE with planar flows"
     symbol = "Planar VAE"
-    option_symbols: ClassVar = {"flows": "T"}
+    option_symbols: ClassVar = {"flows": "T", "beta": "β"}
     reference = (
         "Rezende & Mohamed, Variational Inference with Normalizing Flows, ICML 2015, https://arxiv.org/abs/1505.05770"
     )
     cite = "rezende2015variational"
 
-    def __init__(self, net: Net, likelihood: Likelihood, *, flows: int = 10) -> None:
+    def __init__(self, net: Net, likelihood: Likelihood, *, flows: int = 10, beta: float = 1.0) -> None:
         super().__init__(net, likelihood)
+        self.beta = beta
         size = net.size.latent_size
         with part("flow"):
             self.u, self.w = (nn.Parameter(0.1 * torch.randn(flows, size)) for _ in range(2))

@@ -1,13 +1,14 @@
 """Hierarchical VAE of two stochastic layers.
 
     q(z_1, z_2|x) = q(z_1|x) q(z_2|z_1)            p(x, z_1, z_2) = p(x|z_1) p(z_1|z_2) p(z_2)
-    loss = −log p(x|z_1) + log q(z_1|x) − log p(z_1|z_2) + KL(q(z_2|z_1) ‖ N(0, I))      nats per image
+    loss = −log p(x|z_1) + β (log q(z_1|x) − log p(z_1|z_2) + KL(q(z_2|z_1) ‖ N(0, I)))      nats per image
 
 z_1 is the code; its prior is the marginal of p(z_1|z_2) p(z_2). With z_2 ignored by both sides and p(z_1|z_2) = N(0,
-I) it is the VAE with a Monte Carlo KL.
+I) it is the VAE with a Monte Carlo KL. β is 1 but for a warm-up of the KL, whose schedule ends at 1.
 
 Reference: Burda et al., Importance Weighted Autoencoders, ICLR 2016, https://arxiv.org/abs/1509.00519 (two-layer
-models) Deviation: the layers above the net are perceptrons of one hidden layer; z_2 has half as many numbers as z_1.
+models)
+Deviation: the layers above the net are perceptrons of one hidden layer; z_2 has half as many numbers as z_1.
 """
 
 from typing import Any, ClassVar
@@ -25,15 +26,17 @@ from .vae import VAE
 class TwoLayerVAE(VAE):
     title = "Two-layer VAE"
     symbol = "2-layer VAE"
-    option_symbols: ClassVar = {"hidden": "H"}
+    option_symbols: ClassVar = {"hidden": "H", "beta": "β"}
     reference = "Burda et al., Importance Weighted Autoencoders, ICLR 2016, https://arxiv.org/abs/1509.00519"
     cite = "burda2016importance"
     closed_kl = False
+    scalars = ("beta",)
     own_prior = True
     prior_has_density = False  # the marginal of z_1 is an integral
 
-    def __init__(self, net: Net, likelihood: Likelihood, *, hidden: int = 128) -> None:
+    def __init__(self, net: Net, likelihood: Likelihood, *, hidden: int = 128, beta: float = 1.0) -> None:
         super().__init__(net, likelihood)
+        self.beta = beta
         size = net.size.latent_size
         self.upper = max(1, size // 2)
         with part("upper_encoder"):
@@ -55,7 +58,7 @@ class TwoLayerVAE(VAE):
         rec = self.likelihood.nll(self.decode(z), x).mean()
         lower, upper = self.kl_parts(z, gaussian_log_prob(z, q.mean, q.log_var), noise[1])
         lower, upper = lower.mean(), upper.mean()
-        return {"loss": rec + lower + upper, "rec": rec, "kl": lower + upper, "kl_2": upper}
+        return {"loss": rec + self.beta * lower + self.beta * upper, "rec": rec, "kl": lower + upper, "kl_2": upper}
 
     def kl_parts(self, z: Tensor, log_q: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
         """log q(z_1|x) − log p(z_1|z_2) for one z_2, and KL(q(z_2|z_1) ‖ N(0, I)); (B,) each."""

@@ -1,7 +1,9 @@
 """VampPrior VAE: the prior is a mixture of the posteriors of learned pseudo-inputs.
 
     p(z)  = (1/K) Σ_k q(z|u_k)            u_k learned images in [0, 1]
-    loss  = −log p(x|z) + log q(z|x) − log p(z),  z ~ q(z|x)      nats per image
+    loss  = −log p(x|z) + β (log q(z|x) − log p(z)),  z ~ q(z|x)      nats per image
+
+β is 1 but for a warm-up of the KL, whose schedule ends at 1.
 
 Reference: Tomczak & Welling, VAE with a VampPrior, AISTATS 2018, https://arxiv.org/abs/1705.07120 (eq. 9)
 Deviation: pixels of pseudo-inputs are sigmoids of free parameters and 100 by default (the paper: 500, clipped).
@@ -23,13 +25,14 @@ from ._monte_carlo import MonteCarloVAE
 class VampVAE(MonteCarloVAE):
     title = "VAE with a VampPrior"
     symbol = "VampPrior VAE"
-    option_symbols: ClassVar = {"components": "K"}
+    option_symbols: ClassVar = {"components": "K", "beta": "β"}
     reference = "Tomczak & Welling, VAE with a VampPrior, AISTATS 2018, https://arxiv.org/abs/1705.07120"
     cite = "tomczak2018vae"
     own_prior = True
 
-    def __init__(self, net: Net, likelihood: Likelihood, *, components: int = 100) -> None:
+    def __init__(self, net: Net, likelihood: Likelihood, *, components: int = 100, beta: float = 1.0) -> None:
         super().__init__(net, likelihood)
+        self.beta = beta
         with part("pseudo_inputs"):
             self.pseudo_inputs = nn.Parameter(torch.randn(components, *net.size.shape))
 
