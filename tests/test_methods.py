@@ -693,14 +693,14 @@ def test_impossible_hamiltonian_steps_are_refused(wrong):
 
 def test_vae_gan_has_the_gradients_of_its_three_losses(double_precision):
     """Each loss of the paper's algorithm in a pass of its own, nothing detached, for its own parameters."""
-    method, (x, y) = make("vae_gan", gamma=0.3).double(), batch()
+    method, (x, y) = make("vae_gan", gamma=0.3, weight=2.0).double(), batch()
     x, noise = x.double(), (normals(6, 4), normals(6, 4, seed=1))
     method(x, y, noise)["loss"].backward()
     found = {key: p.grad for key, p in method.named_parameters()}
     q = method.posterior(x)
     made, drawn = (method.generate(z) for z in (reparametrise(q.mean, q.log_var, noise[0]), noise[1]))
     (real, of_real), (features, of_made), (_, of_drawn) = map(method.critic, (x, made, drawn))
-    likelihood = 0.5 * (features - real).square().sum(1).mean()
+    likelihood = (features - real).square().sum(1).mean()  # λ/2 = 1
     log = torch.nn.functional.logsigmoid
     losses = {
         "net.encoder": gaussian_kl(q.mean, q.log_var).mean() + likelihood,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from bench.errors import UsageError
 from bench.models.precision import autocast
 
 from .noise import mapped
@@ -26,13 +27,16 @@ class Stack(Protocol):
 
     `tensors` are parameters and buffers by name; training changes them in place. `at` sets scalars that have a schedule
     to their values when that fraction of all updates is done; before the first call and at 1 they have their last.
+    `rates` are factors of the learning rate, in the order of `parameters`.
     """
 
     def parameters(self) -> list[Tensor]: ...
+    def rates(self) -> list[float]: ...
     def tensors(self) -> dict[str, Tensor]: ...
     def draw(self, x: Tensor, generator: torch.Generator) -> Any: ...
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]: ...
     def at(self, progress: float) -> None: ...
+    def after_step(self, x: Tensor, y: Tensor, noise: Any) -> None: ...
     def clip(self, norm: float) -> None: ...
     def write_back(self) -> None: ...
 
@@ -57,6 +61,13 @@ class Redrawn:
     def terms(self, x: Tensor, y: Tensor, noise: Any) -> dict[str, Tensor]:
         noise, uniform = noise
         return self.stack.terms((uniform < x).to(x.dtype), y, noise)
+
+    def after_step(self, x: Tensor, y: Tensor, noise: Any) -> None:
+        noise, uniform = noise
+        self.stack.after_step((uniform < x).to(x.dtype), y, noise)
+
+    def rates(self) -> list[float]:
+        return self.stack.rates()
 
     def at(self, progress: float) -> None:
         self.stack.at(progress)
@@ -99,6 +110,14 @@ class _One:
     def at(self, progress: float) -> None:
         self.scalars.at(progress)
 
+    def rates(self) -> list[float]:
+        return _rates(self.model, [name for name, _ in self.model.named_parameters()])
+
+    @torch.no_grad()
+    def after_step(self, x: Tensor, y: Tensor, noise: Any) -> None:
+        if getattr(self.model, "after_step", None) is not None:
+            self.model.after_step(x[0], y[0], mapped(lambda n: n[0], noise))
+
     def clip(self, norm: float) -> None:
         nn.utils.clip_grad_norm_(self.model.parameters(), norm)
 
@@ -139,6 +158,12 @@ class _Many:
     def at(self, progress: float) -> None:
         self.scalars.at(progress)
 
+    def rates(self) -> list[float]:
+        return _rates(self.models[0], list(self.params))
+
+    def after_step(self, x: Tensor, y: Tensor, noise: Any) -> None:
+        """The trainer stacks no model that has one (`may_be_stacked`)."""
+
     @torch.no_grad()
     def clip(self, norm: float) -> None:
         """As `torch.nn.utils.clip_grad_norm_`, for each model alone."""
@@ -156,6 +181,21 @@ class _Many:
                     p.copy_(self.params[name][s])
                 for name, b in model.named_buffers():
                     b.copy_(self.buffers[name][s])
+
+
+def may_be_stacked(model: Any) -> bool:
+    """Whether models such as this one may be trained together: what is no gradient is done for one model alone."""
+    return bool(model.stackable) and getattr(model, "after_step", None) is None
+
+
+def _rates(model: Any, names: list[str]) -> list[float]:
+    """The factor of each parameter's learning rate; the longest matching part of `rates` counts, else 1."""
+    known = getattr(model, "rates", None) or {}
+    for part in known:
+        if not any(f"{name}.".startswith(f"{part}.") for name in names):
+            raise UsageError(f"{type(model).__name__}: no parameter's name begins with {part!r} of `rates`")
+    longest = sorted(known, key=len, reverse=True)
+    return [next((known[part] for part in longest if f"{name}.".startswith(f"{part}.")), 1.0) for name in names]
 
 
 class Scalars:

@@ -4,6 +4,7 @@ On CUDA the update is recorded once as a CUDA graph and replayed (`cuda_graph`);
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class Stepper:
         self.stack, self.budget, self.total_steps = stack, budget, total_steps
         self.parameters = stack.parameters()
         self.device = self.parameters[0].device
-        self.optimizer = make_optimizer(self.parameters, budget)
+        self.optimizer = make_optimizer(self.parameters, budget, stack.rates())
         self.count = 0  #: updates, also those before a training was resumed
         self.plain = 0  #: plain steps of this process
         self.how = "plain"
@@ -65,13 +66,15 @@ class Stepper:
 
     def update(self, train: Split, index: Tensor, noise: Any) -> dict[str, Tensor]:
         """The plain step; the terms before the update."""
-        terms = self.stack.terms(images_at(train, index), labels_at(train, index), noise)
+        x, y = images_at(train, index), labels_at(train, index)
+        terms = self.stack.terms(x, y, noise)
         for parameter in self.parameters:
             parameter.grad = None
         terms["loss"].sum().backward()
         if self.budget.grad_clip is not None:
             self.stack.clip(self.budget.grad_clip)
         self.optimizer.step()
+        self.stack.after_step(x, y, noise)
         return {name: value.detach() for name, value in terms.items()}
 
     def _can_record(self) -> bool:
@@ -91,25 +94,45 @@ class Stepper:
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):  # a recorded step reads it there
-                group["lr"].fill_(rate)
+                group["lr"].fill_(rate * group["factor"])
             else:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
 
 
-def make_optimizer(parameters: list[Tensor], budget: Train) -> torch.optim.Optimizer:
+def make_optimizer(
+    parameters: list[Tensor], budget: Train, rates: Sequence[float] | None = None
+) -> torch.optim.Optimizer:
     """The optimiser of a budget, in PyTorch's fused form where it has one.
+
+    rates: the factor of each parameter's learning rate; None: 1 for all.
 
     On CUDA, Adam's count of steps and a learning rate that changes are tensors, as a recorded step needs them.
     """
-    device, lr, decay = parameters[0].device, budget.lr, budget.weight_decay
+    device, decay = parameters[0].device, budget.weight_decay
     fused = device.type in ("cpu", "cuda")
+    moving = device.type == "cuda" and budget.schedule == "cosine" and budget.optimizer in GRAPHED
+    groups = _groups(parameters, rates or [1.0] * len(parameters), budget.lr, device if moving else None)
     if budget.optimizer in GRAPHED:
         kind = torch.optim.Adam if budget.optimizer == "adam" else torch.optim.AdamW
-        if device.type == "cuda":
-            rate = torch.tensor(lr, device=device) if budget.schedule == "cosine" else lr
-            return kind(parameters, lr=rate, weight_decay=decay, fused=True, capturable=True)
-        return kind(parameters, lr=lr, weight_decay=decay, fused=fused)
+        return kind(groups, weight_decay=decay, fused=fused, capturable=device.type == "cuda")
     if budget.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=0.9, fused=fused)
+        return torch.optim.SGD(groups, weight_decay=decay, momentum=0.9, fused=fused)
     assert budget.optimizer == "rmsprop", budget.optimizer
-    return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay)
+    return torch.optim.RMSprop(groups, weight_decay=decay)
+
+
+def _groups(
+    parameters: list[Tensor], rates: Sequence[float], lr: float, device: torch.device | None
+) -> list[dict[str, Any]]:
+    """The parameters of each factor of the learning rate; with a device the rates are tensors on it."""
+    found: dict[float, list[Tensor]] = {}
+    for parameter, factor in zip(parameters, rates, strict=True):
+        found.setdefault(factor, []).append(parameter)
+    return [
+        {
+            "params": own,
+            "factor": factor,
+            "lr": lr * factor if device is None else torch.tensor(lr * factor, device=device),
+        }
+        for factor, own in found.items()
+    ]

@@ -25,7 +25,7 @@ from bench.suite import Train
 
 from .noise import draw_noise, steps_ahead
 from .resume import ResumeFile, ResumePoint, TrainingState
-from .stack import Redrawn, Stack, stack_of
+from .stack import Redrawn, Stack, may_be_stacked, stack_of
 from .step import Stepper
 
 RESUMED = ("history", "diverged_at", "seconds", "test_seconds", "steps", "images")  #: of a `Fitted`
@@ -87,7 +87,7 @@ def fit(
     if sample.closed_form:
         drawn = subset(data.train, budget.train_images).to(device)
         return [_fit_closed_form(_built(make, seed).to(device), drawn, budget, seed) for make, seed in members]
-    if not sample.stackable:
+    if not may_be_stacked(sample):
         group_size = 1
     size = group_size or (len(seeds) if device.type == "cuda" else 1)
     fitted: list[Fitted] = []

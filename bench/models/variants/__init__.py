@@ -10,7 +10,7 @@ trainer stack several models (`torch.func.vmap`) without the variant knowing: se
 that differ by their `scalars`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -65,6 +65,11 @@ class Variant(nn.Module):
     latent_at_most_pixels: ClassVar[bool] = False  #: True: skipped where D > P
     default_likelihood: ClassVar[str] = "bernoulli"
 
+    #: called as `after_step(x, y, noise)` after each update, without gradients, for what is no gradient: it changes
+    #: buffers in place and waits for no value of the device. A model that has it is trained alone
+    after_step: Callable[[Tensor, Tensor, Any], None] | None = None
+    #: the first part of a parameter's name -> the factor of its learning rate, for a critic of another pace
+    rates: Mapping[str, float] | None = None
     labelled_fraction: float = 1.0  #: of the train images; the trainer hides the labels of the others (y = -1)
 
     def __init__(self, net: Net, likelihood: Likelihood) -> None:

@@ -9,6 +9,7 @@ autoencoder.
 
 Reference: Makhzani et al., Adversarial Autoencoders, 2015, https://arxiv.org/abs/1511.05644 (section 2)
 Deviation: model and critic are updated at the same time with one Adam; the critic has two layers of 256 units.
+`critic_rate` is a factor of the critic's learning rate.
 """
 
 from typing import ClassVar
@@ -34,10 +35,17 @@ class AdversarialAE(AE):
     scalars = ("weight",)
 
     def __init__(
-        self, net: Net, likelihood: Likelihood, *, weight: float = 10.0, critic: tuple[int, ...] = (256, 256)
+        self,
+        net: Net,
+        likelihood: Likelihood,
+        *,
+        weight: float = 10.0,
+        critic: tuple[int, ...] = (256, 256),
+        critic_rate: float = 1.0,
     ) -> None:
         super().__init__(net, likelihood)
         self.weight = weight
+        self.rates = {"critic": critic_rate}
         with part("critic"):
             self.critic = critic_net(net.size.latent_size, critic)
 

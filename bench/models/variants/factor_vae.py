@@ -7,8 +7,8 @@ logits estimates the density ratio. Critic and model are trained with one loss: 
 the model's term, the codes in the critic's. With γ = 0 the model is the VAE.
 
 Reference: Kim & Mnih, Disentangling by Factorising, ICML 2018, https://arxiv.org/abs/1802.05983 (eq. 2, algorithm 2)
-Deviation: codes and permuted codes come from one batch, model and critic share Adam's settings, and the critic has
-two layers of 256 units by default (the paper: six of 1,000).
+Deviation: codes and permuted codes come from one batch, model and critic share Adam's settings but for `critic_rate`, a
+factor of the critic's learning rate, and the critic has two layers of 256 units by default (the paper: six of 1,000).
 """
 
 from typing import ClassVar
@@ -34,10 +34,17 @@ class FactorVAE(VAE):
     scalars = ("gamma",)
 
     def __init__(
-        self, net: Net, likelihood: Likelihood, *, gamma: float = 10.0, critic: tuple[int, ...] = (256, 256)
+        self,
+        net: Net,
+        likelihood: Likelihood,
+        *,
+        gamma: float = 10.0,
+        critic: tuple[int, ...] = (256, 256),
+        critic_rate: float = 1.0,
     ) -> None:
         super().__init__(net, likelihood)
         self.gamma = gamma
+        self.rates = {"critic": critic_rate}
         with part("critic"):
             self.critic = critic_net(net.size.latent_size, critic, outputs=2)
 

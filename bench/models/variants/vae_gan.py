@@ -14,7 +14,7 @@ likelihood follow by its gradient on detached reconstructions, since evaluation 
 Reference: Larsen et al., Autoencoding beyond pixels using a learned similarity metric, ICML 2016,
 https://arxiv.org/abs/1512.09300 (algorithm 1)
 Deviation: the decoder minimises −log c instead of log(1 − c); the critic has strided convolutions without batch
-normalisation, and h is the last of them; λ = 1 in the paper; γ = 1 (ours).
+normalisation, and h is the last of them; λ = 1 in the paper; γ = 1 and λ = 10 (ours).
 """
 
 from itertools import pairwise
@@ -52,10 +52,12 @@ class VAEGAN(VAE):
         gamma: float = 1.0,
         weight: float = 10.0,
         critic: tuple[int, ...] = (32, 64),
+        critic_rate: float = 1.0,
     ) -> None:
         super().__init__(net, likelihood)
         self.gamma = gamma
         self.weight = weight
+        self.rates = {"critic": critic_rate}
         with part("critic"):
             self.critic = ImageCritic(net.size.shape, critic)
 
