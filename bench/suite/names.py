@@ -102,7 +102,7 @@ def _schedules(component: Component, own: dict[str, Any], issues: Issues) -> dic
             continue
         if name in scalars:
             found[name] = check(Schedule, value, issues.at(name))
-        elif "from" in value and "to" in value:
+        elif component.kind == "variants" and {"from", "to"} <= value.keys():
             those = f"; of {component.name} only {', '.join(scalars)} can" if scalars else ""
             issues.at(name).add(f"'{name}' cannot change in training{those}", key=True)
             found[name] = None

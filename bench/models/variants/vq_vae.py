@@ -46,6 +46,9 @@ class VQVAE(AE):
     cite = "oord2017neural"
     discrete = True
     scalars = ("beta",)
+    codebook: Tensor  #: (K, d)
+    counts: Tensor  #: N, (K,), with a decay
+    sums: Tensor  #: m, (K, d), with a decay
 
     def __init__(
         self,
