@@ -1,6 +1,6 @@
 """The Python API: what notebooks call. Its docstrings are examples that run; here are its numbers and its errors."""
 
-import runpy
+import json
 import subprocess
 import sys
 
@@ -11,6 +11,7 @@ import torch
 from conftest import ROOT
 
 import bench
+from bench import registry
 from bench.errors import DataError, SuiteError, UsageError
 
 TINY = {
@@ -151,20 +152,30 @@ def test_tables_as_text_and_as_a_frame(ran):
     assert mine["mean"].item() == frame.set_index("label")["mse"]["vae"]
 
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_the_examples_run(example, tmp_path, monkeypatch, one_thread):
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_cells_of_a_notebook_run_in_their_order(notebook, tmp_path, monkeypatch, one_thread):
+    """In this process: a kernel for each would import PyTorch three times more, and need a dozen packages."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    found = runpy.run_path(str(example))
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    assert (content["nbformat"], content["metadata"]["kernelspec"]["name"]) == (4, "python3")
+    found = {"__name__": "__main__"}
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)  # cleared
+            exec(compile("".join(cell["source"]), f"{notebook.name}, {cell['id']}", "exec"), found)  # noqa: S102
     assert set(found["frame"]["status"]) == {"done"}
-    if example.stem == "paper":
+    if notebook.stem == "paper":
         assert "tabular" in (tmp_path / "table.tex").read_text()
         assert (tmp_path / "mse.pdf").stat().st_size > 0
         assert list((tmp_path / "figures").rglob("*.pdf"))
+    if notebook.stem == "your_own":
+        assert set(found["frame"]["label"]) == {"vae", "capacity_vae (capacity=3)", "pca"}
+    registry.reset()
 
 
-def test_there_are_three_examples():
-    assert len(EXAMPLES) == 3
+def test_there_are_three_notebooks():
+    assert len(NOTEBOOKS) == 3
