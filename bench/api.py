@@ -42,12 +42,17 @@ class Data(Loaded):
         *,
         name: str = "array",
         classes: Sequence[str] | None = None,
+        train_factors: "np.ndarray | Tensor | None" = None,
+        test_factors: "np.ndarray | Tensor | None" = None,
+        factor_names: Sequence[str] | None = None,
+        factor_categorical: Sequence[bool] | None = None,
     ) -> "Data":
         """The dataset of these arrays or tensors, which are those of the dataset `array`.
 
         Images: uint8, or floats in [0, 1], which become round(255 x); (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1
         or 3. Labels: integers from 0, (N,) or (N, 1); None for both splits of unlabelled data. classes: names of the
-        labels in their order, for figures. Raises `DataError` for anything else.
+        labels in their order, for figures. Factors of variation: integers from 0, (N, K), with K names, and K booleans
+        that are True where the order of a factor's values means nothing. Raises `DataError` for anything else.
 
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
@@ -55,12 +60,16 @@ class Data(Loaded):
         >>> data.shape, len(data.train), len(data.test)
         ((1, 8, 6), 20, 10)
         """
-        given = dict(zip(array.KEYS, (train_images, train_labels, test_images, test_labels), strict=True))
+        values = (train_images, train_labels, test_images, test_labels)
+        about = (train_factors, test_factors, factor_names, factor_categorical)
+        keys = (*array.KEYS, *array.FACTORS, *array.ABOUT_FACTORS)
+        given = dict(zip(keys, (*values, *about), strict=True))
         arrays = {key: np.asarray(value) for key, value in given.items() if value is not None}
         found = array.from_arrays(arrays, name)
         if classes is not None and len(classes) < len(found.classes):
             raise UsageError(f"{name}: {len(classes)} names of classes for {len(found.classes)} labels")
-        return cls(name, found.train, found.test, tuple(classes or found.classes), found.source)
+        names = tuple(classes or found.classes)
+        return cls(name, found.train, found.test, names, found.source, factors=found.factors)
 
 
 Datasets = Mapping[str, Loaded]  #: name in a suite → images
@@ -231,6 +240,10 @@ def _kept(data: Loaded, name: str, results: Path) -> dict[str, Any]:
         splits = {"train": data.train, "test": data.test}
         arrays = {f"{part}_images": split.images.cpu().numpy() for part, split in splits.items()}
         arrays |= {f"{part}_labels": s.labels.cpu().numpy() for part, s in splits.items() if s.labels is not None}
+        arrays |= {f"{part}_factors": s.factors.cpu().numpy() for part, s in splits.items() if s.factors is not None}
+        if data.factors:
+            arrays["factor_names"] = np.array([factor.name for factor in data.factors])
+            arrays["factor_categorical"] = np.array([factor.categorical for factor in data.factors])
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:

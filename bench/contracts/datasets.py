@@ -58,6 +58,20 @@ def labels_are_sound(subject: Subject) -> None:
                 f"the {name} labels are {low} to {high} for {len(data.classes)} classes", "read")  # fmt: skip
 
 
+def factors_are_sound(subject: Subject) -> None:
+    """Factors are int64 (N, K) with a name and a size for each column, or None in both splits."""
+    data: Data = made(subject).load(subject.data_root)
+    sizes = torch.tensor([factor.size for factor in data.factors])
+    for name, split in (("train", data.train), ("test", data.test)):
+        values = split.factors
+        if values is None:
+            require(not data.factors, f"the {name} split has no values of {data.factors}", "read")
+            continue
+        words = f"the {name} factors are {values.dtype} {tuple(values.shape)}, {len(sizes)} are named"
+        require(values.dtype == torch.int64 and values.shape == (len(split), len(sizes)), words, "read")
+        require(bool(((values >= 0) & (values < sizes)).all()), f"the {name} factors exceed their sizes", "read")
+
+
 def fingerprint_is_stable(subject: Subject) -> None:
     """Two readings give the same images in the same order, whatever the global random state."""
     found = []
@@ -84,5 +98,6 @@ def binarises(subject: Subject) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    place_is_named, splits_are_sound, labels_are_sound, fingerprint_is_stable, source_is_named, binarises,
+    place_is_named, splits_are_sound, labels_are_sound, factors_are_sound, fingerprint_is_stable, source_is_named,
+    binarises,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The contract of a dataset: train and test images as uint8 tensors, labels, a source and a fingerprint.
+"""The contract of a dataset: train and test images as uint8 tensors, labels, factors, a source and a fingerprint.
 
 One file holds one dataset: a class deriving from `Dataset`. Its options are the keyword-only parameters of
 `__init__`. Loading never changes pixels silently: options that change them (`size`, `channels`, `binarise`) are in
@@ -8,11 +8,11 @@ To add a dataset, derive from `Dataset` and write `where`, `missing`, `fetch` an
 `binarise`. Files whose names begin with an underscore hold what several datasets share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,24 +25,47 @@ from ._fingerprints import Fingerprints, fingerprints
 DRAWN = ("threshold", "static", "dynamic")  #: values of `binarise` that change the pixels of `Dataset.read`
 
 
+class Factor(NamedTuple):
+    """A factor of variation that images were made from.
+
+    size: its values are 0 to size − 1. categorical: True where the order of its values means nothing.
+    """
+
+    name: str
+    size: int
+    categorical: bool = False
+
+
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) uint8 and labels (N,) int64, or None where there are none."""
+    """Images (N, C, H, W) uint8, labels (N,) int64, and values of K factors (N, K) int64; None where there are none."""
 
     images: Tensor
     labels: Tensor | None
+    factors: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> "Split":
         """The same split with its tensors on `device`."""
-        return Split(self.images.to(device), None if self.labels is None else self.labels.to(device))
+        return self._each(lambda tensor: tensor.to(device))
+
+    def at(self, index: Tensor) -> "Split":
+        """The images at `index` (n,), or where a mask `index` (N,) is True, with their labels and factors."""
+        return self._each(lambda tensor: tensor[index])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Split":
+        labels, factors = (None if part is None else change(part) for part in (self.labels, self.factors))
+        return Split(change(self.images), labels, factors)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded dataset. `classes` are the label names in label order, () where there are no labels."""
+    """A loaded dataset. `classes` are the label names in label order, () where there are no labels.
+
+    factors: the columns of `Split.factors` in their order, () where there are none.
+    """
 
     name: str
     train: Split
@@ -53,6 +76,7 @@ class Data:
     published: str = ""  #: fingerprint of the published dataset, where it is known
     original: str = ""  #: what `Dataset.original` says, where `published` is known
     probabilities: Split | None = None  #: train images whose pixels are drawn anew for each batch, instead of `train`
+    factors: tuple[Factor, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,7 +89,7 @@ class Data:
         return fingerprints((self.train, self.test))
 
     def fingerprint(self) -> str:
-        """16 hex digits of the images and labels of both splits as sets; computed once, about 1 s per GB."""
+        """16 hex digits of the images, labels and factors of both splits as sets; computed once, about 1 s per GB."""
         return self._prints.content
 
     def order(self) -> str:
@@ -84,7 +108,7 @@ class Data:
 
     def describe(self) -> dict[str, Any]:
         """What records and `bench data check` say of the data, as JSON values."""
-        return {
+        found: dict[str, Any] = {
             "source": self.source,
             "fingerprint": self.fingerprint(),
             "order": self.order(),
@@ -93,6 +117,7 @@ class Data:
             "shape": list(self.shape),
             "skipped": dict(self.skipped),
         }
+        return found | ({"factors": [factor._asdict() for factor in self.factors]} if self.factors else {})
 
 
 class Dataset:
@@ -176,7 +201,7 @@ class Dataset:
         # Each split has its own stream: the test images do not depend on the number of train images.
         how = "static" if self.binarise == "dynamic" else self.binarise
         train, test = (
-            Split(binarised(split.images, how, seed), split.labels)
+            replace(split, images=binarised(split.images, how, seed))
             for seed, split in enumerate((data.train, data.test))
         )
         return replace(data, train=train, test=test, probabilities=data.train if self.binarise == "dynamic" else None)
@@ -205,11 +230,14 @@ def binarised(images: Tensor, how: str, seed: int) -> Tensor:
     return torch.cat(blocks)
 
 
-def to_split(images: Tensor, labels: Tensor | None, where: str) -> Split:
+def to_split(images: Tensor, labels: Tensor | None, where: str, factors: Tensor | None = None) -> Split:
     """Check dtypes and shapes once, at the border. Raises `DataError` naming `where`."""
     if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
         shape = tuple(images.shape)
         raise DataError(f"{where}: expected uint8 images (N, C, H, W), got {images.dtype} {shape}")
     if labels is not None and len(labels) != len(images):
         raise DataError(f"{where}: {len(images)} images but {len(labels)} labels")
-    return Split(images.contiguous(), None if labels is None else labels.to(torch.int64).contiguous())
+    if factors is not None and (factors.ndim != 2 or len(factors) != len(images)):
+        raise DataError(f"{where}: {len(images)} images but factors {tuple(factors.shape)}; must be (N, K)")
+    whole = (None if part is None else part.to(torch.int64).contiguous() for part in (labels, factors))
+    return Split(images.contiguous(), *whole)

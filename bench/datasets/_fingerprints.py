@@ -1,4 +1,4 @@
-"""Which images and labels a dataset holds, and in which order, as two short hashes."""
+"""Which images, labels and factors a dataset holds, and in which order, as two short hashes."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,12 +12,14 @@ DIGITS = 16  #: hexadecimal digits of a fingerprint, 64 bits
 
 
 class LabelledImages(Protocol):
-    """Images (N, C, H, W) uint8 and labels (N,) int64 or None."""
+    """Images (N, C, H, W) uint8, labels (N,) int64 or None, factors (N, K) int64 or None."""
 
     @property
     def images(self) -> Tensor: ...
     @property
     def labels(self) -> Tensor | None: ...
+    @property
+    def factors(self) -> Tensor | None: ...
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class Fingerprints:
 
 
 def fingerprints(splits: Sequence[LabelledImages]) -> Fingerprints:
-    """sha256 of shapes, pixels and labels of all splits, 16 hex digits each.
+    """sha256 of shapes, pixels, labels and factors of all splits, 16 hex digits each.
 
     - `content`: of each split the shape of an image, the number of images, and the sorted sha256 of every image
-      followed by its label (int64, little-endian).
-    - `order`: of each split the shape, all pixels, then all labels.
+      followed by its label and its factors (int64, little-endian).
+    - `order`: of each split the shape, all pixels, then all labels, then all factors.
     """
     with ThreadPoolExecutor(1) as pool:  # hashlib releases the interpreter's lock
         order = pool.submit(_order, splits)
@@ -44,19 +46,21 @@ def fingerprints(splits: Sequence[LabelledImages]) -> Fingerprints:
 def _content(splits: Iterable[LabelledImages]) -> str:
     digest = hashlib.sha256()
     for split in splits:
-        digest.update(repr((tuple(split.images.shape), split.labels is not None)).encode())
+        about: tuple[object, ...] = (tuple(split.images.shape), split.labels is not None)
+        about += () if split.factors is None else (split.factors.shape[1],)
+        digest.update(repr(about).encode())
         digest.update(b"".join(sorted(_image_digests(split))))
     return digest.hexdigest()[:DIGITS]
 
 
 def _image_digests(split: LabelledImages) -> Iterator[bytes]:
-    """The sha256 of each image followed by its label."""
+    """The sha256 of each image followed by its label and its factors."""
     images = split.images.contiguous().numpy()
-    labels = None if split.labels is None else split.labels.contiguous().numpy().astype("<i8")
+    numbers = [part.contiguous().numpy().astype("<i8") for part in (split.labels, split.factors) if part is not None]
     for row, image in enumerate(images):
         digest = hashlib.sha256(image.data)
-        if labels is not None:
-            digest.update(labels[row].tobytes())
+        for part in numbers:
+            digest.update(part[row].tobytes())
         yield digest.digest()
 
 
@@ -65,6 +69,7 @@ def _order(splits: Iterable[LabelledImages]) -> str:
     for split in splits:
         digest.update(repr(tuple(split.images.shape)).encode())
         digest.update(split.images.contiguous().numpy().data)
-        if split.labels is not None:
-            digest.update(split.labels.contiguous().numpy().data)
+        for part in (split.labels, split.factors):
+            if part is not None:
+                digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()[:DIGITS]

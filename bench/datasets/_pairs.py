@@ -27,9 +27,7 @@ def drawn(where: Path, whole: Split, share: float) -> tuple[Split, Split]:
         raise DataError(f"{where}: has 1 image; a split needs 2 or more")
     labels = [""] * len(whole) if whole.labels is None else [str(n) for n in whole.labels.tolist()]
     tests = torch.from_numpy(drawn_for_tests(labels, share))
-    parts = ((whole.images[rows], None if whole.labels is None else whole.labels[rows]) for rows in (~tests, tests))
-    train, test = (Split(images, labels) for images, labels in parts)
-    return train, test
+    return whole.at(~tests), whole.at(tests)
 
 
 def paired(
@@ -42,8 +40,9 @@ def paired(
     if train.images.shape[1:] != test.images.shape[1:]:
         shapes = " and ".join(str(tuple(s.images.shape[1:])) for s in (train, test))
         raise DataError(f"{where}: images of train and test differ in shape: {shapes}")
-    if (train.labels is None) is not (test.labels is None):
-        raise DataError(f"{where}: has labels of one of train and test only")
+    for what in ("labels", "factors"):
+        if (getattr(train, what) is None) is not (getattr(test, what) is None):
+            raise DataError(f"{where}: has {what} of one of train and test only")
     if train.labels is None or test.labels is None:
         return Data(name, train, test, (), source)
     known = tuple(classes) if classes else tuple(str(n) for n in range(int(train.labels.max()) + 1))

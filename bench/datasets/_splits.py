@@ -1,5 +1,7 @@
 """What is done to a split: a fixed subset, hidden labels, a batch as float32."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ def subset(split: Split, n: int | None) -> Split:
     if n is None or n >= len(split):
         return split
     chosen = torch.randperm(len(split), generator=generator(0, "subset"))[:n].to(split.images.device)
-    return Split(split.images[chosen], None if split.labels is None else split.labels[chosen])
+    return split.at(chosen)
 
 
 def hide_labels(split: Split, fraction: float) -> Split:
@@ -22,7 +24,7 @@ def hide_labels(split: Split, fraction: float) -> Split:
         return split
     order = torch.randperm(len(split), generator=generator(0, "labelled")).to(split.labels.device)
     hidden = order[round(fraction * len(split)) :]
-    return Split(split.images, split.labels.index_fill(0, hidden, -1))
+    return replace(split, labels=split.labels.index_fill(0, hidden, -1))
 
 
 def images_at(split: Split, index: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def _evaluate(
     given: Mapping[tuple[str, str | None], Any] | None,
 ) -> Evaluation:
     train = subset(data.train, cell.train.train_images)  # index and samplers know no image the model did not see
-    data = Data(data.name, train.to(device), data.test.to(device), data.classes, data.source)
+    data = replace(data, train=train.to(device), test=data.test.to(device), probabilities=None)
     context = EvaluationContext(model, data, cell, extractors, device, given)
     return Evaluation(
         measure(context, metrics),

@@ -94,7 +94,7 @@ def score(request: ScoreRequest, settings: Settings, say: Any = lambda text: Non
     with limited_threads(settings.threads):
         arrays = {name: read_output(path, name, say) for name, path in outputs.items()}
         model, source = _load(request.model, say) if request.model else (None, {})
-        on_device = Data(data.name, data.train.to(device), data.test.to(device), data.classes, data.source)
+        on_device = replace(data, train=data.train.to(device), test=data.test.to(device), probabilities=None)
         measured = prepare(model, arrays, request.model or "", on_device, cell, terms)
         described = _described(measured, source)
         cell_id = external_id(described)

@@ -94,7 +94,7 @@ def jacobian_norms(context: EvaluationContext) -> Tensor:
     require_continuous(context)
     test, noise = context.data.test, generator(0, "jacobian")
     index = torch.as_tensor(fixed_subset(len(test), JACOBIAN_IMAGES), device=context.device)
-    chosen = Split(test.images[index], None if test.labels is None else test.labels[index])
+    chosen = test.at(index)
     encode = context.model.encode
     return torch.cat([squared_norms(partial(encode, y=y), to_float(x), noise) for x, y in batches(chosen)])
 

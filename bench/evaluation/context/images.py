@@ -1,4 +1,6 @@
-"""Images and labels of the test and train split, and the corrupted test images."""
+"""Images, labels and factors of the test and train split, and the corrupted test images."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -55,7 +57,7 @@ def trained_on(context: EvaluationContext) -> Split:
 def train_split(context: EvaluationContext) -> Split:
     seen = context.get("trained_on")
     index = torch.as_tensor(fixed_subset(len(seen), TRAIN_IMAGES), device=context.device)
-    return Split(seen.images[index], None if seen.labels is None else seen.labels[index])
+    return seen.at(index)
 
 
 @provides()
@@ -83,7 +85,7 @@ def corrupted_pixels(context: EvaluationContext, corruption: str) -> Tensor:
 @provides(per="corruption")
 def corrupted_split(context: EvaluationContext, corruption: str) -> Split:
     kept = ~context.get("corrupted_pixels", corruption)
-    return Split(context.data.test.images * kept, context.data.test.labels)
+    return replace(context.data.test, images=context.data.test.images * kept)
 
 
 @provides(per="corruption", kept=False)
