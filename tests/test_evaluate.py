@@ -63,7 +63,10 @@ def test_only_what_needs_inception_or_another_kind_of_model_has_no_number(evalua
     labelling = {"label_agreement_prior", "label_agreement_gmm"}
     maps, discrete = {"trustworthiness_latent", "continuity_latent"}, {"codebook_usage", "code_perplexity"}
     few_codes = {"knn_accuracy_600", "knn_accuracy_1000"}  # there are 200 train images
-    assert missing == inception | linear | labelling | maps | discrete | few_codes
+    factors = {"mig", "sap", "factor_vae_score", *(f"dci_{w}" for w in ("disentanglement", "completeness"))}
+    factors |= {"dci_informativeness"}
+    assert missing == inception | linear | labelling | maps | discrete | few_codes | factors | {"bits_per_dim"}
+    assert {evaluation.metrics[name]["reason"] for name in factors} == {"the dataset has no factors of variation"}
     assert evaluation.metrics["identity_error"]["reason"] == "the model is not linear"
     assert evaluation.metrics["label_agreement_gmm"]["reason"] == "vae gives its samples no label"
 

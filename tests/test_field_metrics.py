@@ -16,9 +16,13 @@ from torch import Tensor
 from bench import registry
 from bench.errors import NotApplicable
 from bench.evaluation.context import EvaluationContext
+from bench.evaluation.evaluate import measure
 from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.evaluation.frechet import frechet_distance
 from bench.evaluation.neighbors import balls_around, covered_by_each_other, neighbour_radii
+from bench.models.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
+from bench.models.nets import Size
+from bench.suite import Choice
 
 M = {name: registry.load("metrics", name) for name in registry.names("metrics")}
 
@@ -218,6 +222,33 @@ def test_sliced_wasserstein_of_a_shift_is_known():
     assert M["sliced_wasserstein"](x, x) == 0
     assert M["sliced_wasserstein"](x, x + shift) == pytest.approx(1.5, rel=0.05)
     assert wasserstein_distance(x[:, 0], x[:, 0] + 3) == pytest.approx(3)
+
+
+# -- likelihood of 8-bit pixels
+
+
+def test_a_uniform_distribution_over_256_levels_costs_eight_bits():
+    images, none = torch.zeros(5, 3, 4, 4), torch.zeros(5)
+    uniform = torch.full((5,), 48 * math.log(256))
+    assert M["bits_per_dim"](uniform, none, images) == pytest.approx(8)
+    assert M["bits_per_dim"](uniform / 2, none + 48 * math.log(2), images) == pytest.approx(5)
+
+
+def test_bits_are_those_of_the_elbo_and_only_of_a_likelihood_of_levels(few_digits):
+    parts, values = {"likelihood": Choice("discretised_logistic", {})}, {}
+    for likelihood in (DiscretisedLogistic(), Bernoulli(), Gaussian()):
+        net = registry.load("nets", "mlp")(Size((1, 8, 8), 2, 2), hidden=(8,), activation="relu")
+        model = registry.load("variants", "vae")(net, likelihood).eval()
+        context = EvaluationContext(model, few_digits, cell(**parts), FeatureExtractors(), torch.device("cpu"))
+        if likelihood.levels is None:
+            with pytest.raises(NotApplicable, match="probabilities of the 256 levels of a pixel"):
+                context.get("level_nll")
+            continue
+        values = measure(context, ("bits_per_dim", "elbo"))
+    assert values["bits_per_dim"]["value"] == pytest.approx(-values["elbo"]["value"] / 64 / math.log(2))
+    ratio = values["elbo"]["evaluation_sd"] / values["bits_per_dim"]["evaluation_sd"]
+    assert ratio == pytest.approx(64 * math.log(2))
+    assert values["bits_per_dim"]["key"] == values["elbo"]["key"]
 
 
 # -- few labels

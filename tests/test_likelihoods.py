@@ -9,6 +9,7 @@ from torch import distributions as td
 from bench.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
+    DiscretisedLogistic,
     Gaussian,
     LearnedGaussian,
     gaussian_kl,
@@ -114,3 +115,57 @@ def test_continuous_bernoulli_gradient_is_finite_at_one_half():
     raw = torch.zeros(2, 1, 2, 2, requires_grad=True)
     ContinuousBernoulli().nll(raw, torch.rand(2, 1, 2, 2)).sum().backward()
     assert raw.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("log_scale", [-6.9, -5.0, -2.0, 1.0, 4.0])
+@pytest.mark.parametrize("raw", [-40.0, -3.0, 0.0, 0.7, 40.0])
+def test_discretised_logistic_gives_the_256_levels_probabilities_that_sum_to_one(raw, log_scale):
+    likelihood = scaled(log_scale)
+    x = torch.arange(256, dtype=torch.float64)[:, None] / 255
+    p = (-likelihood.nll(torch.full_like(x, raw), x)).exp()
+    assert p.sum().item() == pytest.approx(1, abs=1e-12)
+    edges = (torch.arange(257, dtype=torch.float64) - 0.5) / 255
+    edges[0], edges[-1] = -torch.inf, torch.inf
+    cdf = torch.sigmoid((edges - torch.tensor(raw, dtype=torch.float64).sigmoid()) / math.exp(log_scale))
+    torch.testing.assert_close(p, cdf.diff(), atol=1e-13, rtol=1e-6)
+
+
+def scaled(log_scale: float) -> DiscretisedLogistic:
+    likelihood = DiscretisedLogistic().double()
+    likelihood.raw_log_scale.data.fill_((math.log(math.expm1(log_scale + 7)) - 7) / likelihood.PACE)
+    assert likelihood.log_scale().item() == pytest.approx(log_scale, abs=1e-9)
+    return likelihood
+
+
+def test_discretised_logistic_is_that_of_torch_and_sums_over_pixels():
+    x = (255 * X).round() / 255
+    inner = x.clamp(1 / 255, 254 / 255)
+    base = td.Uniform(torch.zeros_like(RAW), torch.ones_like(RAW), validate_args=False)
+    logistic = td.TransformedDistribution(
+        base, [td.SigmoidTransform().inv, td.AffineTransform(RAW.sigmoid(), math.exp(-3.0))], validate_args=False
+    )
+    expected = total((logistic.cdf(inner + 1 / 510) - logistic.cdf(inner - 1 / 510)).log())
+    torch.testing.assert_close(scaled(-3.0).nll(RAW, inner), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_the_discretised_logistic_are_finite_at_the_edges_and_far_away(dtype):
+    likelihood = DiscretisedLogistic().to(dtype)
+    for start in (0.0, -5.0, 3.0):
+        likelihood.raw_log_scale.data.fill_(start)
+        x = torch.tensor([0.0, 1 / 255, 0.5, 254 / 255, 1.0], dtype=dtype).repeat(5, 1)[:, None, None]
+        raw = torch.tensor([-100.0, -5, 0, 5, 100], dtype=dtype)[:, None, None, None].expand_as(x).clone()
+        raw.requires_grad_()
+        likelihood.zero_grad()
+        nll = likelihood.nll(raw, x)
+        nll.sum().backward()
+        assert nll.isfinite().all()
+        assert raw.grad.isfinite().all()
+        assert likelihood.raw_log_scale.grad.isfinite()
+
+
+def test_gradients_of_the_discretised_logistic_are_those_of_finite_differences():
+    raw = RAW[:2, :1].clone().requires_grad_()
+    x = ((255 * X).round() / 255)[:2, :1].clone()
+    x[0, 0, 0, :2] = torch.tensor([0.0, 1.0])
+    assert torch.autograd.gradcheck(lambda r: scaled(-2.0).nll(r, x), (raw,))

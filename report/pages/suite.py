@@ -24,12 +24,14 @@ from .variant import variant_names, variant_pages
 GROUPS = {
     "Reconstruction": ("mse", "psnr", "ssim", "unexplained_variance", "train_mse", "generalisation_gap",
                        "corrupted_mse", "corruption_mse"),
-    "Likelihood": ("elbo", "iw_bound", "active_units", "mutual_information"),
+    "Likelihood": ("elbo", "iw_bound", "bits_per_dim", "active_units", "mutual_information"),
     "Generation": ("fid", "kid", "fcd", "fcd_interpolation", "fcd_infinity", "sliced_wasserstein", "precision",
                    "recall", "density", "coverage", "nearest_train", "code_log_likelihood", "sample_confidence",
                    "sample_entropy", "label_agreement"),
     "Representation": ("knn_accuracy", "knn_accuracy_100", "knn_accuracy_600", "knn_accuracy_1000", "linear_probe",
                        "kmeans_nmi", "kmeans_ari", "class_recall_min", "class_recall_max"),
+    "Disentanglement": ("mig", "sap", "dci_disentanglement", "dci_completeness", "dci_informativeness",
+                        "factor_vae_score"),
     "Embedding": ("silhouette", "trustworthiness", "continuity"),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ says what each of them is. An input that does not exist for a model (the posteri
 a mean image) raises `NotApplicable`; its message then stands in the record in place of a number.
 """
 
-from . import bounds, codes, features, images, information, maps, reconstructions, samples
+from . import bounds, codes, factors, features, images, information, maps, reconstructions, samples
 from .base import BATCH, PROVIDERS, EvaluationContext, quantise
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "EvaluationContext",
     "bounds",
     "codes",
+    "factors",
     "features",
     "images",
     "information",

@@ -10,6 +10,7 @@ from bench.models.seeding import generator
 
 from .base import BATCH, EvaluationContext, batches, fixed_subset, provides
 
+PIXEL_LEVELS = 256  #: of 8 bits
 ELBO_REDRAWS = 2  #: further draws of every test image, for the spread of the ELBO
 
 
@@ -42,6 +43,11 @@ def kl(context: EvaluationContext) -> Tensor:
 @provides()
 def nll(context: EvaluationContext) -> Tensor:
     return _nll(context, _draws(context, "elbo")[0])
+
+
+@provides()
+def redrawn_level_nll(context: EvaluationContext) -> list[Tensor]:
+    return context.get("redrawn_nll")
 
 
 @provides()
@@ -106,6 +112,16 @@ def _log_weights(context: EvaluationContext, index: Tensor, k: int, noise: torch
 def elbo_same_images(context: EvaluationContext) -> float:
     """The ELBO of the images and draws of the importance-weighted bound: the mean log weight, never above the bound."""
     return context.get("log_weights").cpu().double().mean().item()
+
+
+@provides()
+def level_nll(context: EvaluationContext) -> Tensor:
+    """`nll` under a likelihood that gives a probability to each of the 256 levels of a pixel."""
+    likelihood = context.model.likelihood
+    if getattr(likelihood, "levels", None) != PIXEL_LEVELS:
+        name = context.cell.likelihood.name or "a likelihood"
+        raise NotApplicable(f"needs probabilities of the {PIXEL_LEVELS} levels of a pixel, {name} has none")
+    return context.get("nll")
 
 
 @provides()

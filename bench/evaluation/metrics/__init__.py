@@ -13,6 +13,11 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `corrupted_images` | float32 (N, C, H, W): the test images under this column's corruption |
 | `corrupted_reconstructions` | float32 (N, C, H, W): the reconstructions of the corrupted images |
 | `labels`, `train_labels` | int64 (N,), (M,); only for train images of at least 2 classes |
+| `factors`, `train_factors` | int64 (N, K), (M, K): the values of the K factors of variation that vary |
+| `factor_categorical` | bool (K,): the factors whose values have no order |
+| `factor_importances` | float64 (D, K): how important each code dimension is for a forest that predicts a factor |
+| `factor_accuracies` | float64 (K,): accuracy of these forests, fitted to train codes, on test codes |
+| `live_dimensions` | bool (D,): the code dimensions that differ between images, and whose posterior has not collapsed |
 | `codes`, `train_codes` | float32 (N, D), (M, D): μ, or the deterministic code |
 | `continuous_codes` | `codes`; there are none for a variant of discrete codes |
 | `code_counts` | int64 (G, K): how often each of K symbols is used in each of G codebooks, over the test set |
@@ -26,6 +31,7 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `posterior_draws` | float32 (n, D): one z ~ q(z|x) for each image of a fixed random subset |
 | `drawn_mean`, `drawn_log_var` | float32 (n, D): the posterior of the same images |
 | `nll` | float32 (N,): −log p(x|z) for one z ~ q(z|x), nats per image |
+| `level_nll` | the same; only under a likelihood of the 256 levels of a pixel |
 | `kl` | float32 (N,): analytic KL(q(z|x) ‖ N(0, I)), nats per image, of weight 1 whatever the objective |
 | `log_weights` | float32 (n, k): log p(x|z) + log p(z) − log q(z|x), k draws from q, n images: a fixed random subset |
 | `samples` | uint8 (S, C, H, W), images generated through the sampler of this column (`per="sampler"`) |
@@ -50,12 +56,12 @@ are not the protocol's because there are too few points).
 
 `beside` names what the reader of a value should know: `elbo_same_images`, `quantity` ("cross-entropy bound" where a
 bound is none of a log-likelihood), `classifier_accuracy`, `caution` (why a value is not to be trusted), `map` (the
-library that made a map, with its version).
+library that made a map, with its version), `forest` (the same of a forest).
 
-`clusters`, `nll`, `points` and `posterior_draws` are single random draws. A value that depends on one of them is
-computed for a few further draws as well; their standard deviation is recorded as `evaluation_sd`, the number of draws
-as `evaluation_draws`. It says how much of the spread over training seeds is the evaluation's own. Maps are drawn again
-for training seed 0 only.
+`clusters`, `nll`, `level_nll`, `points` and `posterior_draws` are single random draws. A value that depends on one of
+them is computed for a few further draws as well; their standard deviation is recorded as `evaluation_sd`, the number
+of draws as `evaluation_draws`. It says how much of the spread over training seeds is the evaluation's own. Maps are
+drawn again for training seed 0 only.
 
 A metric may return an `Estimate`, a number with further numbers that are recorded in the value's entry: the interval of
 a fit, or the standard deviation over the draws that it averages.
