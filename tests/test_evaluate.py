@@ -58,7 +58,7 @@ def test_every_column_of_the_protocol_is_there_with_a_number_or_a_reason(evaluat
 
 def test_only_what_needs_inception_or_another_kind_of_model_has_no_number(evaluation):
     missing = {name for name, entry in evaluation.metrics.items() if entry["value"] is None}
-    inception = {"fid_prior", "fid_gmm", "kid_prior", "kid_gmm"}
+    inception = {f"{name}_{sampler}" for name in ("fid", "kid", "fd_dinov2") for sampler in ("prior", "gmm")}
     linear = {f"identity_{part}" for part in ("error", "error_span", "diagonal", "off_diagonal")}
     labelling = {"label_agreement_prior", "label_agreement_gmm"}
     maps, discrete = {"trustworthiness_latent", "continuity_latent"}, {"codebook_usage", "code_perplexity"}

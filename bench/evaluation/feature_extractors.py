@@ -4,6 +4,7 @@
   trained once per dataset and kept under `results/rulers/` with its accuracy. Its hash is recorded beside every value;
   only values of the same hash are comparable, so the file is part of the results.
 - `Inception`: torch-fidelity's TF-2015 Inception-v3, behind `fid` and `kid`. The user provides its weights.
+- `DINOv2`: timm's vision transformer, behind `fd_dinov2`. The user provides its weights.
 
 One never replaces the other: the author of FID advises against ImageNet features for MNIST-like images
 (https://github.com/bioinf-jku/TTUR/issues/24), and a distance in the features of another net is another quantity.
@@ -35,7 +36,7 @@ from bench.suite import Train
 from bench.training.epoch_log import log_epochs
 from bench.training.trainer import fit
 
-from . import inception
+from . import dinov2, inception
 
 FEATURES = 64
 FEATURES_VERSION = 1  #: raised when features are computed differently; kept features are then computed again
@@ -44,6 +45,8 @@ STEPS = 2500  #: about this many updates of 128 images, whatever the size of the
 MOST_EPOCHS = 200  #: the limit for very small datasets
 SMALLEST = 8  #: pixels a side; three convolutions of stride 2 need them
 BATCH = 500
+#: reason why a value has to wait for weights → the function that finds them
+WAITING = {inception.MISSING: inception.locate_weights, dinov2.MISSING: dinov2.locate_weights}
 
 
 class Classifier(nn.Module):
@@ -118,6 +121,9 @@ class FeatureExtractor:
         return self.net.logits(features)
 
 
+KINDS = ("classifier", "inception", "dinov2")
+
+
 def _unavailable() -> FeatureExtractor:
     raise NotApplicable("no feature extractor is at hand")
 
@@ -126,23 +132,25 @@ def _unavailable() -> FeatureExtractor:
 class FeatureExtractors:
     """The feature extractors of one dataset, each made when a metric first asks for it.
 
-    classifier, inception: functions that make them; they raise `NotApplicable` where there is none.
+    classifier, inception, dinov2: functions that make them; they raise `NotApplicable` where there is none.
     """
 
     classifier: Callable[[], FeatureExtractor] = _unavailable
     inception: Callable[[], FeatureExtractor] = _unavailable
+    dinov2: Callable[[], FeatureExtractor] = _unavailable
     used: dict[str, FeatureExtractor] = field(default_factory=dict)
     cache: dict[str, Tensor] = field(default_factory=dict)  #: tensors that are the same for every cell of the dataset
 
     def get(self, kind: str) -> FeatureExtractor:
-        """The extractor of a kind, "classifier" or "inception". Raises `NotApplicable` where there is none."""
+        """The extractor of a kind of `KINDS`. Raises `NotApplicable` where there is none."""
         if kind not in self.used:
-            self.used[kind] = self.classifier() if kind == "classifier" else self.inception()
+            make: Callable[[], FeatureExtractor] = getattr(self, kind)
+            self.used[kind] = make()
         return self.used[kind]
 
     def prepare(self, metrics: tuple[str, ...]) -> None:
         """Make the extractors that these metrics need, so that their training is in no cell's seconds."""
-        for kind in ("classifier", "inception"):
+        for kind in KINDS:
             if any(kind in registry.load("metrics", name).key for name in metrics):
                 with suppress(NotApplicable):
                     self.get(kind)
@@ -213,6 +221,20 @@ def inception_extractor(data_root: Path, device: torch.device) -> FeatureExtract
         raise NotApplicable(inception.MISSING)
     net = inception.Inception(weights, device)
     return FeatureExtractor(f"inception-v3-tf2015-{net.digest}", net, kept=data_root / "inception" / "features")
+
+
+def dinov2_extractor(data_root: Path, device: torch.device) -> FeatureExtractor:
+    """DINOv2. Raises `NotApplicable` naming what is missing when its weights are not in place."""
+    weights = dinov2.locate_weights(data_root)
+    if weights is None:
+        raise NotApplicable(dinov2.MISSING)
+    net = dinov2.DINOv2(weights, device)
+    return FeatureExtractor(net.name, net, kept=data_root / "dinov2" / "features")
+
+
+def waited_for_weights(reason: str | None, data_root: Path) -> bool:
+    """True for the reason of a value that waited for weights which are in place now."""
+    return reason in WAITING and WAITING[reason](data_root) is not None
 
 
 def _train_classifier(data: Data, path: Path, device: torch.device) -> None:

@@ -91,7 +91,7 @@ class Inception:
         self.device = torch.device(device)
         # torch-fidelity unpickles what it is given without restriction, so it is given a copy that we wrote.
         copy = io.BytesIO()
-        torch.save(_safe_state(weights), copy)
+        torch.save(plain_weights(weights, f"expected {URL}"), copy)
         copy.seek(0)
         try:
             net = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=copy)
@@ -141,12 +141,12 @@ def _full_float32() -> Iterator[None]:
         conv.fp32_precision = before
 
 
-def _safe_state(weights: Path) -> dict[str, Any]:
-    """The file's state dict, read without running anything in it. Raises `DataError`."""
+def plain_weights(weights: Path, expected: str) -> dict[str, Any]:
+    """The file's state dict, read without running anything in it. Raises `DataError` saying what is `expected`."""
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may break the reader anywhere
-        raise DataError(f"{weights} is not a file of plain weights; expected {URL}") from error
+        raise DataError(f"{weights} is not a file of plain weights; {expected}") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise DataError(f"{weights} holds something else than named tensors; expected {URL}")
+        raise DataError(f"{weights} holds something else than named tensors; {expected}")
     return dict(state)

@@ -11,7 +11,7 @@ from typing import Any
 from bench import registry
 from bench.datasets import _loading
 from bench.errors import BenchError, DataError, UsageError
-from bench.evaluation import inception
+from bench.evaluation import dinov2, inception
 from bench.results.fingerprints import with_sets
 from bench.results.identity import check_same_suite
 from bench.results.store import DAMAGED, Record, Store
@@ -25,7 +25,7 @@ from .devices import pick_device
 from .executor import default_workers, execute
 from .plan import Planned, counts, plan
 from .task import Event, Request, Settings, Task
-from .worker import components, waits_for_weights
+from .worker import components, waiting_for_weights
 
 OnEvent = Callable[[Event], None]
 
@@ -147,8 +147,8 @@ def _todo(asked: list[Planned], suite: Suite, store: Store, settings: Settings, 
     wanted |= {"done"} if request.redraw else set()
     wanted |= {"failed", DAMAGED} if request.retry_failed else set()
     wanted |= {"done", "failed", "diverged", DAMAGED} if request.force else set()
-    weights = inception.locate_weights(settings.data_root) is not None
-    found = [p for p in asked if p.state in wanted or (weights and p.record and waits_for_weights(p.record))]
+    root = settings.data_root
+    found = [p for p in asked if p.state in wanted or (p.record and waiting_for_weights(p.record, root))]
     if request.train:
         return found
     trained = _trained(suite, store)
@@ -191,6 +191,8 @@ def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event:
             inception.fetch_weights(settings.data_root, settings.offline)
         except DataError as error:
             on_event(Event("note", f"fid and kid stay empty: {error}"))
+    if "fd_dinov2" in suite.metrics and dinov2.locate_weights(settings.data_root) is None:
+        on_event(Event("note", f"fd_dinov2 stays empty: {dinov2.missing_message(settings.data_root)}"))
 
 
 def _refuse_changed_data(cells: list[Cell], suite: Suite, store: Store, settings: Settings) -> None:

@@ -117,6 +117,7 @@ def extractors(data: Data, results: Path, data_root: Path) -> FeatureExtractors:
     return FeatureExtractors(
         lambda: feature_extractors.classifier(host, results / "rulers", device),
         lambda: feature_extractors.inception_extractor(data_root, device),
+        lambda: feature_extractors.dinov2_extractor(data_root, device),
     )
 
 

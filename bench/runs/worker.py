@@ -19,8 +19,8 @@ import torch
 from bench.datasets import Data
 from bench.datasets import _loading as data_room
 from bench.errors import BenchError, DataError, ResultError, StorageError
-from bench.evaluation import evaluate, feature_extractors, inception, umap_code
-from bench.evaluation.feature_extractors import FeatureExtractors
+from bench.evaluation import evaluate, feature_extractors, umap_code
+from bench.evaluation.feature_extractors import FeatureExtractors, waited_for_weights
 from bench.registry import activate, describe
 from bench.results.record import pictures_of
 from bench.results.store import Record, Store, copy_file, write_bytes, write_history
@@ -118,13 +118,14 @@ def _finished(store: Store, task: Task, cell: Cell, settings: Settings) -> bool:
         return False
     if record.status == "failed":
         return not task.request.retry_failed
-    waits = waits_for_weights(record) and inception.locate_weights(settings.data_root) is not None
-    return record.status == "diverged" or not (waits or lacking(task.metrics, cell, record))
+    waited = bool(waiting_for_weights(record, settings.data_root))
+    return record.status == "diverged" or not (waited or lacking(task.metrics, cell, record))
 
 
-def waits_for_weights(record: Record) -> bool:
-    """A record without FID for want of weights is worth another look once they are there."""
-    return any(entry.get("reason") == inception.MISSING for entry in record.metrics.values())
+def waiting_for_weights(record: Record, data_root: Path) -> list[str]:
+    """Columns without a value for want of weights of a feature net that are there now."""
+    values = record.metrics.items()
+    return [name for name, entry in values if waited_for_weights(entry.get("reason"), data_root)]
 
 
 def _load(cell: Cell, settings: Settings, expected: str | None) -> Data:
@@ -250,7 +251,8 @@ def _evaluate(cell: Cell, trained: _Trained, job: _Job, common: dict[str, Any]) 
     before = _before(cell, trained, job)
     metrics, present = job.task.metrics, frozenset[str]()
     if before is not None:
-        metrics, present = _lacking_families(before, cell, job.task), _present(before, cell, job.task)
+        metrics = _lacking_families(before, cell, job.task, job.settings.data_root)
+        present = _present(before, cell, job.task)
     job.stages.title = cell.title
     log.info("preparing the feature extractors")
     feature_nets.prepare(metrics)
@@ -289,10 +291,9 @@ def _before(cell: Cell, trained: _Trained, job: _Job) -> Record | None:
     return record if holds else None
 
 
-def _lacking_families(before: Record, cell: Cell, task: Task) -> tuple[str, ...]:
+def _lacking_families(before: Record, cell: Cell, task: Task, data_root: Path) -> tuple[str, ...]:
     """Metrics of which some column is not there yet, or waited for weights."""
-    waiting = [name for name, entry in before.metrics.items() if entry.get("reason") == inception.MISSING]
-    columns = {*lacking(task.metrics, cell, before), *waiting}
+    columns = {*lacking(task.metrics, cell, before), *waiting_for_weights(before, data_root)}
     return tuple(m for m in task.metrics if columns & expected_metrics((m,), cell).keys())
 
 
@@ -365,5 +366,6 @@ def _feature_nets(job: _Job) -> FeatureExtractors:
         _kept_feature_nets[key] = FeatureExtractors(
             lambda: feature_extractors.classifier(data, settings.results / "rulers", device),
             lambda: feature_extractors.inception_extractor(settings.data_root, device),
+            lambda: feature_extractors.dinov2_extractor(settings.data_root, device),
         )
     return _kept_feature_nets[key]

@@ -1,4 +1,4 @@
-"""Features of test and generated images under the dataset's classifier and under Inception-v3."""
+"""Features of test and generated images under the dataset's classifier, Inception-v3 and DINOv2."""
 
 from collections.abc import Callable
 
@@ -41,6 +41,16 @@ def inception_test(context: EvaluationContext) -> Tensor:
 @provides(per="sampler")
 def inception_samples(context: EvaluationContext, sampler: str) -> Tensor:
     return context.extractors.get("inception").features(context.get("samples", sampler))
+
+
+@provides()
+def dinov2_test(context: EvaluationContext) -> Tensor:
+    return _test_features(context, context.extractors.get("dinov2"))
+
+
+@provides(per="sampler")
+def dinov2_samples(context: EvaluationContext, sampler: str) -> Tensor:
+    return context.extractors.get("dinov2").features(context.get("samples", sampler))
 
 
 def _test_features(context: EvaluationContext, extractor: FeatureExtractor) -> Tensor:
@@ -140,3 +150,8 @@ def caution(context: EvaluationContext) -> str | None:
 @provides()
 def inception(context: EvaluationContext) -> str:
     return context.extractors.get("inception").name
+
+
+@provides()
+def dinov2(context: EvaluationContext) -> str:
+    return context.extractors.get("dinov2").name

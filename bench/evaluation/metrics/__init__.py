@@ -46,13 +46,14 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `classifier_test`, `classifier_samples` | float64 (N, F), (S, F): features of the dataset's own small classifier |
 | `classifier_interpolations` | float64 (N, F): features of images decoded half-way between two test images' codes |
 | `inception_test`, `inception_samples` | float64 (N, 2048), (S, 2048): pool features of the TF-2015 Inception-v3 |
+| `dinov2_test`, `dinov2_samples` | float64 (N, F), (S, F): the class token of DINOv2 |
 | `points`, `point_labels` | float32 (P, 2 or D), int64 (P,): a map of test codes, one per space (`per="space"`) |
 | `points_source` | float32 (P, D), the test codes that `points` is a map of |
 | `knn_k` | int, from the suite's protocol |
 
 `key` names what must agree before two values may be compared: `likelihood`, `binarisation`, `iw_k`, `knn_k`,
-`classifier` and `inception` (name and hash of the feature net), `perplexity` and `n_neighbors` (those used, where they
-are not the protocol's because there are too few points).
+`classifier`, `inception` and `dinov2` (name and hash of the feature net), `perplexity` and `n_neighbors` (those used,
+where they are not the protocol's because there are too few points).
 
 `beside` names what the reader of a value should know: `elbo_same_images`, `quantity` ("cross-entropy bound" where a
 bound is none of a log-likelihood), `classifier_accuracy`, `caution` (why a value is not to be trusted), `map` (the
