@@ -1,6 +1,7 @@
 """Tasks on a Dask scheduler: which workers are refused, and what a lost scheduler ends with."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,11 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from distributed import Worker
+from distributed import Client, Worker
+from test_plugins import SUITE, write
 
+from bench import registry
 from bench.errors import RunInterrupted, UsageError
+from bench.results.store import Store
 from bench.runs import cluster
+from bench.runs.runner import run
 from bench.runs.task import Settings
+from bench.suite import load
 
 SCHEDULER = """\
 import asyncio
@@ -26,6 +32,17 @@ async def serve():
         await scheduler.finished()
 
 asyncio.run(serve())
+"""
+WORKER = """\
+import asyncio
+import sys
+from distributed import Worker
+
+async def work():
+    async with Worker(sys.argv[1], nthreads=1, dashboard=False) as worker:
+        await worker.finished()
+
+asyncio.run(work())
 """
 pytestmark = pytest.mark.filterwarnings("ignore")  # what distributed says of lost connections
 
@@ -96,3 +113,39 @@ def test_no_scheduler_is_one_message(tmp_path):
     missing = cluster.remote("nonsense://x", Settings(tmp_path, tmp_path), print)
     with pytest.raises(UsageError, match="no Dask scheduler answers there"):
         missing.__enter__()
+
+
+@pytest.fixture
+def workers(scheduler, tmp_path):
+    """Two worker processes in a folder of their own."""
+    (tmp_path / "elsewhere").mkdir()
+    command = [sys.executable, "-c", WORKER, scheduler[1]]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    processes = [subprocess.Popen(command, cwd=tmp_path / "elsewhere", **quiet) for _ in range(2)]
+    with Client(scheduler[1]) as client:
+        client.wait_for_workers(2)
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_plugins_travel_with_their_tasks_to_workers_without_a_copy(scheduler, workers, tmp_path, monkeypatch):
+    """The folder of the plugins is gone when the tasks are sent, and the workers stand in another one."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "mine")
+    (tmp_path / "own.yaml").write_text(SUITE.replace("seeds: 2", "seeds: 1"))
+    suite, used = load("own.yaml"), set()
+    shutil.rmtree(tmp_path / "mine")
+    settings = Settings(tmp_path / "results", tmp_path / "data", "cpu")
+    try:
+        summary = run(suite, settings, scheduler=scheduler[1], on_event=lambda event: used.add(event.worker))
+    finally:
+        registry.reset()
+    assert summary.states == {"done": 2}
+    assert len(used - {""}) == 2
+    sha256 = {f"{file.kind}/{file.name}": file.sha256 for file in suite.plugins}
+    for record in Store(settings.results).records("own"):
+        assert record.cell["plugins"].items() <= sha256.items()
+        assert record.metrics["worst_pixel"]["sha256"] == sha256["metrics/worst_pixel"]
+    assert list((tmp_path / "elsewhere").rglob("*.py")) == []

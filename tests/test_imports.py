@@ -1,12 +1,17 @@
 """Imports go one way: a variant never imports the trainer, a metric no variant, the report no torch."""
 
 import ast
+import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
+from test_plugins import SUITE, write
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -121,3 +126,28 @@ def test_this_much_works_without_torch(module):
 def test_the_wheel_holds_every_package():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     assert {name for name, path in SOURCES.items() if path.name == "__init__.py"} <= set(listed)
+
+
+def test_the_wheel_alone_knows_its_suites_and_plans_one_with_plugins(tmp_path):
+    """Unpacked into a folder; the suite lies in an empty one. Running it differs by the import of torch only."""
+    source, installed, here = (tmp_path / name for name in ("source", "installed", "here"))
+    for name in ("bench", "report", "suites"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    code = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=source, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    write(here / "mine")
+    (here / "own.yaml").write_text(SUITE)
+    env = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def verb(*arguments):
+        command = [sys.executable, "-m", "bench", *arguments, "--json"]
+        return json.loads(subprocess.run(command, cwd=here, env=env, check=True, capture_output=True).stdout)
+
+    assert verb("plan", "own.yaml")["counts"] == {"missing": 4}
+    listed = verb("list", "suites", "--plugins", "mine")
+    assert {path.stem for path in (ROOT / "suites").glob("*.yaml")} <= {suite["name"] for suite in listed["suites"]}

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from conftest import cell
@@ -124,6 +125,16 @@ def test_each_cell_of_a_stack_has_the_record_that_it_has_alone(tmp_path, monkeyp
         assert found.history()[-1]["test_loss"] == pytest.approx(expected.history()[-1]["test_loss"], rel=1e-4)
         numbers.add(round(found.value("elbo"), 4))
     assert len(numbers) == 6
+
+
+def test_a_method_that_needs_labels_says_so_before_it_is_trained(tmp_path, monkeypatch):
+    np.savez(tmp_path / "faces.npz", images=np.zeros((6, 7, 5), np.uint8))
+    options = {"path": str(tmp_path / "faces.npz"), "split": 0.5, "binarise": "none"}
+    asked = of("conditional_vae", {}, dataset=Choice("array", options), dataset_label="Faces")
+    monkeypatch.setattr(worker, "_keep", None)  # nothing is kept of a training
+    [outcome] = run_task(Task("test", (asked,), ("mse",)), Settings(tmp_path / "results", tmp_path, "cpu"))
+    assert outcome.status == "failed"
+    assert outcome.words.startswith("conditional_vae needs labels, and Faces has none; `exclude: [{dataset: Faces,")
 
 
 def test_the_messages_of_a_task_are_sent_with_the_cell_they_are_about(tmp_path):

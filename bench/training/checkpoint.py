@@ -9,8 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from bench.datasets import Data
-from bench.errors import ResultError
+from bench.errors import ResultError, RunFailed
 from bench.models.nets import Net, Size
+from bench.registry import describe
 from bench.results.store import write_bytes
 from bench.suite import Cell, Choice
 from bench.suite.schedules import final, scheduled
@@ -39,7 +40,10 @@ def build(
 
 
 def build_cell(cell: Cell, data: Data) -> Any:
-    """An untrained model of a cell for these images."""
+    """An untrained model of a cell for these images. Raises `RunFailed` where it needs labels and there are none."""
+    if data.train.labels is None and describe("variants", cell.variant.name).constants["needs_labels"]:
+        example = f"`exclude: [{{dataset: {cell.dataset_label}, variant: {cell.variant.name}}}]` leaves it out"
+        raise RunFailed(f"{cell.variant.name} needs labels, and {cell.dataset_label} has none; {example}")
     return build(data.shape, cell.variant, cell.net, cell.likelihood, cell.latent_size, len(data.classes))
 
 
