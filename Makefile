@@ -15,7 +15,7 @@ demo: $(READY)
 test: $(READY) check
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-# The fault tests with many more cases: minutes to half an hour
+# The fault tests with many more cases: about 20 minutes on two cores
 soak: $(READY)
 	$(BIN)/python tests/soak.py
 

@@ -1,7 +1,7 @@
 """Long runs of the fault tests: `make soak`. Each part returns how many cases it ran; a traceback ends it as a failure.
 
 A part is a function `soak_NAME(folder, n)` in a file `tests/test_*.py` or `tests/soak_*.py`, with the default of `n` as
-its number of cases. It works in `folder` and returns the number of cases it ran.
+its number of cases. It works in `folder` and returns a `Counter`: how many cases of which kind it ran.
 
     python tests/soak.py             # all parts
     python tests/soak.py records 50  # one part, 50 cases
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
@@ -34,20 +35,28 @@ def parts():
 
 def main(wanted, n):
     """Run the parts and print a table of counts. Returns the number of parts that failed."""
-    failed = 0
-    print(f"{'part':<20} {'cases':>7} {'seconds':>8}  result", flush=True)
+    failed, total, begin = 0, Counter(), time.monotonic()
+    print(f"{'part':<60} {'cases':>7} {'seconds':>8}  result", flush=True)
     for name, function in parts().items():
         if wanted and name != wanted:
             continue
-        start, cases, result = time.monotonic(), 0, "sound"
+        start, cases, result = time.monotonic(), Counter(), "sound"
         with tempfile.TemporaryDirectory() as folder:
             try:
                 cases = function(Path(folder), **({"n": n} if n else {}))
             except Exception as error:
                 traceback.print_exc()
                 failed, result = failed + 1, f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"{name:<20} {cases:>7} {time.monotonic() - start:>8.0f}  {result}", flush=True)
+        line(name, cases.total(), time.monotonic() - start, result)
+        for kind, count in cases.items():
+            print(f"  {kind:<58} {count:>7}", flush=True)
+        total[name] = cases.total()
+    line("all", total.total(), time.monotonic() - begin, f"{failed} failed" if failed else "sound")
     return failed
+
+
+def line(name, cases, seconds, result):
+    print(f"{name:<60} {cases:>7} {seconds:>8.0f}  {result}", flush=True)
 
 
 if __name__ == "__main__":

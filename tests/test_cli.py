@@ -112,56 +112,6 @@ def test_a_record_says_what_it_is_and_where_it_comes_from(bench, suite, tmp_path
     assert str(tmp_path) not in (folder / "record.json").read_text()
 
 
-def test_a_killed_run_goes_on_where_it_was(bench, suite, tmp_path):
-    """Kill -9 after the first record; nothing is done twice, nothing lost, and the numbers are the same."""
-    bench("run", suite, "--workers", 1, "--results", "whole")
-    command = [sys.executable, "-m", "bench", "run", str(suite), "--workers", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=environment)
-    while not records(tmp_path):
-        assert process.poll() is None, "it ended before its first record"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    survived = {p: p.read_bytes() for p in (tmp_path / "results/small").glob("*/record.json")}
-    assert 1 <= len(survived) < 6
-    again = bench("run", suite, "--workers", 1)
-    assert again.returncode == 0
-    assert f"{6 - len(survived)} of 6 cells to do" in again.stderr
-    assert all(p.read_bytes() == content for p, content in survived.items())
-    found = numbers(tmp_path)
-    (tmp_path / "results").rename(tmp_path / "resumed")
-    (tmp_path / "whole").rename(tmp_path / "results")
-    assert numbers(tmp_path) == found
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
-)
-def test_a_signal_ends_a_run_with_a_message_and_its_exit_code(number, code, word, suite, tmp_path):
-    """In the middle of the second cell: the first is kept and in results.csv, and nothing else lies about."""
-    command = [sys.executable, "-m", "bench", "run", str(suite), "--workers", "1", "--set", "train.epochs=40"]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where the tests run in the background
-    )
-    while not records(tmp_path):
-        assert process.poll() is None, "it ended before its first record"
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, words = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert f"{word}; finished cells are kept, run the same command to go on" in words
-    assert "Traceback" not in words
-    found = records(tmp_path)
-    assert (tmp_path / "results/small/results.csv").read_text().count("\n") == len(found) + 1
-    assert not [p for p in (tmp_path / "results").rglob(".*") if p.is_file()]
-
-
 def test_a_killed_training_resumes_and_has_the_numbers_of_one_that_was_not(suite, tmp_path):
     """A long cell, killed with its state on disk; the process that goes on trains only the rest."""
     chosen = ("--workers", "1", "--only", "variant=vae", "--limit", "1", "--set", "train.epochs=30")

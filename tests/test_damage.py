@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from collections import Counter
 
 import pytest
 import soak_cases
@@ -200,7 +201,7 @@ def test_a_suite_that_asks_for_more_is_shown_as_it_was_run_with_a_word(bench):
 
 
 def soak_records(folder, n=500):
-    """Mutated records and suites, and all hostile files, under every reading verb. Returns the number of cases."""
+    """Mutated records and suites, and all hostile files, under every reading verb."""
     folder = folder / "soak"
     folder.mkdir()
     (folder / "s.yaml").write_text(SUITE, encoding="utf-8")
@@ -218,4 +219,4 @@ def soak_records(folder, n=500):
             planted += 1
         check_verbs(hostile, [*hostile.readers(), "report"])
         shutil.rmtree(copy)
-    return n + planted
+    return Counter({"records and suite.json mutated": n, "hostile files": planted})

@@ -1,13 +1,14 @@
 """Mutated suites: each is loaded, or refused with a message and exit code 2; none ends with a traceback.
 
-`BENCH_FUZZ_SUITES=5000` makes a longer run; the mutations depend on their number only.
+The mutations depend on their number only.
 """
 # ruff: noqa: E501  (lists of odd values)
 
 import copy
 import json
-import os
 import random
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,7 @@ from bench.suite import Suite, load
 ROOT = Path(__file__).parents[1]
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "suites").rglob("*.yaml"))]
 TREES = [YAML(typ="safe", pure=True).load(text) for text in TEXTS]
-COUNT = int(os.environ.get("BENCH_FUZZ_SUITES", "300"))
-CHUNK = 100
+LIMIT = 2.0  #: seconds of the processor in which any suite is loaded or refused
 
 VALUES = [
     None, True, False, 0, -1, 1, 3, 10**30, -(10**30), 1e308, -0.5, 1e-320, float("inf"), float("nan"), "", " ", "vae",
@@ -91,20 +91,35 @@ def mutant(number):
     return text, [chosen.choice(OVERRIDES)] * (chosen.random() < 0.3)
 
 
-@pytest.mark.parametrize("start", range(0, COUNT, CHUNK))
-def test_a_mutated_suite_is_loaded_or_refused_with_a_printable_message(start, tmp_path):
-    file = tmp_path / "x.yaml"
-    refused = 0
-    for number in range(start, min(start + CHUNK, COUNT)):
+@pytest.mark.parametrize("numbers", [range(0, 100), range(100, 200), range(200, 300)])
+def test_a_mutated_suite_is_loaded_or_refused_with_a_printable_message(numbers, tmp_path):
+    loaded, refused, _ = check(numbers, tmp_path)
+    assert refused > 0
+    assert loaded + refused == len(numbers)
+
+
+def check(numbers, folder):
+    """How many mutants are loaded and refused, and the seconds of the processor that the slowest takes."""
+    file, refused, slowest = folder / "x.yaml", 0, 0.0
+    for number in numbers:
         text, overrides = mutant(number)
         file.write_bytes(text.encode("utf-8", "surrogatepass"))
+        start = time.process_time()
         found = outcome(file, overrides)
+        slowest = max(slowest, time.process_time() - start)
         if not isinstance(found, Suite):
             refused += 1
             assert isinstance(found, BenchError), f"mutant {number} ends with {found!r}"
             assert (found.exit_code, printable(str(found))) == (2, str(found)), number
             assert str(found)
-    assert refused > 0
+    return len(numbers) - refused, refused, slowest
+
+
+def soak_suites(folder, n=5000):
+    """Mutated suites: none ends with a traceback, none takes more than the limit."""
+    loaded, refused, slowest = check(range(n), folder)
+    assert slowest < LIMIT, f"a suite took {slowest:.1f} s"
+    return Counter({"loaded": loaded, "refused": refused})
 
 
 def outcome(file, overrides):

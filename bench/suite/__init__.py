@@ -157,7 +157,7 @@ def _check_references(file: File, index: CellIndex, known: tuple[str, ...], issu
         here = issues.at("references", i)
         check_value(reference.metric, known, here.at("metric"))
         miss = index.explain_miss(reference.where)
-        if miss or not index.positions(reference.where):
+        if miss or not index.has(reference.where):
             here.add(miss or "no cell has all of these")
 
 

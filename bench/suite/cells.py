@@ -9,7 +9,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from pathlib import PurePath, PurePosixPath
 from typing import Any
 
@@ -233,38 +234,67 @@ class CellIndex:
 
     def __init__(self, cells: Iterable[Cell]) -> None:
         self.cells = tuple(cells)
-        self._positions: dict[str, dict[tuple[type, Any], set[int]]] = {key: {} for key in KEYS}
+        places: dict[str, dict[tuple[type, Any], list[int]]] = {key: {} for key in KEYS}
         for i, cell in enumerate(self.cells):
-            for key, known in self._positions.items():
+            for key, known in places.items():
                 for value in cell.values(key):
-                    known.setdefault((type(value), value), set()).add(i)
+                    known.setdefault((type(value), value), []).append(i)
+        #: key -> value -> its cells as a set of bits: the union of many large sets takes microseconds
+        self._masks = {key: {value: _mask(at) for value, at in known.items()} for key, known in places.items()}
+        self._all = (1 << len(self.cells)) - 1
 
     def select(self, where: Mapping[str, Any]) -> list[Cell]:
         """The cells that match a selection, in their order; [] for an unknown key or value."""
-        return [self.cells[i] for i in sorted(self.positions(where))]
+        return [cell for cell, bit in zip(self.cells, _bits(self._found(where)), strict=False) if bit == "1"]
 
     def positions(self, where: Mapping[str, Any]) -> set[int]:
         """The positions in `cells` of those that match a selection; all of them for an empty selection."""
-        found: set[int] | None = None
+        return {i for i, bit in enumerate(_bits(self._found(where))) if bit == "1"}
+
+    def has(self, where: Mapping[str, Any]) -> bool:
+        """True if some cell matches a selection."""
+        return self._found(where) != 0
+
+    def _found(self, where: Mapping[str, Any]) -> int:
+        found = self._all
         for key, asked in where.items():
-            known = self._positions.get(key, {})
-            here = set[int]().union(*(known.get(_typed(wanted), ()) for wanted in as_list(asked)))
-            if found is None or len(here) < len(self.cells):  # a value that all cells have selects nothing
-                found = here if found is None else found & here
-        return set(range(len(self.cells))) if found is None else found
+            known = self._masks.get(key, {})
+            found &= reduce(or_, (known.get(_typed(wanted), 0) for wanted in as_list(asked)), 0)
+        return found
 
     def explain_miss(self, where: Mapping[str, Any]) -> Problem | None:
         """The reason why a selection names something that no cell has; None if each key and value is known."""
         for key, asked in where.items():
             if key not in KEYS:
                 return Problem(f"unknown key '{quote(key)}'", key, KEYS)
-            known = self._positions[key]
+            known = self._masks[key]
             for wanted in as_list(asked):
                 if _typed(wanted) not in known:
                     names = tuple(format_value(value) for _, value in known)
                     shown = format_value(wanted)
                     return Problem(f"no cell has {key} {quote(shown)}", shown, names)
         return None
+
+
+def _mask(positions: Iterable[int]) -> int:
+    """A number with these bits set.
+
+    >>> _mask([0, 3]) == 0b1001
+    True
+    """
+    digits = bytearray(b"0") * (max(positions, default=0) + 1)
+    for i in positions:
+        digits[i] = ord("1")
+    return int(digits[::-1], 2)
+
+
+def _bits(mask: int) -> str:
+    """The bits of a number, the lowest first.
+
+    >>> _bits(0b1010)
+    '0101'
+    """
+    return f"{mask:b}"[::-1]
 
 
 def _typed(value: Any) -> tuple[type, Any]:
