@@ -18,7 +18,8 @@ def test_two_runners_of_which_one_is_killed_train_each_cell_once(tmp_path):
 
 def test_faults_end_with_one_message_and_the_next_run_completes_the_suite(tmp_path):
     kinds = ("sigterm", "sigint", "large files forbidden", "truncated training state", "damaged suite json",
-             "symlinked lock", "live heartbeat of another host", "second suite of one name", "closed output")  # fmt: skip
+             "symlinked lock", "live heartbeat of another host", "second suite of one name",
+             "closed output")  # fmt: skip
     counts = faults(tmp_path, 1, kinds, SMALL, SECONDS)
     assert set(counts) == set(kinds)
     assert counts["large files forbidden"] == counts["symlinked lock"] == 1

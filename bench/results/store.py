@@ -11,11 +11,9 @@ Nothing here imports torch. What is read back is checked (`record.py`, `files.py
 anywhere. A record that cannot be used has the status "damaged" and its reason; it costs only itself.
 """
 
-import gc
 import os
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from typing import Any
 from bench.errors import ResultError, UsageError, did_you_mean
 from bench.suite.cells import format_value
 from bench.suite.files import explain_bad_name
+from bench.suite.garbage import collection_paused
 
 from . import locks
 from .files import (
@@ -100,7 +99,7 @@ class Store:
         texts = self._texts(suite)
         with os.scandir(folder) as entries:
             ids = sorted(entry.name for entry in entries if CELL_ID.fullmatch(entry.name))
-        with _no_collecting():
+        with collection_paused():
             found = [self._read(suite, cell_id, folder / cell_id, texts) for cell_id in ids]
         records = [record for record in found if record is not None]
         warn([str(record.reason) for record in records if record.status == DAMAGED])
@@ -267,18 +266,6 @@ def is_suite_name(name: str) -> bool:
 @lru_cache(maxsize=8)  # a large suite's file takes longer to read than a cell's record, which is read for every cell
 def _suite(path: Path, root: Path, changed: int, size: int) -> dict[str, Any]:
     return check_suite(read_json(path, root), path)
-
-
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """While thousands of records are read nothing becomes garbage; looking for it took 40 % of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def row(record: Record) -> dict[str, Any]:

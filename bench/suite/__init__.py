@@ -20,6 +20,7 @@ from .cells import EVALUATION_PROTOCOL, KEYS, TRAINING_PROTOCOL, Cell, CellIndex
 from .claims import check_claims
 from .document import Document, from_mapping, read
 from .files import explain_bad_name, locate
+from .garbage import collection_paused
 from .grid import expand
 from .issues import Issues, quote
 from .names import check_samplers, check_value, column_names, metric_families
@@ -86,16 +87,17 @@ def load(
     Raises `SuiteError` with every error of the file, `UsageError` for errors in the other arguments.
     """
     issues = Issues()
-    if isinstance(path, Mapping):
-        document = from_mapping(path, f"{name}.yaml", issues)
-    else:
-        document = read(locate(Path(path)), issues)
-    for assignment in overrides:
-        override(document, assignment)
-    suite = _validate(document, issues)
-    if suite is None or issues:
-        raise SuiteError(document.messages(issues))
-    return _select(replace(suite, overrides=tuple(overrides)), only, limit)
+    with collection_paused():
+        if isinstance(path, Mapping):
+            document = from_mapping(path, f"{name}.yaml", issues)
+        else:
+            document = read(locate(Path(path)), issues)
+        for assignment in overrides:
+            override(document, assignment)
+        suite = _validate(document, issues)
+        if suite is None or issues:
+            raise SuiteError(document.messages(issues))
+        return _select(replace(suite, overrides=tuple(overrides)), only, limit)
 
 
 def _validate(document: Document, issues: Issues) -> Suite | None:
