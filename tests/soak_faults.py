@@ -317,7 +317,7 @@ def fault_second_suite_of_one_name(runs, rng):
     before = {p: p.read_bytes() for p in runs.results.rglob("*") if p.is_file()}
     other = runs.folder / "elsewhere" / "small.yaml"
     other.parent.mkdir(exist_ok=True)
-    text = SUITE.replace("title: Small", "title: Another").replace("epochs: 12", f"epochs: {rng.randint(20, 50)}")
+    text = SUITE.replace("title: Small", "title: Another").replace("epochs: 30", f"epochs: {rng.randint(20, 50)}")
     other.write_text(text, encoding="utf-8")
     refused(runs, "'Small'", "'Another'", "--force", file=other)
     assert before == {p: p.read_bytes() for p in before}

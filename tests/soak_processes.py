@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITE = """\
 title: Small
 grid: {datasets: [digits], variants: [ae, vae, pca], nets: [{name: mlp, hidden: [16]}], latent_sizes: [2], seeds: 2}
-train: {epochs: 12, train_images: 400}
+train: {epochs: 30, train_images: 400}
 evaluate: {samplers: [prior], n_samples: 60, iw_images: 20, iw_samples: 5, embed: {methods: [tsne], points: 40}}
 metrics: [mse, elbo, knn_accuracy]
 """

@@ -55,6 +55,7 @@ def test_a_split_is_drawn_from_images_and_labels(tmp_path):
         ({"test_labels": np.arange(6) - 1}, "integers from 0"),
         ({"train_images": np.array([None])}, "cannot be read as arrays"),
         ({"train_images": np.zeros((0, 5, 4), np.uint8)}, "expected uint8 images"),
+        ({"train_images": np.zeros((12, 0, 4), np.uint8)}, "expected uint8 images"),
     ],
 )
 def test_other_arrays_are_refused(change, complaint, tmp_path):

@@ -232,7 +232,7 @@ def binarised(images: Tensor, how: str, seed: int) -> Tensor:
 
 def to_split(images: Tensor, labels: Tensor | None, where: str, factors: Tensor | None = None) -> Split:
     """Check dtypes and shapes once, at the border. Raises `DataError` naming `where`."""
-    if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.numel() == 0:
         shape = tuple(images.shape)
         raise DataError(f"{where}: expected uint8 images (N, C, H, W), got {images.dtype} {shape}")
     if labels is not None and len(labels) != len(images):
