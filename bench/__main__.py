@@ -33,12 +33,14 @@ class NonEmptyPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("is empty; a path is needed", param, ctx)
+        if "\0" in str(value):
+            self.fail("holds a NUL character, which no path has", param, ctx)
         return super().convert(value, param, ctx)
 
 
 PATH = NonEmptyPath(path_type=Path)
 RESULTS = click.option("--results", type=PATH, default=Path("results"), show_default=True, help="Results folder.")
-DATA = click.option("--data", help="Data root [default: BENCH_DATA, else data].")
+DATA = click.option("--data", type=NonEmptyPath(), help="Data root [default: BENCH_DATA, else data].")
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 SET = click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change the suite: train.epochs=1.")
 ONLY = click.option("--only", multiple=True, metavar="KEY=VALUE", help="Only these cells: variant=vae, seed=0,1.")
