@@ -180,11 +180,14 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
 def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
          data: str | None, as_json: bool) -> None:  # fmt: skip
     """What would run, what is done, what is skipped and why, and what it needs."""
+    from bench.results.identity import warn_of_other_suite
     from bench.results.store import Store
     from bench.runs import memory_estimate
     from bench.runs import plan as planning
 
     loaded, store = _load(suite, overrides, only), Store(results)
+    if not only:  # which leaves out cells that the folder may hold
+        warn_of_other_suite(loaded, store)
     planned = planning.limited(planning.plan(loaded, store), limit)
     records = [record for name in store.suites() for record in store.records(name)]
     guess = planning.estimate(planned, records)
@@ -223,11 +226,14 @@ def _data_notes(cells: Sequence["Cell"], records: list["Record"], data: str | No
 def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
            as_json: bool) -> None:  # fmt: skip
     """Done, running, failed, missing. Exit code 0 if all is done, 1 if cells failed, 3 if some are open."""
+    from bench.results.identity import warn_of_other_suite
     from bench.results.store import Store
     from bench.runs import plan as planning
 
-    loaded = _load(suite, overrides, only)
-    planned = planning.limited(planning.plan(loaded, Store(results)), limit)
+    loaded, store = _load(suite, overrides, only), Store(results)
+    if not only:  # which leaves out cells that the folder may hold
+        warn_of_other_suite(loaded, store)
+    planned = planning.limited(planning.plan(loaded, store), limit)
     states = planning.counts(planned)
     if as_json:
         cells = [{"id": p.cell.id, "state": p.state, "reason": p.reason} for p in planned]

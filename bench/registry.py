@@ -260,7 +260,7 @@ def _parse(path: Path, source: bytes | None = None) -> ast.Module:
     except SyntaxError as error:
         raise ComponentError(f"{path}:{error.lineno or 1}:{error.offset or 1}: {error.msg}") from error
     except (OSError, ValueError, MemoryError) as error:  # ValueError: not UTF-8, or a NUL
-        raise ComponentError(f"{path}: cannot be read ({error})") from error
+        raise ComponentError(f"{path}: cannot be read ({str(error) or 'it is nested too deeply'})") from error
 
 
 def _refuse_relative_imports(tree: ast.Module, path: Path) -> None:

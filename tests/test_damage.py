@@ -185,6 +185,9 @@ def test_another_suite_of_one_name_is_refused_and_never_printed(bench):
     assert "'damaged'" in said
     assert "'other question'" in said
     assert (bench.results / "s" / "suite.json").read_bytes() == before
+    for verb, state in (("plan", 0), ("status", 3)):
+        code, said = bench(verb, other, "--results", bench.results)
+        assert (code, "'damaged'" in said) == (state, True), (verb, said)
     for verb in ("table", "claims", "report"):
         code, said = bench(
             verb, other, "--results", bench.results, *(["--out", bench.root / "x"] if verb == "report" else [])

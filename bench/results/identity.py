@@ -40,6 +40,15 @@ def check_same_suite(suite: Suite, store: Store, replace: bool = False) -> str |
     return f"{suite.name}: none of the {len(before)} cells recorded in {folder} is asked for any more"
 
 
+def warn_of_other_suite(suite: Suite, store: Store) -> None:
+    """Warn where the folder of a suite's name holds another suite: what `run` refuses or says, for verbs that read."""
+    try:
+        note = check_same_suite(suite, store)
+    except UsageError as error:
+        note = str(error)
+    warn([note] if note else [])
+
+
 def suite_name(given: str, results: Path) -> str:
     """The name of a suite given by name or by file: `suites/digits.yaml`, `digits.yaml` and `digits` are all digits.
 
