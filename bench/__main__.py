@@ -657,6 +657,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as in `bench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except MemoryError as error:
+        click.echo(f"there is not enough memory: {error}", err=True)
+        sys.exit(2)
     except OSError as error:  # a file where a folder should be, a disk that is full or may not be written
         click.echo(f"{error.filename or 'the file system'}: {error.strerror or error}", err=True)
         sys.exit(2)

@@ -774,6 +774,12 @@ def test_impossible_sizes_of_a_folder_are_refused(options, tmp_path):
         folder(tmp_path, **options)
 
 
+def test_images_that_do_not_fit_into_memory_are_refused_with_their_size(tmp_path):
+    write_folder(tmp_path / "images")
+    with pytest.raises(DataError, match=r"images of 3×100000000×100000000 take \d+ GB"):
+        folder(tmp_path, size=100_000_000, channels=3).load(tmp_path)
+
+
 def test_decoded_images_are_kept_until_a_file_or_an_option_changes(tmp_path, monkeypatch):
     write_folder(tmp_path / "images")
     first = folder(tmp_path).load(tmp_path)

@@ -1,6 +1,7 @@
 """Many images to one tensor, with several threads, kept in a cache."""
 
 import hashlib
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from bench.errors import DataError
 
 from ._image_files import ImageFiles
 from ._problems import Problems
@@ -37,7 +40,14 @@ def decode(
     shape: (C, H, W) that all must have; by default that of the first one that can be read.
     """
     wanted = shape or first_shape(read, len(names), recipe)
-    pixels = np.zeros((len(names), *wanted), dtype=np.uint8)
+    try:
+        pixels = np.zeros((len(names), *wanted), dtype=np.uint8)
+    except MemoryError as error:
+        gigabytes = len(names) * math.prod(wanted) / 1e9
+        raise DataError(
+            f"{len(names)} images of {shape_words(wanted)} take {gigabytes:.0f} GB, more than there is memory for; "
+            "choose a smaller size"
+        ) from error
 
     def fill(start: int) -> None:
         for row in range(start, min(start + CHUNK, len(names))):
