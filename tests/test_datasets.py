@@ -327,6 +327,8 @@ def test_digits_have_every_grey_value_of_the_original_and_a_stratified_split(tmp
     share = loaded.test.labels.bincount() / (loaded.train.labels.bincount() + loaded.test.labels.bincount())
     assert ((share - 0.2).abs() < 0.003).all()
     assert (loaded.fingerprint(), loaded.order()) == ("2ed780959f626973", "ee77fcb61eff492c")
+    train, test = ({image.tobytes() for image in split.images.numpy()} for split in (loaded.train, loaded.test))
+    assert train.isdisjoint(test)
 
 
 # --- the IDX family ---

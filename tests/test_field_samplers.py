@@ -230,7 +230,7 @@ def context_of(variant, few_digits):
     return EvaluationContext(model.eval(), few_digits, c, FeatureExtractors(), torch.device("cpu"))
 
 
-@pytest.mark.parametrize("variant", ["vq_vae", "fsq_ae"])
+@pytest.mark.parametrize("variant", ["vq_vae", "fsq_ae", "categorical_vae"])
 def test_draws_of_discrete_codes_are_codes_of_the_model(variant, few_digits, monkeypatch):
     monkeypatch.setattr(SAMPLERS["code_prior"], "steps", 20)
     context = context_of(variant, few_digits)

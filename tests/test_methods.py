@@ -6,8 +6,9 @@ from itertools import product
 import pytest
 import torch
 from scipy import special
-from test_variants import batch, make, objective, same_parameters
+from test_variants import TRAINED, batch, make, objective, same_parameters
 
+from bench import registry
 from bench.errors import UsageError
 from bench.models import divergences
 from bench.models.likelihoods import gaussian_kl, reparametrise
@@ -156,6 +157,35 @@ def test_one_bound_of_many_draws_is_iwae_and_many_bounds_of_one_draw_are_the_elb
     terms = many(x, y, noise)
     torch.testing.assert_close(terms["loss"], terms["rec"] + terms["kl"])
     assert iwae(x, y, noise)["loss"] <= terms["loss"]
+
+
+# -- no weight of the KL is hidden in a reduction
+
+GAUSSIAN = [n for n in TRAINED if registry.describe("variants", n).constants["has_posterior"]]
+WITH_KL = [n for n in GAUSSIAN if registry.describe("variants", n).constants["closed_kl"]]
+
+
+@pytest.mark.parametrize("name", [n for n in TRAINED if n not in ("linear_ae", "sigma_vae")])
+def test_the_reconstruction_is_summed_over_pixels_whatever_their_number(name):
+    """A decoder that says ½ everywhere costs log 2 a pixel: averaged over pixels, β would be P times what it says."""
+    for shape in ((1, 8, 8), (3, 16, 16)):
+        method = make(name, shape=shape)
+        for parameter in method.net.decoder.parameters():
+            parameter.data.zero_()
+        rec = objective(method, *batch(shape))["rec"].item()
+        assert rec == pytest.approx(shape[0] * shape[1] * shape[2] * math.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", WITH_KL)
+def test_the_kl_is_summed_over_the_numbers_of_a_code(name):
+    """q(z|x) = N(2, 1) in each of D dimensions is 2 D nats from N(0, I)."""
+    for size in (2, 6):
+        method = make(name, latent_size=size)
+        for parameter in method.net.encoder.parameters():
+            parameter.data.zero_()
+        method.net.encoder[-1].bias.data[:size] = 2.0
+        draws = [objective(method, *batch(n=64), seed)["kl"].item() for seed in range(2)]
+        assert sum(draws) / len(draws) == pytest.approx(2 * size, rel=0.25)  # a mean over them would be 2
 
 
 # -- total correlation
@@ -553,6 +583,15 @@ def test_exact_draws_of_categories_have_their_probabilities():
     torch.testing.assert_close(log_q, (z * probabilities.log()).sum(1), rtol=1e-4, atol=1e-5)
     assert method.log_prior(z).unique().item() == pytest.approx(-math.log(4))
     assert method.draw_prior(7, torch.Generator().manual_seed(0)).sum().item() == 7
+
+
+def test_symbols_of_categories_are_the_most_probable_ones_and_invert():
+    method, (x, _) = make("categorical_vae", categories=4, latent_size=8), batch()
+    symbols = method.indices(method.encode(x))
+    assert torch.equal(symbols, method.log_probabilities(x).argmax(2))
+    assert torch.equal(method.indices(method.values(symbols)), symbols)
+    z, _ = method.draw_code(x, None, method.code_noise(x, torch.Generator().manual_seed(0)))
+    assert torch.equal(method.values(method.indices(z)), z)
 
 
 def test_a_cold_relaxation_is_the_exact_draw():

@@ -4,8 +4,8 @@
     loss = −log p(x|z̃) + β Σ (log K − H(q))      nats per image
 
 A code of D numbers has D/K positions, one-hot each. The KL to the uniform prior is in closed form. Evaluation draws
-exact one-hot codes; the code of an image is the vector of probabilities. β is 1 but for a warm-up of the KL, whose
-schedule ends at 1.
+exact one-hot codes; the code of an image is the vector of probabilities, and its symbols are the most probable ones. β
+is 1 but for a warm-up of the KL, whose schedule ends at 1.
 
 Reference: Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax, ICLR 2017,
 https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh, The Concrete Distribution, ICLR 2017,
@@ -50,7 +50,7 @@ class CategoricalVAE(Variant):
         size = net.size.latent_size
         if categories < 2 or size % categories:
             raise UsageError(f"categorical_vae: a code of {size} numbers has no positions of {categories} categories")
-        self.categories = categories
+        self.categories = self.levels = categories
         self.temperature = temperature
         self.beta = beta
 
@@ -78,6 +78,14 @@ class CategoricalVAE(Variant):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.log_probabilities(x).exp().flatten(1)
+
+    def indices(self, z: Tensor) -> Tensor:
+        """The most probable category at each position, int64 in [0, K): (B, D) → (B, D/K)."""
+        return z.unflatten(1, (-1, self.categories)).argmax(2)
+
+    def values(self, indices: Tensor) -> Tensor:
+        """One-hot codes of categories: int64 (B, D/K) → float32 (B, D)."""
+        return F.one_hot(indices, self.categories).float().flatten(1)
 
     def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
         log_q = self.log_probabilities(x)
