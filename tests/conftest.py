@@ -8,6 +8,10 @@ import sys
 import warnings
 from pathlib import Path
 
+# Small tensors are slower on two threads than on one, and processes of pytest-xdist, one a core, would wait for each
+# other's threads. Before PyTorch is imported, so that scikit-learn, SciPy and processes of tests have one as well.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from browsing import browser, page, plain_page  # noqa: F401  (fixtures of the tests that drive a browser)

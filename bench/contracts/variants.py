@@ -1,7 +1,7 @@
 """The contract of a variant, checked on 8×8 images with a small MLP."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -17,10 +17,10 @@ from bench.training.noise import leaves, mapped
 from bench.training.stack import stack_of
 from bench.training.trainer import fit
 
-from .common import Check, Subject, images, require
+from .common import Broken, Check, Subject, images, require
 
 SHAPE, LATENT = (1, 8, 8), 4
-EPOCHS = 400  #: in which eight images are learned
+EPOCHS = (50, 100, 200, 400)  #: budgets in which eight images may be learned, tried one after the other
 SHARP = Choice("gaussian", {"sigma": 0.1})  #: under which reconstructing counts more than any other term
 
 
@@ -109,8 +109,9 @@ def codes_and_images_have_their_shapes(subject: Subject) -> None:
             "encode")  # fmt: skip
     require(made.shape == x.shape, f"images are {tuple(made.shape)} instead of {tuple(x.shape)}", "generate")
     if subject.component.constants["has_posterior"]:
-        for name, part in zip(("mean", "log_var"), model.posterior(x, y), strict=True):
-            require(part.shape == codes.shape, f"{name} of the posterior is {tuple(part.shape)}", "posterior")
+        with suppress(NotApplicable):  # raised for a posterior that is not Gaussian
+            for name, part in zip(("mean", "log_var"), model.posterior(x, y), strict=True):
+                require(part.shape == codes.shape, f"{name} of the posterior is {tuple(part.shape)}", "posterior")
 
 
 def stacked_is_alone(subject: Subject) -> None:
@@ -145,18 +146,25 @@ def eight_images_are_learned(subject: Subject) -> None:
     if not subject.component.constants["has_code"]:
         raise NotApplicable("the method has no code")
     data = _eight()
-    if subject.component.constants["closed_form"]:
-        model = _fitted(subject, 8, data)
-    else:
-        budget = Train(epochs=EPOCHS, batch_size=8, lr=3e-3)
-        [fitted] = fit(lambda: _sharp(subject), data, budget, [0])
-        require(fitted.diverged_at is None, f"the loss was not finite at step {fitted.diverged_at}", "forward")
-        model = fitted.model
     x, y = to_float(data.train.images), data.train.labels
-    with torch.no_grad():
-        error = (model.generate(model.encode(x, y), y) - x).square().mean().item()
-    mean = (x.mean(0) - x).square().mean().item()
-    require(error < mean / 2, f"their MSE is {error:.3g}, that of the mean image {mean:.3g}", "forward")
+    mean, error = (x.mean(0) - x).square().mean().item(), float("inf")
+    for model in _trained_ever_longer(subject, data):
+        with torch.no_grad():
+            error = (model.generate(model.encode(x, y), y) - x).square().mean().item()
+        if error < mean / 2:
+            return
+    raise Broken(f"their MSE is {error:.3g}, that of the mean image {mean:.3g}", "forward")
+
+
+def _trained_ever_longer(subject: Subject, data: Data) -> Iterator[Any]:
+    """A model for each of `EPOCHS`; the only one of a closed form."""
+    if subject.component.constants["closed_form"]:
+        yield _fitted(subject, 8, data)
+        return
+    for epochs in EPOCHS:
+        [fitted] = fit(lambda: _sharp(subject), data, Train(epochs=epochs, batch_size=8, lr=3e-3), [0])
+        require(fitted.diverged_at is None, f"the loss was not finite at step {fitted.diverged_at}", "forward")
+        yield fitted.model
 
 
 def _sharp(subject: Subject) -> Any:
