@@ -96,9 +96,9 @@ def run_bench(
 ) -> subprocess.CompletedProcess[str]:
     """`python -m bench ...` in this process, where PyTorch is imported already, or in one of its own.
 
-    env: variables besides those of this process; PYTHONPATH needs a process of its own.
+    env: variables besides those of this process.
     """
-    if process or "PYTHONPATH" in env:
+    if process:
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **env}
         command = [sys.executable, "-m", "bench", *arguments]
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=check, env=variables, timeout=600)

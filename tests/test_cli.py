@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, run_bench
 
+from bench import registry
 from bench.errors import UsageError
 from bench.runs.runner import run
 from bench.runs.task import Request, Settings
@@ -72,13 +72,16 @@ def test_a_run_settles_every_cell_and_a_second_run_does_nothing(bench, suite, tm
 
 
 def test_a_cell_has_the_same_numbers_again_with_two_workers_and_in_another_home(bench, suite, tmp_path):
-    """To the last bit, the map of t-SNE included."""
+    """To the last bit, the maps included, also where UMAP is compiled anew."""
+    suite.write_text(SUITE.replace("[tsne]", "[tsne, umap]").replace("[ae, vae, pca]", "[vae, pca]"))
     bench("run", suite, "--workers", 1)
     first, maps = numbers(tmp_path), arrays(tmp_path / "results")
     assert bench("run", suite, "--workers", 1, "--force", HOME=str(tmp_path / "home")).returncode == 0
     assert (numbers(tmp_path), arrays(tmp_path / "results")) == (first, maps)
-    two = bench("run", suite, "--workers", 2, "--results", "two")
+    cache = tmp_path / "numba"
+    two = bench("run", suite, "--workers", 2, "--results", "two", process=True, NUMBA_CACHE_DIR=str(cache))
     assert two.returncode == 0, two.stderr
+    assert list(cache.rglob("*.nbi")), "nothing was compiled"
     (tmp_path / "results").rename(tmp_path / "one")
     (tmp_path / "two").rename(tmp_path / "results")
     assert (numbers(tmp_path), arrays(tmp_path / "results")) == (first, maps)
@@ -222,7 +225,7 @@ def test_a_damaged_checkpoint_is_trained_again_to_the_same_numbers(bench, suite,
 BROKEN = """\
 from pathlib import Path
 
-from .ae import AE
+from bench.models.variants.ae import AE
 
 
 class Broken(AE):
@@ -234,39 +237,35 @@ class Broken(AE):
 
 
 @pytest.fixture
-def own_package(tmp_path):
-    """A copy of the package in the working directory, with a variant that breaks while a file `broken` exists."""
-    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "bench/models/variants/broken.py").write_text(BROKEN)
-    (tmp_path / "small.yaml").write_text(SUITE.replace("[ae, vae, pca]", "[broken, pca]"))
-
-    def call(*arguments):
-        return run_bench(*arguments, "small.yaml", "--workers", "1", cwd=tmp_path, PYTHONPATH=str(tmp_path))
-
-    return call
+def breaking(bench, suite, tmp_path):
+    """Runs a suite with a variant that breaks while a file `broken` exists."""
+    (tmp_path / "mine/variants").mkdir(parents=True)
+    (tmp_path / "mine/variants/broken.py").write_text(BROKEN)
+    suite.write_text(f"plugins: [./mine]\n{SUITE.replace('[ae, vae, pca]', '[broken, pca]')}")
+    yield lambda *arguments: bench("run", suite, "--workers", 1, *arguments)
+    registry.reset()
 
 
-def test_a_failed_cell_is_recorded_the_others_go_on_and_it_can_be_retried(own_package, tmp_path):
+def test_a_failed_cell_is_recorded_the_others_go_on_and_it_can_be_retried(breaking, tmp_path):
     (tmp_path / "broken").touch()
-    failed = own_package("run")
+    failed = breaking()
     assert failed.returncode == 1, failed.stderr
     assert "2 failed, 2 done" in failed.stdout
     broken = [r for r in records(tmp_path).values() if r["status"] == "failed"]
     assert {r["reason"] for r in broken} == {"ValueError: broken on purpose"}
     assert "Traceback" in (tmp_path / "results/small" / broken[0]["id"] / "error.txt").read_text()
     (tmp_path / "broken").unlink()
-    assert own_package("run").returncode == 1  # a failure is not tried again unasked
-    assert own_package("run", "--retry-failed").returncode == 0
+    assert breaking().returncode == 1  # a failure is not tried again unasked
+    assert breaking("--retry-failed").returncode == 0
     assert not list((tmp_path / "results/small").glob("*/error.txt"))
 
 
-def test_a_failure_never_replaces_results_that_are_there(own_package, tmp_path):
-    own_package("run")
+def test_a_failure_never_replaces_results_that_are_there(breaking, suite, tmp_path):
+    breaking()
     before = numbers(tmp_path)
     (tmp_path / "broken").touch()
-    suite = tmp_path / "small.yaml"
     suite.write_text(suite.read_text().replace("[mse,", "[psnr, mse,"))
-    assert own_package("run").returncode == 3
+    assert breaking().returncode == 3
     for cell_id, values in numbers(tmp_path).items():
         assert before[cell_id].items() <= values.items()
 

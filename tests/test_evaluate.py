@@ -12,7 +12,7 @@ from conftest import ROOT, cell, colour, cut
 from bench import registry
 from bench.datasets import Data, Split
 from bench.datasets._splits import to_float
-from bench.evaluation import feature_extractors
+from bench.evaluation import feature_extractors, umap_code
 from bench.evaluation.context import PROVIDERS, EvaluationContext, codes, features, images, quantise
 from bench.evaluation.context.base import fixed_pairs, fixed_subset
 from bench.evaluation.embeddings import embed, plane
@@ -38,9 +38,22 @@ def trained(c, data, epochs=3):
 
 
 @pytest.fixture(scope="module")
-def feature_nets(tmp_path_factory, few_digits):
-    folder = tmp_path_factory.mktemp("rulers")
-    return FeatureExtractors(lambda: feature_extractors.classifier(few_digits, folder, CPU))
+def rulers(tmp_path_factory):
+    """The folder that the classifier of `feature_nets` is kept in."""
+    return tmp_path_factory.mktemp("rulers")
+
+
+@pytest.fixture(scope="module")
+def feature_nets(rulers, few_digits):
+    nets = FeatureExtractors(lambda: feature_extractors.classifier(few_digits, rulers, CPU))
+    nets.get("classifier")
+    return nets
+
+
+@pytest.fixture
+def short_training(monkeypatch):
+    """Classifiers are trained for four epochs: for what does not depend on how good they are."""
+    monkeypatch.setattr(feature_extractors, "STEPS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +242,9 @@ def test_a_conditional_model_of_one_class_still_generates(few_digits):
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, False), (7, False), (8, True)])
-def test_images_below_eight_pixels_have_no_classifier_but_a_value_of_everything_else(size, fits, tmp_path):
+def test_images_below_eight_pixels_have_no_classifier_but_a_value_of_everything_else(
+    size, fits, tmp_path, short_training
+):
     data = colour(size=size)
     c = cell(evaluate=PLAIN)
     nets = FeatureExtractors(lambda: feature_extractors.classifier(data, tmp_path, CPU))
@@ -519,10 +534,10 @@ def test_quantised_images_are_rounded_to_the_nearest_level():
     assert torch.equal(quantise(to_float(levels)), levels)
 
 
-def test_the_classifier_is_trained_once_and_read_back_the_same(tmp_path, few_digits, monkeypatch):
-    first = feature_extractors.classifier(few_digits, tmp_path, CPU)
+def test_the_classifier_is_trained_once_and_read_back_the_same(rulers, few_digits, feature_nets, monkeypatch):
+    first = feature_nets.get("classifier")
     monkeypatch.setattr(feature_extractors, "_train_classifier", lambda *a: pytest.fail("trained twice"))
-    second = feature_extractors.classifier(few_digits, tmp_path, CPU)
+    second = feature_extractors.classifier(few_digits, rulers, CPU)
     assert first.name == second.name
     assert first.accuracy > 0.7
     images = few_digits.test.images
@@ -548,7 +563,7 @@ def test_a_classifier_is_made_ready_for_every_metric_that_is_read_off_it(feature
     assert set(fresh.used) == {"classifier"}
 
 
-def test_a_ruler_of_other_data_is_another_ruler(tmp_path, few_digits):
+def test_a_ruler_of_other_data_is_another_ruler(tmp_path, few_digits, short_training):
     other = Data("digits", cut(few_digits.train, 150), few_digits.test, few_digits.classes, few_digits.source)
     first, second = (feature_extractors.classifier(data, tmp_path, CPU) for data in (few_digits, other))
     assert first.name != second.name
@@ -572,7 +587,20 @@ def test_the_plane_of_many_dimensions_is_their_largest_variance():
     assert np.array_equal(plane(codes[:, :2]), codes[:, :2].astype(np.float32))
 
 
-def test_the_neighbours_given_to_umap_are_those_it_finds_itself():
+def test_a_map_leaves_pytorch_its_threads(monkeypatch):
+    before = torch.get_num_threads()
+
+    def as_numba_starts_its_threads(module, codes, *arguments, **settings):
+        torch.set_num_threads(before + 1)
+        return codes
+
+    monkeypatch.setattr(umap_code, "umap", lambda: None)
+    monkeypatch.setattr(umap_code, "layout", as_numba_starts_its_threads)
+    embed("umap", np.eye(8, 2, dtype=np.float32), Embed())
+    assert torch.get_num_threads() == before
+
+
+def test_the_neighbours_given_to_umap_are_those_it_finds_itself(one_thread):
     from umap import UMAP
 
     codes = np.random.default_rng(0).standard_normal((150, 5)).astype(np.float32)

@@ -8,6 +8,8 @@ References: van der Maaten & Hinton, JMLR 9, 2008 (t-SNE) · McInnes et al. 2018
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
 import numpy as np
@@ -84,7 +86,18 @@ def _tsne(codes: np.ndarray, protocol: Embed) -> np.ndarray:
 def _umap(codes: np.ndarray, protocol: Embed) -> np.ndarray:
     """umap-learn's layout over exact neighbours, which umap-learn finds itself below 4,096 points, ten times slower."""
     knn = neighbours(codes, used_n_neighbors(protocol, len(codes)))
-    return umap_code.layout(umap_code.umap(), codes, knn, min_dist=protocol.min_dist, random_state=protocol.seed)
+    with _threads_restored():
+        return umap_code.layout(umap_code.umap(), codes, knn, min_dist=protocol.min_dist, random_state=protocol.seed)
+
+
+@contextmanager
+def _threads_restored() -> Iterator[None]:
+    """Keep PyTorch's number of threads: numba starts its own by setting OpenMP's number, which PyTorch shares."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def neighbours(codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
