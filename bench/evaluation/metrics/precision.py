@@ -9,10 +9,12 @@ in a ball. A fraction.
 Quality without variety: a generator that repeats one good image scores 1, so read it beside recall. Its value
 depends on N, S and the classifier; one outlier among the test images makes one very large ball.
 
-Sanity checks after Räisä et al. 2025 (https://arxiv.org/abs/2505.22450), tests of this package on Gaussians. Passed: a
-shift by 8 deviations scores 0; a dropped mode leaves it above 0.9; an invented mode lowers it by its share; samples of
-three times the standard deviation score 0.03. Failed: with one far outlier among the test images the shifted samples
-score 1.
+Sanity checks of Räisä et al. 2025 (https://arxiv.org/abs/2505.22450), repeated by a test of this package. Passed: mode
+dropping and invention. In part (right shape, wrong bounds): mean difference, mean difference beside a heavy tail,
+deviation difference, simultaneous mode dropping, sequential mode dropping, mode collapse, sphere and torus. Failed:
+mean difference with an outlier, hypersphere surface, number of images and samples, number of samples, scaling of one
+dimension, one disjoint dimension of many, discrete and continuous numbers. On Gaussians, one far outlier among the test
+images raises the score of samples that are shifted by 8 deviations from 0 to 1.
 """
 
 from torch import Tensor

@@ -9,9 +9,12 @@ ball. A fraction.
 Variety: a collapsed generator scores near 0 however good its one image is. Scattered noise has large balls
 and may score high, so read it beside precision.
 
-Sanity checks after Räisä et al. 2025 (https://arxiv.org/abs/2505.22450), tests of this package on Gaussians. Passed: a
-shift by 8 deviations scores 0; a dropped mode lowers it by its share; an invented mode leaves it above 0.9; samples of
-a third of the standard deviation score 0.03. Failed: samples of three times the standard deviation score 1.
+Sanity checks of Räisä et al. 2025 (https://arxiv.org/abs/2505.22450), repeated by a test of this package. Passed: mean
+difference beside a heavy tail, mode dropping and invention, sphere and torus. In part (right shape, wrong bounds): mean
+difference, deviation difference, sequential mode dropping. Failed: mean difference with an outlier, simultaneous mode
+dropping, mode collapse, hypersphere surface, number of images and samples, number of samples, scaling of one dimension,
+one disjoint dimension of many, discrete and continuous numbers. On Gaussians, samples of three times the standard
+deviation score 1.
 """
 
 from torch import Tensor
