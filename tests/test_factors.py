@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import run_bench
+from conftest import cell, run_bench
 
 from bench.api import Data as InMemory
 from bench.datasets import Data, Factor, Split, _loading
@@ -18,6 +18,8 @@ from bench.datasets._combinations import tests as drawn_tests
 from bench.datasets._splits import hide_labels, subset
 from bench.datasets.sprites import SCALES, _images
 from bench.errors import DataError, UsageError
+from bench.runs import memory_estimate
+from bench.suite import Choice
 
 RNG = np.random.default_rng(0)
 
@@ -252,6 +254,13 @@ def test_shapes3d_says_which_package_reads_it(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataError, match=r"pip install 'latent-bench\[shapes3d\]'"):
         _loading.build("shapes3d", {}).inspect(tmp_path)
+
+
+@pytest.mark.parametrize(("combinations", "size"), [(0, 737_280), (20_000, 20_000)])
+def test_the_memory_of_dsprites_is_known_before_they_are_read(combinations, size):
+    choice = Choice("dsprites", {"combinations": combinations, "binarise": "none"})
+    found = memory_estimate.memory([cell(dataset=choice, dataset_label="dSprites")], [])
+    assert found.images["dSprites"] == pytest.approx(size * 64 * 64, rel=0.01)
 
 
 def test_at_most_ten_thousand_combinations_test():

@@ -39,6 +39,7 @@ class DSprites(TorchvisionDataset):
     )
     channels: ClassVar[int | None] = 1
     size: ClassVar[int | None] = 64
+    images: ClassVar[int | None] = 737_280
     source: ClassVar[str] = "dSprites, https://github.com/google-deepmind/dsprites-dataset"
     folder: ClassVar[str] = "dsprites"
     files: ClassVar[tuple[tuple[str, ...], ...]] = (("dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz",),)

@@ -34,6 +34,7 @@ class Shapes3D(TorchvisionDataset):
     reference: ClassVar[str] = "Burgess & Kim, 3D Shapes Dataset, 2018, https://github.com/google-deepmind/3d-shapes"
     channels: ClassVar[int | None] = 3
     size: ClassVar[int | None] = 64
+    images: ClassVar[int | None] = 480_000
     source: ClassVar[str] = "3D Shapes, https://github.com/google-deepmind/3d-shapes"
     folder: ClassVar[str] = "3dshapes"
     files: ClassVar[tuple[tuple[str, ...], ...]] = (("3dshapes.h5",),)

@@ -107,7 +107,9 @@ def _told(size: int | None) -> str:
 def _image_bytes(dataset: Choice, counts: dict[str, int]) -> int | None:
     channels, size = (extent(dataset, key) for key in ("channels", "size"))
     count = counts.get(_key(dataset.name, dataset.options))
-    count = registry.describe("datasets", dataset.name).constants.get("images") if count is None else count
+    if count is None:  # some datasets read a chosen number of their images
+        declared = registry.describe("datasets", dataset.name).constants.get("images")
+        count = dataset.options.get("combinations") or declared
     if not (channels and size and count):
         return None
     return count * (channels * size * size + BYTES_OF_A_LABEL)
