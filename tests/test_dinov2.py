@@ -19,6 +19,8 @@ from bench.evaluation.context import EvaluationContext
 from bench.evaluation.dinov2 import FILES, MISSING, DINOv2, locate_weights, missing_message, prepared
 from bench.evaluation.evaluate import measure
 from bench.evaluation.feature_extractors import FeatureExtractors, dinov2_extractor, waited_for_weights
+from bench.results.store import Record
+from bench.runs.worker import waiting_for_weights
 
 SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2}
 FILE = "dinov2_vits14_pretrain.pth"
@@ -172,3 +174,11 @@ def test_the_distance_is_in_a_column_of_its_own_with_the_net_in_its_key(root, fe
     assert values["fd_dinov2_gmm"]["value"] > 1e-3
     assert values["fd_dinov2_gmm"]["key"] == {"dinov2": nets.get("dinov2").name}
     assert values["fd_dinov2_gmm"]["n"] == 6
+
+
+def test_columns_that_waited_are_named_once_the_weights_are_there(root, tmp_path):
+    waited, other = {"value": None, "reason": MISSING}, {"value": None, "reason": "the model is not linear"}
+    metrics = {"fd_dinov2_prior": waited, "identity_error": other, "mse": {"value": 0.1}}
+    record = Record("0" * 12, "s", "done", {}, metrics=metrics)
+    assert waiting_for_weights(record, root) == ["fd_dinov2_prior"]
+    assert waiting_for_weights(record, tmp_path) == []

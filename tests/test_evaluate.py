@@ -78,7 +78,8 @@ def test_only_what_needs_inception_or_another_kind_of_model_has_no_number(evalua
     few_codes = {"knn_accuracy_600", "knn_accuracy_1000"}  # there are 200 train images
     factors = {"mig", "sap", "factor_vae_score", *(f"dci_{w}" for w in ("disentanglement", "completeness"))}
     factors |= {"dci_informativeness"}
-    assert missing == inception | linear | labelling | maps | discrete | few_codes | factors | {"bits_per_dim"}
+    others = {"bits_per_dim", "label_accuracy"}
+    assert missing == inception | linear | labelling | maps | discrete | few_codes | factors | others
     assert {evaluation.metrics[name]["reason"] for name in factors} == {"the dataset has no factors of variation"}
     assert evaluation.metrics["identity_error"]["reason"] == "the model is not linear"
     assert evaluation.metrics["label_agreement_gmm"]["reason"] == "vae gives its samples no label"

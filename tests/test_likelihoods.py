@@ -169,3 +169,24 @@ def test_gradients_of_the_discretised_logistic_are_those_of_finite_differences()
     x = ((255 * X).round() / 255)[:2, :1].clone()
     x[0, 0, 0, :2] = torch.tensor([0.0, 1.0])
     assert torch.autograd.gradcheck(lambda r: scaled(-2.0).nll(r, x), (raw,))
+
+
+def test_a_stack_of_discretised_logistics_is_each_of_them():
+    stack = [scaled(-4.0), scaled(-1.0)]
+    scales = {"raw_log_scale": torch.stack([one.raw_log_scale.detach() for one in stack])}
+    x = (255 * X).round() / 255
+    found = torch.func.vmap(lambda p: torch.func.functional_call(Pair(stack[0]), p, (RAW, x)))(
+        {"of.raw_log_scale": scales["raw_log_scale"]}
+    )
+    torch.testing.assert_close(found, torch.stack([one.nll(RAW, x).detach() for one in stack]))
+
+
+class Pair(torch.nn.Module):
+    """A likelihood whose `forward` is its `nll`."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def forward(self, raw, x):
+        return self.of.nll(raw, x)
