@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from bench import __version__, plugins, registry
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, did_you_mean
 from bench.results import problems
 
 if TYPE_CHECKING:
@@ -274,6 +274,30 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
         click.echo(f"{build_single(results, file, names)}")
     else:
         click.echo(f"{build(results, out, names)}")
+
+
+@cli.command(name="open")
+@click.argument("suite", required=False)
+@RESULTS
+@click.option("--out", type=PATH, default=Path("site"), show_default=True, help="Where the site is built.")
+def open_site(suite: str | None, results: Path, out: Path) -> None:
+    """Build the site of all results and open it in the browser, at SUITE's page if it is named."""
+    import webbrowser
+
+    from bench.report import build
+    from bench.results.identity import suite_name
+    from bench.results.store import Store
+
+    name = suite_name(suite, results) if suite else None
+    known = Store(results).suites()
+    if name and known and name not in known:
+        raise UsageError(f"no results of suite {name!r} under {results}{did_you_mean(name, known, 'suites')}")
+    page = build(results, out)
+    page = page.parent / "suites" / name / "index.html" if name else page
+    click.echo(f"{page}")
+    if not webbrowser.open(page.resolve().as_uri()):
+        click.echo("no browser could be started: open this file in one", err=True)
+        sys.exit(1)
 
 
 @cli.command()

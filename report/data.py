@@ -208,6 +208,12 @@ def coordinates(cell: dict[str, Any]) -> Coordinates:
     }
 
 
+def varied_axes(groups: Iterable[Group], axes: Iterable[str]) -> list[str]:
+    """The axes in which groups differ, where they apply; the label always."""
+    ats = [group.at for group in groups]
+    return [axis for axis in axes if axis == "label" or len({at[axis] for at in ats} - {None, ""}) > 1]
+
+
 def _settings(cells: list[dict[str, Any]]) -> list[str | None]:
     """For cells with equal coordinates: the parameters that differ, as text."""
     alike: dict[tuple[Any, ...], list[int]] = {}

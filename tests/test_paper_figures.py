@@ -18,13 +18,16 @@ from bench.report.charts.model import LineChart, PointChart, TrendChart, Who
 from bench.report.data import load
 from bench.report.figures import figures, styles_of, write_figures
 from bench.report.figures.mpl import figure, saved
+from bench.report.figures.pictures import TILES
 from bench.report.figures.style import entries, printable
 from bench.report.tables.build import build
 from bench.report.tables.names import row_texts
 from conftest import ROOT, run_bench
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bench.errors import UsageError
+from bench.evaluation.code_grids import STEPS
 from bench.results.stats import summarise
 
 HOSTILE = ["$x^{", "<script>alert(1)</script>", "\\input{/etc/passwd}", "_hidden", "%\\", "]", "שלום עולם"]
@@ -276,6 +279,28 @@ def test_pictures_stand_in_figures_with_the_originals_the_distances_and_maps_sid
     for name in ("reconstructions-mnist", "samples-mnist-2-gmm", "maps-mnist-2"):
         assert b"/FontFile2" in (written[0] / f"{name}.pdf").read_bytes()
         assert f"{{{name}.pdf}}" in (written[0] / "figures.tex").read_text()
+
+
+def test_interpolations_between_the_same_images_stand_in_one_figure_and_others_in_another(tmp_path):
+    synthetic.write(tmp_path, "demo", points=20, labels=("ae", "vae"), nets=("mlp",), sizes=(2,), seeds=1)
+    suite = load(tmp_path, "demo")
+    rng = np.random.default_rng(0)
+    ends = {"ae": rng.integers(0, 256, (3 * 5, 5)), "vae": rng.integers(0, 256, (3 * 5, 5))}
+    ends["pca"] = ends["ae"]
+    for group in suite.groups:
+        strip = rng.integers(0, 256, (3 * 5, 11 * 5 + 4))
+        strip[:, :5] = strip[:, -5:] = ends[str(group.at["label"])]
+        Image.fromarray(strip.astype(np.uint8)).save(group.done[0].record.folder / "interpolations.png")
+    found = [one for one in figures(load(tmp_path, "demo")) if one.name.startswith("interpolations")]
+    shown = [[text.get_text() for text in one.drawing().texts] for one in found]
+    assert shown == [["AE", "PCA"], ["VAE"]]
+    drawn = found[0].drawing().axes[0].images[0].get_array()
+    assert drawn.shape[1] / drawn.shape[0] == pytest.approx((11 * 5 + 4) / (2 * 5))  # the first two of three pairs
+    assert "Training seed 0." in found[0].caption
+
+
+def test_a_strip_has_as_many_images_as_the_evaluation_draws():
+    assert TILES == STEPS + 2
 
 
 def has_graphicx():

@@ -83,8 +83,8 @@ def test_rate_and_distortion_are_the_last_epochs_test_terms(tmp_path):
     suite = with_terms(tmp_path, cells)
     assert [pareto.rate_distortion(group.cells[0].record) for group in suite.groups] == [(100.0, 5.0), (100.0, 7.0)]
     panel = panels_of(suite)["Rate and distortion"]
-    assert panel["front"] == ["VAE, MLP, d = 2"]
-    assert "VAE, MLP, d = 2: 100, 5.5" in panel["chart"]
+    assert panel["front"] == ["VAE"]  # net and latent size are the same for all
+    assert "VAE: 100, 5.5" in panel["chart"]
 
 
 def test_terms_that_do_not_add_up_to_the_elbo_are_no_rate_and_distortion(tmp_path):
@@ -138,7 +138,7 @@ def test_higher_is_better_where_the_metric_says_so(tmp_path):
     values = {tuple(dict(row).values()): table.cells[row, column].summary.mean
               for table in build(suite, "knn_accuracy") for row in table.rows for column in table.columns}  # fmt: skip
     label, net = max(values, key=values.get)
-    assert panel["front"] == [configuration_text({"label": label, "net": net, "latent_size": 2})]
+    assert panel["front"] == [configuration_text({"label": label, "net": net, "latent_size": None})]
 
 
 # -- trends
@@ -223,7 +223,8 @@ def test_a_variants_name_is_never_a_path(name):
 
 
 def test_the_definitions_name_every_metric_the_code_has_with_its_unit(results):
-    found = {metric["name"]: metric for metric in methods.metrics([load(results, "one")])}
+    grouped = methods.metrics([load(results, "one")])
+    found = {metric["name"]: metric for _, metrics in grouped for metric in metrics}
     assert set(registry.names("metrics")) <= set(found)
     for name in registry.names("metrics"):
         assert found[name]["unit"]
@@ -234,8 +235,8 @@ def test_the_definitions_name_every_metric_the_code_has_with_its_unit(results):
 
 def test_the_protocol_is_that_of_the_cells(site):
     text = " ".join(test_report.Page(site / "metrics.html").text.split())
-    assert "knn_k 5 one, two" in text
-    assert "embed.perplexity 30.0 one, two" in text
+    assert "Nearest neighbours (k) 5 one, two" in text
+    assert "Perplexity of t-SNE 30.0 one, two" in text
 
 
 # -- standings

@@ -6,6 +6,7 @@ import pytest
 import synthetic
 import test_report
 from browsing import IN_BROWSER, copied, visit
+from conftest import ROOT
 
 from bench import report
 
@@ -245,3 +246,86 @@ def test_what_can_be_operated_has_a_name_and_every_table_head_a_scope(page, site
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
     assert len(ids) == len(set(ids))
+
+
+# -- six questions of a stranger, each answered within three clicks from the first page
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The site of a published suite."""
+    return report.build(ROOT / "results", tmp_path_factory.mktemp("published"), ["seed_playground"]).parent
+
+
+def clicked(page, *places):
+    """Click on each place in turn."""
+    assert len(places) <= 3
+    for place in places:
+        place.click()
+
+
+def the_suite(page):
+    return page.locator("#suites h3 a")
+
+
+def test_which_method_reconstructs_best_and_is_it_surely_better(page, published):
+    """No click, or one that sorts: bold is the best and what cannot be distinguished from it."""
+    visit(page, published / "index.html")
+    assert "has the lowest MSE" in page.locator(".lead").first.inner_text()
+    clicked(page, page.locator(".board").get_by_role("button", name="MSE").first)
+    means = [float(cell.get_attribute("data-value"))
+             for cell in page.locator(".board tbody tr:visible td:nth-of-type(1)[data-value]").all()]  # fmt: skip
+    assert means == sorted(means)
+    assert page.locator(".board tbody td:nth-of-type(1).best").count() > 0
+
+
+def test_what_does_a_sample_of_a_vae_look_like_beside_one_of_an_autoencoder(page, published):
+    visit(page, published / "index.html")
+    clicked(page, the_suite(page), page.locator(".contents").get_by_role("link", name="Samples", exact=True))
+    sheet = page.locator("#samples table.sheets").first
+    heads = sheet.locator("thead th").all_inner_texts()
+    assert {"AE", "VAE"} <= {head.strip().split(",")[0] for head in heads}
+    assert sheet.locator("img").first.is_visible()
+
+
+def test_what_is_fcd(page, published):
+    visit(page, published / "index.html")
+    clicked(page, page.locator("#metrics").get_by_role("link", name="FCD", exact=True))
+    assert page.locator("#metric-fcd").is_visible()
+    assert "squared feature distance · lower is better" in page.locator("#metric-fcd").inner_text()
+
+
+def test_how_was_this_number_made(page, published):
+    visit(page, published / "index.html")
+    clicked(page, page.locator(".board td[data-value] a").first)
+    assert page.get_by_text("python -m bench run").is_visible()
+    assert page.get_by_text("fingerprint", exact=False).first.is_visible()
+
+
+def test_which_claims_failed(page, published):
+    visit(page, published / "index.html")
+    failed = page.locator("#suites .verdict-contradicted, #suites .verdict-not-supported").first
+    clicked(page, failed)
+    states = page.locator("#claims .claim:visible .state").all_inner_texts()
+    assert {"contradicted", "not supported"} & set(states)
+
+
+def test_give_me_the_latex(page, published):
+    visit(page, published / "index.html")
+    the_suite(page).click()
+    text = copied(page, page.locator("#summary").get_by_role("link", name="LaTeX"))  # the second click
+    assert text == (published / "suites" / "seed_playground" / "tables" / "summary.tex").read_text()
+    assert r"\begin{tabular}" in text
+
+
+def test_a_search_opens_the_groups_that_hold_a_definition_and_a_link_opens_its_own(page, site):
+    visit(page, site / "metrics.html")
+    assert page.locator(".definition:visible").count() == 0
+    page.get_by_label("Search these definitions").fill("importance-weighted bound")
+    shown = page.locator(".definition:visible").all_text_contents()
+    assert shown
+    assert all("importance-weighted" in text.lower() and "bound" in text.lower() for text in shown)
+    page.get_by_label("Search these definitions").fill("")
+    assert page.locator(".definition:visible").count() == 0
+    visit(page, site / "metrics.html", "#metric-mse")
+    assert page.locator("#metric-mse").is_visible()

@@ -9,19 +9,21 @@ D = −E log p(x|z), both in nats per test image, from the last epoch's test cur
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.data import Group, Suite, history, mapping, number, whole, words
+from bench.report.data import Group, Suite, history, mapping, number, varied_axes, whole, words
 from bench.report.tables.model import Table
 from bench.report.tables.names import configuration_text, coordinate_text, metric_name
 from bench.report.tables.values import QUIET, Key, Value
 
 from bench.results.store import Record
 
+from .colours import LIGHT
 from .model import Axis, Mark, Pair, PointChart, Who
-from .svg import point_chart, shape_path, shapes
+from .svg import SHAPES, point_chart, shape_path, shapes
 
 QUALITIES = ("mse", "fid", "fcd", "knn_accuracy")  #: metric families put against the costs
 WIDE_SPAN = 20.0  #: an axis is logarithmic where largest / smallest exceeds this
@@ -29,6 +31,7 @@ SLACK = 0.02  #: largest relative difference of rate + distortion and −ELBO, w
 
 Points = list[tuple[Value, list[Pair]]]  #: a configuration's value, and (x, y) of each seed
 Panel = dict[str, Any]
+Shapes = dict[tuple[Any, Any], str]  #: (label, net) -> a shape
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list
 
     A panel has its `chart` (SVG), the `drawing` it renders, and the `values` it is made of.
     """
-    nets = shapes([group.at["net"] for group in suite.groups])
+    nets = _shapes(suite, hues)
     found: dict[str, list[Panel]] = {}
     for dataset in dict.fromkeys(str(group.at["dataset"]) for group in suite.groups):
         draw = _Drawer(suite, dataset, hues, nets)
@@ -70,20 +73,36 @@ def views(suite: Suite, families: Sequence[Table], hues: dict[str, int]) -> list
             for dataset, panels in found.items()]  # fmt: skip
 
 
-def _legend(suite: Suite, dataset: str, nets: dict[Any, str]) -> dict[str, Any]:
+def _shapes(suite: Suite, hues: dict[str, int]) -> Shapes:
+    """(label, net) -> a shape: of its net; where one net has more labels than there are hues, another one for each
+    label of a hue."""
+    ats = [group.at for group in suite.groups]
+    nets = dict.fromkeys(at["net"] for at in ats if at["net"])
+    labels = list(dict.fromkeys(at["label"] for at in ats))
+    if len(nets) > 1 or len(labels) <= len(LIGHT):
+        by_net = shapes([at["net"] for at in ats])
+        return {(at["label"], at["net"]): by_net[at["net"]] for at in ats}
+    of, places = {}, Counter[int]()
+    for label in labels:
+        hue = hues.get(str(label), 0) % len(LIGHT)
+        of[label] = SHAPES[places[hue] % len(SHAPES)]
+        places[hue] += 1
+    return {(at["label"], at["net"]): of[at["label"]] for at in ats}
+
+
+def _legend(suite: Suite, dataset: str, nets: Shapes) -> dict[str, Any]:
+    """The labels with their colours, and the nets with their shapes; labels with their shapes where there is one net.
+
+    A label without a net has a shape of its own.
+    """
     here = [group.at for group in suite.groups if group.at["dataset"] == dataset]
-    shaped = {at["label"]: at["net"] for at in reversed(here)}  # a label without a net has its own shape
-    return {
-        "labels": [
-            {"label": label, "outline": "" if shaped[label] else shape_path(nets[shaped[label]], 0, 0)}
-            for label in dict.fromkeys(at["label"] for at in here)
-        ],
-        "nets": [
-            {"net": net, "outline": shape_path(nets[net], 0, 0)}
-            for net in dict.fromkeys(at["net"] for at in here)
-            if net
-        ],
-    }
+    shaped = {at["label"]: at["net"] for at in reversed(here)}
+    named = {net: shape for (_, net), shape in nets.items() if net}
+    several = len({shape for (_, net), shape in nets.items() if net}) > len(named)
+    labels = [{"label": at["label"], "outline": "" if net and not several else shape_path(nets[at["label"], net], 0, 0)}
+              for at in {at["label"]: at for at in here}.values() for net in [shaped[at["label"]]]]  # fmt: skip
+    drawn = [net for net in dict.fromkeys(at["net"] for at in here) if net and not several]
+    return {"labels": labels, "nets": [{"net": n, "outline": shape_path(named[n], 0, 0)} for n in drawn]}
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class _Drawer:
     suite: Suite
     dataset: str
     hues: dict[str, int]
-    nets: dict[Any, str]
+    nets: Shapes
 
     def panel(self, title: str, points: Points, x: str, y: str, lower: tuple[bool, bool],
               sums: bool = False) -> Panel | None:  # fmt: skip
@@ -105,23 +124,28 @@ class _Drawer:
             return None
         best = front([mean for _, mean, _ in drawn], lower)
         marks = tuple(self._mark(value.group, mean, _on(pairs, logs)) for value, mean, pairs in drawn)
-        left = [_name(one[0].group) for one in able if one not in drawn]
+        left = [self.name(one[0].group) for one in able if one not in drawn]
         alt = words(f"{title} on {coordinate_text('dataset', self.dataset)}: {len(marks)} configurations; front: "
                     + "; ".join(f"{marks[i].name}" for i in best), 600)  # fmt: skip
         drawing = PointChart(marks, tuple(best), Axis(x, logs[0]), Axis(y, logs[1]), alt, sums)
         return {
-            "title": title, "where": "", "front": [_name(drawn[i][0].group) for i in best],
+            "title": title, "where": "", "front": [self.name(drawn[i][0].group) for i in best],
             "left": f"Zero, so not on the logarithmic axis: {'; '.join(left)}." if left else "",
             "chart": point_chart(drawing), "drawing": drawing, "values": [value for value, _, _ in drawn],
         }  # fmt: skip
 
+    def name(self, group: Group) -> str:
+        """A configuration by the coordinates in which those of the suite differ."""
+        axes = varied_axes(self.suite.groups, ("label", "net", "latent_size", "setting"))
+        return configuration_text(group.at, axes)
+
     def _mark(self, group: Group, mean: Pair, seeds: list[Pair]) -> Mark:
         at = group.at
         several = len({other.at["latent_size"] for other in self.suite.groups}) > 1
-        name = f"{_name(group)}: {mean[0]:.4g}, {mean[1]:.4g}".replace("-", "−")
+        name = f"{self.name(group)}: {mean[0]:.4g}, {mean[1]:.4g}".replace("-", "−")
         text = str(at["latent_size"]) if several and at["latent_size"] is not None else ""
         hue = self.hues.get(str(at["label"]), 0)
-        return Mark(name, hue, *mean, self.nets[at["net"]], text, tuple(seeds), Who.at(at))
+        return Mark(name, hue, *mean, self.nets[at["label"], at["net"]], text, tuple(seeds), Who.at(at))
 
 
 def front(points: Sequence[Pair], lower: tuple[bool, bool]) -> list[int]:
@@ -153,11 +177,6 @@ def _on(pairs: Sequence[Pair], logs: Sequence[bool]) -> list[Pair]:
 def _spread(values: Sequence[float]) -> bool:
     positive = [value for value in values if value > 0]
     return len(positive) > 1 and all(v >= 0 for v in values) and max(positive) / min(positive) > WIDE_SPAN
-
-
-def _name(group: Group) -> str:
-    at = group.at
-    return configuration_text(at, ("label", "net", "latent_size", "setting"))
 
 
 def _measured(table: Table, dataset: str) -> dict[Key, list[Value]]:
@@ -237,9 +256,12 @@ def _against(table: Table, cost: Cost, draw: _Drawer) -> list[Panel]:
 
 
 def _one_member(values: list[Value]) -> list[Value]:
-    """Values of the suite's last sampler, which is fitted to codes: the prior suits some methods only."""
-    members = list(dict.fromkeys(value.at.get("member") for value in values))
-    chosen = [m for m in members if sum(value.at.get("member") == m for value in values) > 1] or members
+    """Values of the sampler with the most values; of several, the last, which is fitted to codes.
+
+    The prior suits some methods only, and so do the samplers of discrete codes.
+    """
+    counts = Counter(value.at.get("member") for value in values)
+    chosen = [member for member, count in counts.items() if count == max(counts.values())]
     return [value for value in values if value.at.get("member") == chosen[-1]]
 
 

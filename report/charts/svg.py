@@ -13,7 +13,7 @@ from .scales import Scale, equal_sums, format_tick, line_view, scale, ticks
 WIDTH, HEIGHT = 360, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 38
 Box = tuple[float, float, float, float]  #: left, top, right, bottom
-SHAPES = ("round", "square", "diamond", "triangle")
+SHAPES = ("round", "square", "diamond", "triangle", "down", "plus")
 
 
 def line_chart(chart: LineChart) -> Markup:
@@ -186,6 +186,10 @@ def shape_path(shape: str, x: float, y: float) -> str:
         return f"M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z"
     if shape == "triangle":
         return f"M{x:.1f} {y - 5:.1f}l4.8 8.4h-9.6z"
+    if shape == "down":
+        return f"M{x:.1f} {y + 5:.1f}l4.8 -8.4h-9.6z"
+    if shape == "plus":
+        return f"M{x - 1.7:.1f} {y - 4.9:.1f}h3.4v3.2h3.2v3.4h-3.2v3.2h-3.4v-3.2h-3.2v-3.4h3.2z"
     return f"M{x - 4:.1f} {y:.1f}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z"
 
 

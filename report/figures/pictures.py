@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from bench.report.charts.colours import LIGHT
-from bench.report.data import Group, Suite, embeddings
+from bench.report.data import Group, Suite, embeddings, varied_axes
 from bench.report.pages.gallery import numbers_below, ordered, samplers, space_title, spaces
 from bench.report.pages.pictures import Picture, halves, read_all
 from bench.report.tables.model import Table
@@ -27,6 +27,15 @@ from .style import PICTURE_DPI, RC, SMALL, WIDTH, printable
 LABELS = 1.05  #: inches: the names beside reconstructions and maps
 COLUMNS = 3  #: sheets of samples side by side
 MOST_ROWS = 8  #: rows of maps in one figure
+MOST_STRIPS = 24  #: rows of reconstructions in one figure
+MOST_PAIRS = 12  #: methods whose interpolations stand in one figure
+PAIRS = 2  #: strips of each of them
+TILES = 11  #: images in a strip: two test images and the decoded ones between them
+SAME = 8.0  #: mean difference, in grey levels, below which two pictures show the same images
+INTERPOLATED = (
+    "The same two pairs of test images in every row, one at each end. Between them: images decoded at equal steps on "
+    "the straight line between their codes."
+)
 SHORT = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}  #: below the maps
 LINE = 0.11  #: inches: a line of small text
 
@@ -46,13 +55,14 @@ class PictureFigure:
 
 
 def figures(suite: Suite, families: Sequence[Table]) -> Iterator[PictureFigure]:
-    """By dataset: reconstructions of all methods, a figure of samples a sampler and latent size, and maps."""
+    """By dataset: reconstructions and interpolations of all methods, samples a sampler and latent size, and maps."""
     numbers = numbers_below(families)
     for dataset in dict.fromkeys(group.at["dataset"] for group in suite.groups):
         groups = ordered([group for group in suite.groups if group.at["dataset"] == dataset and group.done])
         found = {id(group): {p.name: p for p in read_all(group.done[0].record)} for group in groups}  # type: ignore[arg-type]
         if strips := [group for group in groups if "reconstructions" in found[id(group)]]:
-            yield _reconstructions(str(dataset), strips, found, numbers)
+            yield from _reconstructions(str(dataset), strips, found, numbers)
+        yield from _interpolations(str(dataset), groups, found)
         for size in dict.fromkeys(group.at["latent_size"] for group in groups):
             here = [group for group in groups if group.at["latent_size"] == size]
             for sampler in samplers(here):
@@ -68,25 +78,72 @@ def _seeds(groups: Sequence[Group]) -> str:
 
 def _named(groups: Sequence[Group], axes: Sequence[str]) -> list[str]:
     """The names of configurations, by the coordinates in which they differ."""
-    varied = [axis for axis in axes if axis == "label" or len({group.at[axis] for group in groups}) > 1]
-    return [configuration_text(group.at, varied) for group in groups]
+    return [configuration_text(group.at, varied_axes(groups, axes)) for group in groups]
 
 
 def _reconstructions(
     dataset: str, groups: list[Group], found: dict[int, dict[str, Picture]], numbers: dict[tuple[int, str], str]
-) -> PictureFigure:
+) -> Iterator[PictureFigure]:
     cut = [halves(found[id(group)]["reconstructions"]) for group in groups]
     pairs = [(group, parts) for group, parts in zip(groups, cut, strict=True) if parts]
+    names = _named([group for group, _ in pairs], ("label", "net", "latent_size", "setting"))
+    for start in range(0, len(pairs), MOST_STRIPS):
+        part = slice(start, start + MOST_STRIPS)
+        yield _strips_of(dataset, pairs[part], names[part], numbers)
+
+
+def _strips_of(
+    dataset: str, pairs: list[tuple[Group, tuple[Picture, Picture]]], names: list[str],
+    numbers: dict[tuple[int, str], str],
+) -> PictureFigure:  # fmt: skip
     shown = [group for group, _ in pairs]
-    rows: list[Row] = [("Test images", [("", _pixels(pairs[0][1][0]))])] if pairs else []
-    rows += [(name, [("", _pixels(parts[1]))]) for name, (_, parts) in
-             zip(_named(shown, ("label", "net", "latent_size", "setting")), pairs, strict=True)]  # fmt: skip
+    rows: list[Row] = [("Test images", [("", _pixels(pairs[0][1][0]))])]
+    rows += [(name, [("", _pixels(parts[1]))]) for name, (_, parts) in zip(names, pairs, strict=True)]
     title = f"Reconstructions of test images of {reader_text('dataset', dataset)}"
-    values = [f"{configuration_text(g.at)}: {numbers[id(g), 'reconstructions']}" for g in shown
+    values = [f"{name}: {numbers[id(g), 'reconstructions']}" for name, g in zip(names, shown, strict=True)
               if (id(g), "reconstructions") in numbers]  # fmt: skip
     sentences = ("The same test images in every row, the originals above.", _seeds(shown),
                  f"Over all seeds: {'; '.join(values)}." if values else "")  # fmt: skip
     return PictureFigure(f"reconstructions-{dataset}", title, sentences, tuple(shown), partial(_grid, rows, LABELS))
+
+
+def _interpolations(dataset: str, groups: list[Group], found: dict[int, dict[str, Picture]]) -> Iterator[PictureFigure]:
+    """The first pairs of test images of each method; methods that interpolate between other images stand apart."""
+    drawn = [(group, _pixels(found[id(group)]["interpolations"])) for group in groups
+             if "interpolations" in found[id(group)]]  # fmt: skip
+    cut = [(group, strips, ends) for group, picture in drawn for strips, ends in _pairs_of(picture)]
+    apart: list[tuple[Array, list[tuple[Group, Array]]]] = []  # the images at the ends, and who shares them
+    for group, strips, ends in cut:
+        alike = next((members for other, members in apart if _alike(other, ends)), None)
+        if alike is None:
+            apart.append((ends, alike := []))
+        alike.append((group, strips))
+    for _, members in apart:
+        names = _named([group for group, _ in members], ("label", "net", "latent_size", "setting"))
+        for start in range(0, len(members), MOST_PAIRS):
+            part = members[start : start + MOST_PAIRS]
+            rows: list[Row] = [(name, [("", strips)]) for name, (_, strips) in
+                               zip(names[start : start + MOST_PAIRS], part, strict=True)]  # fmt: skip
+            shown = tuple(group for group, _ in part)
+            yield PictureFigure(f"interpolations-{dataset}", f"Interpolations on {reader_text('dataset', dataset)}",
+                                (INTERPOLATED, _seeds(shown)), shown, partial(_grid, rows, LABELS))  # fmt: skip
+
+
+def _pairs_of(picture: Array) -> Iterator[tuple[Array, Array]]:
+    """The strips of the first pairs, and the test images at their ends; nothing of a picture of another shape.
+
+    A row of the picture has `TILES` square images with a line behind each, and two lines more beside each end.
+    """
+    side, rest = divmod(picture.shape[1] - 4, TILES)
+    if rest or side < 2 or picture.shape[0] % side:
+        return
+    strips = picture[: min(PAIRS * side, picture.shape[0])]
+    yield strips, np.concatenate([strips[:, : side - 1], strips[:, -side:-1]], axis=1)
+
+
+def _alike(one: Array, other: Array) -> bool:
+    """True for the same images; those of lossy files differ by little."""
+    return one.shape == other.shape and float(np.abs(one.astype(float) - other.astype(float)).mean()) < SAME
 
 
 def _samples(
@@ -188,9 +245,10 @@ def _grid(rows: list[Row], labels: float) -> Figure:
 
 
 def _lines(text: str, width: int, most: int) -> str:
-    """Every line of a text divided into at most `most` lines of `width` characters."""
-    parts = [textwrap.wrap(printable(line), width, max_lines=most, placeholder=" …") for line in text.split("\n")]
-    return "\n".join(line for part in parts for line in part)
+    """Every line of a text divided into at most `most` lines of `width` characters, but not around " = "."""
+    shown = [printable(line).replace(" = ", "\xa0=\xa0") for line in text.split("\n")]
+    parts = [textwrap.wrap(line, width, max_lines=most, placeholder=" …") for line in shown]
+    return "\n".join(line for part in parts for line in part).replace("\xa0", " ")
 
 
 def _height(tile: Array | None, width: float) -> float:

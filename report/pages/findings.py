@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.report.data import Suite
 from bench.report.tables.model import Table
-from bench.report.tables.names import format_number, metric_name, reader_text
+from bench.report.tables.names import coordinate_text, format_number, metric_name, reader_text
 from bench.report.tables.values import Value, decimals_of, is_yardstick
 
 from bench import registry
@@ -71,8 +71,9 @@ def _distance(first: Value, rest: list[Value], compared: list[Value], decimals: 
     equal = [value for value in rest if value.best]
     if equal:
         names = [_name(value, compared) for value in equal[:MOST_NAMED]]
-        more = f" and {len(equal) - MOST_NAMED} others" if len(equal) > MOST_NAMED else ""
-        return f"; {_listed(names)}{more} cannot be distinguished from it"
+        more = len(equal) - MOST_NAMED
+        names += [f"{more} other{'s' * (more > 1)}"] if more > 0 else []
+        return f"; {_listed(names)} cannot be distinguished from it"
     second = f"{_name(rest[0], compared)} follows with {_number(rest[0], decimals)}"
     ratio = _mean(rest[0]) / _mean(first) if _mean(first) > 0 and _mean(rest[0]) > 0 else 0.0
     if ratio >= 2:
@@ -90,10 +91,10 @@ def _size(values: list[Value]) -> int:
 
 
 def _name(value: Value, compared: Sequence[Value]) -> str:
-    """The method, with its net and setting where they differ among the compared configurations."""
-    varied = [axis for axis in ("net", "likelihood", "setting") if len({other.at.get(axis) for other in compared}) > 1]
-    parts = [reader_text("net", value.at[axis]) if axis == "net" else str(value.at[axis])
-             for axis in varied if value.at.get(axis)]  # fmt: skip
+    """The method, with its net, likelihood and setting where these differ among the configurations of its label."""
+    alike = [other.at for other in compared if other.at["label"] == value.at["label"]]
+    varied = [axis for axis in ("net", "likelihood", "setting") if len({at.get(axis) for at in alike}) > 1]
+    parts = [coordinate_text(axis, value.at[axis]) for axis in varied if value.at.get(axis)]
     label = reader_text("label", value.at["label"])
     return f"{label} ({', '.join(parts)})" if parts else label
 

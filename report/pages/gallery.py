@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bench.report.data import Cell, Group, Suite, coordinates, embeddings, mapping, words
+from bench.report.data import Cell, Group, Suite, coordinates, embeddings, mapping, varied_axes, words
 from bench.report.tables.model import Table, format_value
 from bench.report.tables.names import configuration_text, metric_name, reader_text
 from bench.report.tables.values import is_yardstick
@@ -29,7 +29,8 @@ def galleries(suite: Suite, families: Sequence[Table] = ()) -> list[dict[str, An
     views = []
     for dataset in dict.fromkeys(group.at["dataset"] for group in suite.groups):
         groups = [group for group in suite.groups if group.at["dataset"] == dataset and group.done]
-        entries = [_gallery_entry(group, numbers) for group in ordered(groups)]
+        axes = varied_axes(groups, ("label", "net", "latent_size", "setting"))
+        entries = [_gallery_entry(group, numbers, axes) for group in ordered(groups)]
         if entries:
             views.append({
                 "dataset": dataset, "originals": next((e for e in entries if e["restored"]), None),
@@ -76,15 +77,17 @@ def numbers_below(families: Sequence[Table]) -> dict[tuple[int, str], str]:
     return found
 
 
-def _gallery_entry(group: Group, numbers: dict[tuple[int, str], str]) -> dict[str, Any]:
+def _gallery_entry(group: Group, numbers: dict[tuple[int, str], str], axes: list[str]) -> dict[str, Any]:
+    """axes: those in which the methods of the gallery differ."""
     cell = group.done[0]
     assert cell.record is not None
     found = read_all(cell.record)
     strips = next((p for p in found if p.name == "reconstructions"), None)
     by_seed = [(other, {p.name: p for p in read_all(other.record)}) for other in group.done if other.record]
     return {
-        "at": group.at, "method": configuration_text(group.at, ("label", "net", "setting")), "cell": cell,
+        "at": group.at, "method": configuration_text(group.at, [a for a in axes if a != "latent_size"]), "cell": cell,
         "caption": caption(cell), "kind": _method(group), "size": group.at["latent_size"],
+        "sized": "latent_size" in axes,
         "value": numbers.get((id(group), "reconstructions"), ""),
         "restored": {"width": strips.width, "height": strips.height // 2, "suffix": strips.suffix,
                      "seeds": _files(by_seed, "reconstructions", "restored")} if strips else None,

@@ -5,22 +5,32 @@ installed code without importing it (`bench.registry`).
 """
 
 import ast
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from bench.report.data import Suite, flatten, mapping, words
 from bench.report.tables.build import families
-from bench.report.tables.names import ARROWS
+from bench.report.tables.names import ARROWS, coordinate_text, member_text
 from jinja2 import Environment
 
 from bench import registry
 
+from .suite import FURTHER, GROUPS, group_of
 from .variant import variant_pages
 
 #: Sections after the metrics: kind in a cell, heading, kind of the registry.
 KINDS = (("sampler", "Samplers", "samplers"), ("variant", "Variants", "variants"), ("net", "Nets", "nets"),
          ("likelihood", "Likelihoods", "likelihoods"), ("dataset", "Datasets", "datasets"))  # fmt: skip
+#: Setting of the evaluation -> its name for readers
+SETTINGS = {
+    "samplers": "Samplers", "n_samples": "Generated images for each sampler", "knn_k": "Nearest neighbours (k)",
+    "iw_samples": "Importance samples for each image (k)", "iw_images": "Images of the importance-weighted bound",
+    "embed.methods": "Maps of the codes", "embed.points": "Codes on a map", "embed.perplexity": "Perplexity of t-SNE",
+    "embed.n_neighbors": "Neighbours of UMAP", "embed.min_dist": "Smallest distance of UMAP",
+    "embed.seed": "Seed of the maps",
+}  # fmt: skip
 PER = {"sampler": "one value per sampler", "space": "one value per space: codes, t-SNE, UMAP",
        "corruption": "one value per corruption"}  # fmt: skip
 
@@ -49,14 +59,25 @@ def protocol(suites: Sequence[Suite]) -> list[dict[str, Any]]:
                 names = found.setdefault(name, {}).setdefault(text, []) if name else []
                 if suite.name not in names:
                     names.append(suite.name)
-    return [{"name": name, "values": values} for name, values in sorted(found.items())]
+    return [{"title": SETTINGS.get(name, name), "values": {_setting(text): suites for text, suites in values.items()}}
+            for name, values in sorted(found.items())]  # fmt: skip
+
+
+def _setting(text: str) -> str:
+    """A setting's value; a list of samplers or maps by their names for readers."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    named = isinstance(found, list) and all(isinstance(part, str) for part in found)
+    return (", ".join(map(member_text, found)) or "none") if named else text
 
 
 # -- metrics
 
 
-def metrics(suites: Sequence[Suite]) -> list[dict[str, Any]]:
-    """Every metric family with its unit, direction and definition, sorted by name."""
+def metrics(suites: Sequence[Suite]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Every metric family with its unit, direction and definition, sorted by name, in the groups of a suite's page."""
     found: dict[str, dict[str, Any]] = {}
     for suite in suites:
         for family, members in families(suite).items():
@@ -68,7 +89,10 @@ def metrics(suites: Sequence[Suite]) -> list[dict[str, Any]]:
                     break
     for name in registry.names("metrics"):
         found.setdefault(name, _blank(name))
-    return [_shown(found[name]) for name in sorted(found)]
+    grouped: dict[str, list[dict[str, Any]]] = {group: [] for group in (*GROUPS, FURTHER)}
+    for name in sorted(found):
+        grouped[group_of(name)].append(_shown(found[name]))
+    return [(group, entries) for group, entries in grouped.items() if entries]
 
 
 def _blank(family: str) -> dict[str, Any]:
@@ -115,7 +139,10 @@ def _section(suites: Sequence[Suite], kind: str, heading: str, folder: str) -> d
 
 
 def _title(folder: str, name: str) -> str:
-    """The full name of a component; a readable form of a name that is not installed."""
+    """The full name of a component; a readable form of a likelihood, and of a name that is not installed."""
+    if folder == "likelihoods":
+        text = coordinate_text("likelihood", name)
+        return text[:1].upper() + text[1:]
     found = registry.find(folder, name)
     return found.title if found else registry.readable_name(name)
 

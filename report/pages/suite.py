@@ -20,7 +20,7 @@ from .findings import Finding, findings
 from .gallery import galleries
 from .variant import variant_names, variant_pages
 
-#: Group of metric families on the page -> its families; the others are "Further metrics"
+#: Group of metric families on the page -> its families; the others are `FURTHER`
 GROUPS = {
     "Reconstruction": ("mse", "psnr", "ssim", "unexplained_variance", "train_mse", "generalisation_gap",
                        "corrupted_mse", "corruption_mse"),
@@ -34,6 +34,12 @@ GROUPS = {
                         "factor_vae_score"),
     "Embedding": ("silhouette", "trustworthiness", "continuity"),
 }  # fmt: skip
+FURTHER = "Further metrics"
+
+
+def group_of(family: str) -> str:
+    """The group of a metric family."""
+    return next((group for group, members in GROUPS.items() if family in members), FURTHER)
 
 
 def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str, int]) -> dict[str, bytes]:
@@ -83,10 +89,9 @@ def _shared_notes(built: Iterable[Table]) -> list[str]:
 def _grouped(built: dict[str, Table]) -> list[tuple[str, list[dict[str, Any]], list[str]]]:
     """Group, the views of its tables and the notes that these share, in the order of `GROUPS`."""
     shared = _shared_notes(built.values())
-    group_of = {family: group for group, families in GROUPS.items() for family in families}
-    found: dict[str, dict[str, Table]] = {group: {} for group in (*GROUPS, "Further metrics")}
+    found: dict[str, dict[str, Table]] = {group: {} for group in (*GROUPS, FURTHER)}
     for name, table in built.items():
-        found[group_of.get(table.metric, "Further metrics")][name] = table
+        found[group_of(table.metric)][name] = table
     return [_group_view(group, members, shared) for group, members in found.items() if members]
 
 

@@ -5,6 +5,7 @@ All texts are made here. The script in the page filters rows and columns, sorts 
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,8 +64,10 @@ def table_view(table: Table, name: str) -> dict[str, Any]:
     columns = [PrintedColumn(column) for column in table.columns]
     spans = [table.spans(level, columns) for level in range(len(table.column_axes) - 1)]
     ranges = {column: _range(table.column(column)) for column in table.columns}
+    counts = Counter(len(value.seeds) for value in table.cells.values() if value.seeds and value.complete)
     return {
         "table": table, "name": name, "file": f"tables/{name}", "copies": COPIES,
+        "usual": f"n = {counts.most_common(1)[0][0]}" if counts else "",
         "arrow": ARROWS.get(table.better, ""), "headings": [*map(table.axis, table.row_axes)],
         "column_headings": [*map(table.axis, table.column_axes)],
         "levels": [*spans, [(column.last_head, 1) for column in columns]],

@@ -74,7 +74,10 @@ for (const input of document.querySelectorAll("input[data-filters]")) {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const list of lists) {
       for (const item of list.children) item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
-      document.getElementById(`${list.id}-none`).hidden = [...list.children].some((item) => !item.hidden);
+      const none = [...list.children].every((item) => item.hidden);
+      const said = document.getElementById(`${list.id}-none`), fold = list.closest("details.group");
+      if (said) said.hidden = !none;
+      if (fold) [fold.hidden, fold.open] = [none, words.length > 0 && !none];
     }
     for (const other of others) other.hidden = words.length > 0;
   };
@@ -149,6 +152,9 @@ document.addEventListener("click", (event) => {
 function unfold() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1).split("?")[0]));
   if (!target) return;
+  // a link to a section whose parts are all folded opens the first of them
+  const inside = target.localName === "section" ? [...target.querySelectorAll(":scope > details")] : [];
+  if (inside.length && !inside.some((fold) => fold.open)) inside[0].open = true;
   const folds = [...target.matches(".claim") ? target.querySelectorAll(":scope > details") : []];
   for (let at = target; at; at = at.parentElement) if (at.localName === "details") folds.push(at);
   const closed = folds.filter((fold) => !fold.open);

@@ -27,6 +27,7 @@ FIXED = ("dataset", "label", "net", "likelihood", "latent_size", "member")
 #: Training settings that every note names; the others only where they differ from their default
 ALWAYS = ("epochs", "batch_size", "optimizer", "lr", "precision")
 DEFAULTS = flatten(Train().model_dump(mode="json"))
+FEWEST_SHARED = 4  #: coordinates that share a condition before they are no longer listed
 MOST_COMMITS = 3  #: commits listed
 BOLD = "Bold:"  #: first word of the sentence on marks
 
@@ -87,6 +88,11 @@ def format_condition(facts: Facts) -> str:
 
     >>> format_condition([({"dataset": "mnist"}, "10000"), ({"dataset": "digits"}, "359")])
     '10000 (MNIST), 359 (Digits)'
+
+    What most coordinates share stands first and does not list them:
+
+    >>> format_condition([({"label": name}, "MLP" if name != "d" else "Conv") for name in "abcdef"])
+    'MLP, but Conv (d)'
     """
     facts = [(at, text) for at, text in facts if text]
     distinct = list(dict.fromkeys(text for _, text in facts))
@@ -96,8 +102,17 @@ def format_condition(facts: Facts) -> str:
         by = {text: list(dict.fromkeys(at.get(axis) for at, found in facts if found == text)) for text in distinct}
         places = [place for found in by.values() for place in found]
         if len(places) == len(set(places)):
-            return ", ".join(f"{text} ({', '.join(_place(axis, p) for p in found)})" for text, found in by.items())
+            return _divided(axis, by)
     return " or ".join(distinct)
+
+
+def _divided(axis: str, by: dict[str, list[Any]]) -> str:
+    """Each text with its coordinates on the axis; the coordinates of a large majority are not listed."""
+    listed = {text: f"{text} ({', '.join(_place(axis, place) for place in found)})" for text, found in by.items()}
+    most = max(by, key=lambda text: len(by[text]))
+    if len(by[most]) < FEWEST_SHARED or 2 * len(by[most]) <= sum(map(len, by.values())):
+        return ", ".join(listed.values())
+    return f"{most}, but {', '.join(line for text, line in listed.items() if text != most)}"
 
 
 def _place(axis: str, coordinate: str | int | None) -> str:
@@ -197,7 +212,10 @@ def axis_name(axis: str, values: Iterable[Value]) -> str:
 
 
 def _coordinate(value: Value, axis: str) -> str:
+    """The coordinate as text, "" for a yardstick to which the axis does not apply."""
     found = value.at.get(axis)
+    if found is None and value.yardstick:
+        return ""
     return "none" if found is None else coordinate_text(axis, found)
 
 
