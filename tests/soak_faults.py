@@ -51,7 +51,7 @@ def tested(kinds):
     class Reports:
         def pytest_runtest_logreport(self, report):
             if report.when == "call" and report.passed:
-                name = report.nodeid.split("/")[-1].split("[")[0]
+                name = report.nodeid.split("[")[0].split("/")[-1]
                 counts[next(kind for kind, test in kinds.items() if test == name)] += 1
 
     quiet = ["--quiet", "--no-header", "--no-summary", "--numprocesses", "0", "-p", "no:cacheprovider"]

@@ -810,6 +810,24 @@ def test_a_long_list_is_refused_before_it_is_read(read):
     ]
 
 
+CLAIM = {"id": "c", "says": "s", "source": "s", "metric": "mse", "expect": {"of": {"variant": "ae"}, "less_than": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "place"),
+    [
+        ("nets: [{name: mlp, hidden: %s}], seeds: 1}", 1, "hidden"),
+        ("seeds: 1}\nclaims: %s", CLAIM, "claims"),
+    ],
+)
+def test_lists_that_are_read_for_every_cell_have_a_limit(tmp_path, text, entry, place):
+    path = tmp_path / "long.yaml"
+    head = "title: long\nmetrics: [mse]\ngrid: {datasets: [digits], variants: [ae], latent_sizes: [2], "
+    path.write_text(head + text % json.dumps([entry] * 101))
+    with pytest.raises(SuiteError, match=f"{place}: has more than 100 entries"):
+        load(path)
+
+
 def test_of_many_faults_the_first_are_shown_and_the_others_counted(read):
     found = faults(read, GOOD + "".join(f"key{i}: 1\n" for i in range(70)))
     assert len(found) == 51

@@ -17,7 +17,7 @@ from bench.registry import REQUIRED, Component, Option
 from .cells import Choice
 from .issues import Issues, quote, show_value
 from .schedules import Schedule
-from .schema import Evaluate, Section, as_tuple, check, describe_error
+from .schema import MOST_ITEMS, Evaluate, Section, as_tuple, check, describe_error
 
 SPACES = ("latent", "tsne", "umap")  #: members of a `per="space"` metric: the codes, and their maps
 CORRUPTIONS = ("dropout_25", "dropout_50", "square_40")  #: members of `per="corruption"`: models/corruptions.py
@@ -165,7 +165,7 @@ def _generic(name: str, parts: list[ast.expr]) -> Any:
         return Any
     fixed = name == "tuple" and not (isinstance(parts[-1], ast.Constant) and parts[-1].value is ...)
     kinds = tuple(_type(part) for part in parts) if fixed else (_type(parts[0]), ...)
-    return Annotated[tuple[kinds], BeforeValidator(as_tuple)]  # type: ignore[valid-type]
+    return Annotated[tuple[kinds], Field(max_length=MOST_ITEMS), BeforeValidator(as_tuple)]  # type: ignore[valid-type]
 
 
 def metric_families(names: Any, evaluate: Evaluate | None, issues: Issues) -> tuple[str, ...]:

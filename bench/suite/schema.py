@@ -24,6 +24,8 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+MOST_CLAIMS = 100  #: of a suite: each is held against all cells when the file is loaded
+MOST_ITEMS = 100  #: of an option that is a list: it is hashed in the id of every cell
 Items = Annotated[tuple[T, ...], BeforeValidator(as_tuple)]
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -208,7 +210,7 @@ class File(Section):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     metrics: Annotated[Items[Metric], Field(min_length=1)] | None = None
-    claims: Items[Claim] = ()
+    claims: Annotated[Items[Claim], Field(max_length=MOST_CLAIMS)] = ()
     references: Items[Reference] = ()
 
 
@@ -251,6 +253,8 @@ def describe_error(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
         return Problem(f"must be {words} {context[key]:g}, got {got}")
+    if kind == "too_long":
+        return Problem(f"has more than {context['max_length']} entries")
     return Problem(_OTHERS.get(kind, detail["msg"]))
 
 
