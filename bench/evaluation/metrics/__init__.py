@@ -23,6 +23,7 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `code_counts` | int64 (G, K): how often each of K symbols is used in each of G codebooks, over the test set |
 | `code_log_prob` | float64 (n,): log-likelihood of a fixed random subset of `codes` under a fitted sampler |
 | `knn_predictions` | int64 (N,): the most frequent label among the `knn_k` train codes nearest to a test code |
+| `predicted_labels` | int64 (N,): the labels that the method's own classifier gives the test images |
 | `clusters` | int64 (N,): k-means clusters of the test codes, as many as there are classes |
 | `jacobian_norms` | float64 (n,): ‖∂z/∂x‖²_F of the encoder at a fixed random subset of at most 1,000 test images |
 | `linear_map` | float32 (P, P): M with x̂ = M x; only where the whole model is one matrix |
