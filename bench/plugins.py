@@ -164,9 +164,10 @@ def module_of(file: PluginFile) -> ModuleType:
     return module
 
 
-def line_in(path: str, error: BaseException) -> int:
-    """The line of a file at which an error was raised or passed through last; 1 where it never was in the file."""
-    line, step = getattr(error, "lineno", None) or 1, error.__traceback__
+def line_in(path: str, error: BaseException, otherwise: int = 1) -> int:
+    """The line of a file at which an error was raised or passed through last; `otherwise`: it never was in the file."""
+    found = error.lineno if isinstance(error, SyntaxError) and error.filename == path else None
+    line, step = found or otherwise, error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_filename == path:
             line = step.tb_lineno

@@ -240,8 +240,9 @@ def _read(kind: str, name: str) -> Component:
         _refuse_relative_imports(tree, path)
     try:
         found = _describe_function(kind, name, tree) if kind == "metrics" else _describe_class(kind, name, tree)
-    except (ValueError, TypeError) as error:  # of `ast.literal_eval`
-        message = f"{path}: constants and defaults of options must be literals ({error})"
+    except _NoLiteralError as error:
+        line, text = error.args
+        message = f"{path}:{line}: constants and defaults of options must be literals, and {text} is none"
         raise ComponentError(message) from error
     return replace(found, sha256=plugin.sha256) if plugin else found
 
@@ -324,7 +325,7 @@ def _describe_function(kind: str, name: str, tree: ast.Module) -> Component:
             continue
         for mark in node.decorator_list:
             if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == KINDS[kind]:
-                constants = {k.arg: ast.literal_eval(k.value) for k in mark.keywords if k.arg}
+                constants = {k.arg: _literal(k.value) for k in mark.keywords if k.arg}
                 return Component(kind, name, node.name, _doc(tree, node), constants)
     raise ComponentError(f"{_path(kind, name)}: has no function under @{KINDS[kind]}(...)")
 
@@ -373,8 +374,20 @@ def _literals(node: ast.ClassDef) -> dict[str, Any]:
         elif isinstance(item, ast.Assign) and len(item.targets) == 1:
             target, value = item.targets[0], item.value
         if isinstance(target, ast.Name) and value is not None and not target.id.startswith("_"):
-            found[target.id] = ast.literal_eval(value)
+            found[target.id] = _literal(value)
     return found
+
+
+class _NoLiteralError(ValueError):
+    """Its arguments are the line and the text of an expression."""
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, MemoryError) as error:
+        text = ast.unparse(node)
+        raise _NoLiteralError(node.lineno, text if len(text) <= 40 else f"{text[:40]}…") from error
 
 
 def _init_options(node: ast.ClassDef) -> dict[str, Option] | None:
@@ -390,7 +403,7 @@ def _annotation(arg: ast.arg) -> str:
 
 
 def _default(node: ast.expr | None) -> Any:
-    return REQUIRED if node is None else ast.literal_eval(node)
+    return REQUIRED if node is None else _literal(node)
 
 
 def _doc(tree: ast.Module, node: ast.ClassDef | ast.FunctionDef) -> str:

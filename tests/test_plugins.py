@@ -24,7 +24,8 @@ from bench.results.store import Store
 from bench.results.verify import verify
 from bench.runs.plan import plan
 from bench.runs.runner import run
-from bench.runs.task import Settings
+from bench.runs.task import Request, Settings, Task
+from bench.runs.worker import run_task
 from bench.suite import Cell, load
 from bench.suite.json_schema import json_schema
 
@@ -355,6 +356,24 @@ def test_a_run_records_what_it_used_and_needs_the_files_no_more(done):
     }
 
 
+def test_an_error_of_a_plugin_is_recorded_with_its_file_and_line(here):
+    wrong = "        assert len(x) == 0, 'no'"
+    text = dedent(FILES["variants/half_kl"]).replace("        return {", f"{wrong}\n        return {{")
+    write(here / "mine", {"variants/half_kl": text})
+    suite = load("own.yaml", ["grid.seeds=1"])
+    run(suite, Settings(here / "results", here / "data", "cpu"), workers=1)
+    found = {record.cell["variant"]: record for record in Store(here / "results").records("own")}
+    line = text.splitlines().index(wrong)  # `write` drops the first, empty line
+    assert found["half_kl"].reason == f"variants/half_kl.py:{line}: AssertionError: no"
+    assert found["vae"].status == "done"  # no harm to the others
+    broken = dedent(FILES["metrics/worst_pixel"]).replace("    return ", "    return 1 / 0 + ")
+    write(here / "mine", {"metrics/worst_pixel": broken})
+    [again] = load("own.yaml", only=["variant=vae"], limit=1).cells
+    task = Task("own", (again,), ("worst_pixel",), plugins=load("own.yaml").plugins, request=Request(force=True))
+    [outcome] = run_task(task, Settings(here / "results", here / "data", "cpu"))
+    assert outcome.words == "metrics/worst_pixel.py:6: metric worst_pixel: ZeroDivisionError: division by zero"
+
+
 def test_a_model_needs_the_file_it_was_trained_with(done, tmp_path):
     from bench.training.saved import load_model
 
@@ -523,7 +542,8 @@ def test_a_hostile_file_is_checked_in_a_process_of_its_own(tmp_path, name, text,
     write(tmp_path, {name: text})
     [file] = files_of(tmp_path / f"{name}.py")
     broken = [str(result) for result in check(file, tmp_path / "data", {}, seconds=4) if result.ok is False]
-    assert any(re.search(message, said) for said in broken), broken
+    assert len(broken) == 1, broken
+    assert re.search(message, broken[0]), broken
     assert not any("\n" in said for said in broken)
     assert not list(tmp_path.rglob("left_behind"))
 

@@ -925,7 +925,10 @@ def test_an_unknown_suite_names_the_nearest(components):
     [
         ("class Bad(Variant:", "bad.py:1:"),
         ("x = 1", "has no class that derives from Variant"),
-        ("class Bad(Variant):\n    version = 1 + one", "must be literals"),
+        (
+            "class Bad(Variant):\n    version = 1 + one",
+            "bad.py:2: constants and defaults of options must be literals, and 1 + one is none",
+        ),
         ("from .bad import Bad\nclass Worse(Bad): pass", "derives from itself"),
         ("from .gone import Gone\nclass Bad(Gone): pass", "gone.py: cannot be read"),
         ("class Bad(Variant): '\0'", "bad.py"),

@@ -18,9 +18,10 @@ import torch
 
 from bench.datasets import Data
 from bench.datasets import _loading as data_room
-from bench.errors import BenchError, DataError, ResultError, StorageError
+from bench.errors import BenchError, ComponentError, DataError, ResultError, StorageError
 from bench.evaluation import evaluate, feature_extractors, umap_code
 from bench.evaluation.feature_extractors import FeatureExtractors, waited_for_weights
+from bench.plugins import line_in
 from bench.registry import activate, describe
 from bench.results.record import pictures_of
 from bench.results.store import Record, Store, copy_file, write_bytes, write_history
@@ -313,10 +314,20 @@ def _fail(cell: Cell, error: Exception, job: _Job) -> Outcome:
     if isinstance(error, StorageError):
         raise error
     reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+    reason = f"{_place(error, job.task)}{reason}"
     text = "".join(traceback.format_exception(error))
     write_bytes(job.folder(cell) / "error.txt", text.encode())
     record_failure(cell, reason, job.task, job.store)
     return Outcome(cell, "failed", reason)
+
+
+def _place(error: Exception, task: Task) -> str:
+    """The file and line of a plugin in which an error was raised, without its folder; "" where it was in none."""
+    if isinstance(error, ComponentError):
+        return ""  # it says so itself
+    cause = error.__cause__ or error  # of a broken metric
+    lines = {f"{file.kind}/{file.name}.py": line_in(file.path, cause, 0) for file in task.plugins}
+    return next((f"{name}:{line}: " for name, line in lines.items() if line), "")
 
 
 def record_failure(cell: Cell, reason: str, task: Task, store: Store) -> None:
