@@ -10,7 +10,8 @@ KINDS = ("variants", "nets", "likelihoods", "samplers", "datasets")
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by mkdocs for each page."""
-    for name, generate in {"metrics": metrics, "metric_inputs": metric_inputs, "components": components}.items():
+    pages = {"metrics": metrics, "metric_inputs": metric_inputs, "methods": methods, "components": components}
+    for name, generate in pages.items():
         mark = f"{{{{ {name} }}}}"
         if mark in markdown:
             markdown = markdown.replace(mark, generate())
@@ -39,6 +40,18 @@ def metric_inputs() -> str:
     """What the contract of a metric says: its inputs and how to declare one."""
     text = (registry.ROOT / registry.PLACES["metrics"] / "__init__.py").read_text(encoding="utf-8")
     return ast.get_docstring(ast.parse(text)) or ""
+
+
+def methods() -> str:
+    """The table of `python -m benchmarks.methods`: proofs, comparisons, numbers on the digits."""
+    import sys
+
+    root = str(registry.ROOT.parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    from benchmarks import methods as found
+
+    return found.markdown(found.table(found.ROOT / "results")[0])
 
 
 def components() -> str:

@@ -9,6 +9,7 @@ from scipy import special
 from test_variants import TRAINED, batch, make, objective, same_parameters
 
 from bench import registry
+from bench.datasets._splits import to_float
 from bench.errors import UsageError
 from bench.models import divergences
 from bench.models.likelihoods import gaussian_kl, reparametrise
@@ -17,6 +18,8 @@ from bench.models.variants.beta_tc_vae import kl_parts
 from bench.models.variants.dip_vae import batch_covariance
 from bench.models.variants.factor_vae import permuted
 from bench.models.variants.iwae import log_mean_exp
+from bench.suite import Train
+from bench.training.trainer import fit
 
 DOUBLE = torch.float64
 
@@ -652,6 +655,16 @@ def test_m2_sums_over_the_labels_it_does_not_know():
         bound = method.likelihood.nll(method.decode(z, label), x) + gaussian_kl(p.mean, p.log_var) + math.log(3)
         total = total + q[:, k] * (bound + q[:, k].log())
     torch.testing.assert_close(method(x, torch.full_like(y, -1), noise)["loss"], total.mean())
+
+
+@pytest.mark.parametrize("name", ["hamiltonian_vae", "msssim_vae", "vae_gan"])
+def test_codes_of_images_never_seen_tell_more_than_the_mean_image(name, few_digits):
+    budget = Train(epochs=40, batch_size=20, lr=3e-3)
+    [fitted] = fit(lambda: make(name, latent_size=8), few_digits, budget, [0])
+    x, mean = to_float(few_digits.test.images), to_float(few_digits.train.images).mean(0)
+    with torch.no_grad():
+        error = (fitted.model.generate(fitted.model.encode(x)) - x).square().mean()
+    assert error < 0.8 * (mean - x).square().mean()
 
 
 # -- Hamiltonian steps
