@@ -464,6 +464,21 @@ def test_a_step_replayed_as_a_cuda_graph_is_the_plain_step(net, schedule, few_di
         assert largest_difference(a, b) < 1e-4
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    ("variant", "options", "seeds"),
+    [("beta_vae", {"beta": {"from": 0.0, "to": 1.0, "over": 0.5}}, [0, 1]),
+     ("vq_vae", {"decay": 0.9, "restart": 0.5}, [0]), ("factor_vae", {"critic_rate": 0.5}, [0, 1])],
+)  # fmt: skip
+def test_a_replayed_step_follows_schedules_running_means_and_rates(variant, options, seeds, few_digits, monkeypatch):
+    budget, make = Train(epochs=4, batch_size=50, schedule="cosine"), build(variant, **options)
+    recorded = fit(make, few_digits, budget, seeds, device="cuda")
+    monkeypatch.setattr(step.Stepper, "_can_record", lambda self: False)
+    for a, b in zip(recorded, fit(make, few_digits, budget, seeds, device="cuda"), strict=True):
+        assert (a.how, b.how) == ("CUDA graph", "plain")
+        assert largest_difference(a, b) < 1e-3
+
+
 # -- images that are drawn anew for each batch
 
 

@@ -14,7 +14,7 @@ from bench.models.seeding import initialising
 from bench.suite import Choice, Train
 from bench.training import checkpoint
 from bench.training.noise import leaves, mapped
-from bench.training.stack import stack_of
+from bench.training.stack import may_be_stacked, stack_of
 from bench.training.trainer import fit
 
 from .common import Broken, Check, Subject, images, require
@@ -117,8 +117,8 @@ def codes_and_images_have_their_shapes(subject: Subject) -> None:
 def stacked_is_alone(subject: Subject) -> None:
     """Three models stacked with `vmap` give the terms and gradients that each gives alone (float64)."""
     trained_by_gradient(subject)
-    if not subject.component.constants["stackable"]:
-        raise NotApplicable("the class says stackable = False")
+    if not may_be_stacked(make(subject)):
+        raise NotApplicable("the class says stackable = False, or has after_step: it is trained alone")
     x, y = images(SHAPE)
     with _double_precision():
         models = [_perturbed(make(subject).double(), seed) for seed in range(3)]
