@@ -564,7 +564,7 @@ def list_(kind: str | None, as_json: bool) -> None:
         click.echo(f"{name}:")
         for item in items:
             mark = f"[plugin, sha256 {item['plugin'][:12]}] " if "plugin" in item else ""
-            how = ", ".join(filter(None, [item.get("unit"), BETTER.get(item.get("better", ""))]))
+            how = ", ".join(filter(None, [item.get("family"), item.get("unit"), BETTER.get(item.get("better", ""))]))
             text = f"{mark}{item['summary']} ({how})" if how else f"{mark}{item['summary']}"
             click.echo(textwrap.fill(text, _columns(), initial_indent=f"  {item['name']:<20} ",
                                      subsequent_indent=" " * 23, break_on_hyphens=False))  # fmt: skip

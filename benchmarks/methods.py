@@ -28,6 +28,7 @@ import click
 from bench import registry
 from bench.results.frame import load_results
 from bench.results.stats import summarise
+from bench.suite.listing import FAMILIES, family_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PROOFS = ("test_methods", "test_similarity", "test_after_step", "test_schedules", "test_variants")
@@ -54,24 +55,9 @@ class Counted:
 
 
 def names() -> tuple[str, ...]:
-    """The built-in methods, those with a net first, each by what its code is."""
+    """The built-in methods by family."""
     found = [registry.describe("variants", name) for name in registry.names("variants")]
-    return tuple(one.name for one in sorted(found, key=lambda one: (FAMILIES.index(family(one)), one.name)))
-
-
-FAMILIES = ("deterministic code", "discrete code", "variational", "given the label", "yardstick")
-
-
-def family(component: registry.Component) -> str:
-    """One of `FAMILIES`, from what the file declares."""
-    c = component.constants
-    if c["closed_form"] or not c["has_code"]:
-        return "yardstick"
-    if c["conditional"]:
-        return "given the label"
-    if c["discrete"]:
-        return "discrete code"
-    return "variational" if c["has_posterior"] else "deterministic code"
+    return tuple(one.name for one in sorted(found, key=lambda one: (FAMILIES.index(family_of(one)), one.name)))
 
 
 @cache
@@ -197,7 +183,7 @@ def table(results: Path, outcomes: Iterable[tuple[str, str, bool]] | None = None
         component, peer = registry.describe("variants", name), classes.get(name, "")
         mark = " (in part)" if name in partly and peer else ""
         rows.append({
-            "method": name, "title": component.short_title, "family": family(component),
+            "method": name, "title": component.short_title, "family": family_of(component),
             "proofs": proved[name].words(),
             "stacked": _checked(stacked[name], "yes" if _trained(name) else "closed form"),
             "pythae": _checked(compared[name], f"{peer}{mark}" if peer else "differs" if name in partly else ""),
