@@ -101,8 +101,8 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
 
     >>> did_you_mean("bvae", ["ae", "beta_vae", "vae"])
     "; did you mean 'beta_vae'? known: ae, beta_vae, vae"
-    >>> did_you_mean("vea", ["ae", "beta_vae", "vae"])
-    "; did you mean 'vae'? known: ae, beta_vae, vae"
+    >>> did_you_mean("vea", ["ae", "beta_vae", "vae", "vae_gan"])
+    "; did you mean 'vae'? known: ae, beta_vae, vae, vae_gan"
     >>> did_you_mean("zzz", ["ae", "vae"])
     '; known: ae, vae'
     """
@@ -110,6 +110,7 @@ def did_you_mean(name: object, known: Iterable[str], what: str = "known") -> str
     if len(str(name)) > LONGEST_NAME:
         name = ""
     near = [known for known in names if known.lower() == str(name).lower()]
+    near = near or [known for known in names if sorted(known) == sorted(str(name))]  # letters in another order
     near = near or _abbreviated(str(name), names) or get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" did you mean '{near[0]}'?" if near else ""
     shown = names if len(names) <= MOST_NAMES else get_close_matches(str(name), names, n=5, cutoff=0)

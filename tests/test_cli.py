@@ -249,7 +249,7 @@ def test_a_failed_cell_is_recorded_the_others_go_on_and_it_can_be_retried(breaki
     assert failed.returncode == 1, failed.stderr
     assert "2 failed, 2 done" in failed.stdout
     broken = [r for r in records(tmp_path).values() if r["status"] == "failed"]
-    assert {r["reason"] for r in broken} == {"ValueError: broken on purpose"}
+    assert {r["reason"] for r in broken} == {"variants/broken.py:9: ValueError: broken on purpose"}
     assert "Traceback" in (tmp_path / "results/small" / broken[0]["id"] / "error.txt").read_text()
     (tmp_path / "broken").unlink()
     assert breaking().returncode == 1  # a failure is not tried again unasked

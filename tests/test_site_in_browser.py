@@ -291,7 +291,7 @@ def test_what_does_a_sample_of_a_vae_look_like_beside_one_of_an_autoencoder(page
 def test_what_is_fcd(page, published):
     visit(page, published / "index.html")
     clicked(page, page.locator("#metrics").get_by_role("link", name="FCD", exact=True))
-    assert page.locator("#metric-fcd").is_visible()
+    page.locator("#metric-fcd").wait_for(state="visible")  # a script opens the group it lies in
     assert "squared feature distance · lower is better" in page.locator("#metric-fcd").inner_text()
 
 
