@@ -32,6 +32,7 @@ class AdversarialAE(AE):
     option_symbols: ClassVar = {"weight": "λ"}
     reference = "Makhzani et al., Adversarial Autoencoders, 2015, https://arxiv.org/abs/1511.05644"
     cite = "makhzani2015adversarial"
+    version = 2  # λ = 1 is the default; with 10, that of version 1, the codes of MNIST lose the image
     scalars = ("weight",)
 
     def __init__(
@@ -39,7 +40,7 @@ class AdversarialAE(AE):
         net: Net,
         likelihood: Likelihood,
         *,
-        weight: float = 10.0,
+        weight: float = 1.0,
         critic: tuple[int, ...] = (256, 256),
         critic_rate: float = 1.0,
     ) -> None:
