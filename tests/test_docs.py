@@ -29,6 +29,19 @@ def test_the_suite_of_a_page_loads(page, tmp_path):
     assert {cell.dataset.name for cell in found.cells} == {"mnist", "folder"}
 
 
+def test_the_readme_s_tables_are_what_their_commands_print():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Three small tables")[1].split("\n## ")[0]
+    found = re.findall(r": (`bench table [^:]*?`)\n\n((?:\|.*\n)+)", section)
+    assert len(found) == 3
+    for command, table in found:
+        words = " ".join(re.findall(r"`([^`]+)`", command)).split()[1:]
+        printed = run_bench(*words, "--results", str(ROOT / "results"), "--format", "markdown", cwd=ROOT).stdout
+        rows = table.splitlines()[2:]
+        assert rows
+        assert all(row in printed.splitlines() for row in rows), (command, printed)
+
+
 def test_the_components_of_a_page_run(tmp_path):
     """In an empty folder, as the page says; the same files can be put into the package."""
     page = ROOT / "docs/add-your-own.md"
