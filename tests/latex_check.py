@@ -10,7 +10,8 @@ GREEK = """alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu
 varphi chi psi omega vartheta phi epsilon varrho Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"""
 MATHS = {*GREEK.split(), "pm", "times", "cdot", "leq", "geq", "approx", "neq", "downarrow", "uparrow", "|", "infty"}
 WORDS = {
-    "begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn",
+    "begin", "end", "centering", "caption", "label", "ref",
+    "toprule", "midrule", "bottomrule", "cmidrule", "multicolumn",
     "textbf", "bfseries", "num", "sisetup", "pm", "textsuperscript",
     "textsubscript", "par", "smallskip", "footnotesize", "ldots", "textbackslash",
     "small", "scriptsize", "shortstack",
@@ -51,7 +52,7 @@ def _tokens(text):
 
 def _without_names(text):
     """Labels, column specifications and settings hold names, not text."""
-    return re.sub(rf"\\(label|begin|end|sisetup)\{{([\w:*, =-]+)\}}(\{{{SPEC}+\}})?", r"\\\1{}", text)
+    return re.sub(rf"\\(label|ref|begin|end|sisetup)\{{([\w:*, =-]+)\}}(\{{{SPEC}+\}})?", r"\\\1{}", text)
 
 
 def _tables(text):

@@ -10,7 +10,7 @@ import unicodedata
 from .aggregate import standings, standings_heading
 from .model import CellParts, PrintedColumn, Table
 from .names import CellKey, row_texts
-from .width import INCHES, LONG, POINTS, SETTINGS, Layout, Texts, layout, points, stack
+from .width import LONG, SETTINGS, Layout, Texts, layout, natural, stack
 
 SETUP = r"\sisetup{%sdetect-weight, mode=text, group-minimum-digits=9}"
 MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, integer, decimals; half-width likewise
@@ -19,6 +19,7 @@ SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 #: The note on numbers such as 1.23(12)
 COMPACT = "The digits in parentheses are the half-width in units of the last digits."
 Cells = dict[tuple[CellKey, PrintedColumn], CellParts]
+ZERO_HALF = re.compile(r"± 0\.0+$")  #: a half-width of zero, printed with one digit in a compact table
 LONE = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 CHARACTERS = {
@@ -83,41 +84,53 @@ def _accented(letter: str, accent: str) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` environment, or `table*` where it is wider than a column.
+    """A `table` environment, or `table*` where it is wider than a column; several where it is taller than a page.
 
-    Without a width, a table that fits a column at the size of the text is set as it is; a wider one fits a page.
+    Without a width, a table that fits a column at the size of the text is set as it is; a wider one fits a page. The
+    notes stand below the first part. Every part ends with the stamp.
     """
     columns = table.printed_columns
     cells = {(row, column): table.parts(row, column) for row in table.rows for column in columns}
-    texts = _texts(table, cells)
-    natural = not table.width and points(texts, SETTINGS[0], False) <= INCHES["column"] * POINTS
-    found = Layout(SETTINGS[0], False, (range(len(columns)),)) if natural else layout(texts, table.width or "page")
-    parts = [_part(table, cells, [columns[i] for i in part], found, natural) for part in found.parts]
-    lines = [*parts[0], *(line for part in parts[1:] for line in (r"\par\smallskip", *part))]
+    texts, notes = _texts(table, cells), table.all_notes
+    as_is = not table.width and natural(texts, notes)
+    every = (range(len(columns)),), (range(len(table.rows)),)
+    found = Layout(SETTINGS[0], False, *every) if as_is else layout(texts, table.width or "page", [*notes, COMPACT])
+    parts = [_part(table, cells, [columns[i] for i in part], rows, found, as_is)
+             for part in found.parts for rows in found.rows]  # fmt: skip
     setting = found.setting
-    notes = [*table.all_notes[:1], *([COMPACT] if setting.compact else []), *table.all_notes[1:]]
+    notes[1:1] = [COMPACT] if setting.compact else []
     caption = f"{table.heading}. {table.summary}" if table.summary else table.heading
-    kind = "table" if natural or table.width == "column" else "table*"
+    first, others = (parts[0], parts[1:]) if found.floats else (_stack_parts(parts), [])
+    floats = [_float(table, caption, "", first, notes, as_is), *(_continued(table, part) for part in others)]
+    kind = "table" if as_is or table.width == "column" else "table*"
+    setup = SETUP % ("" if setting.compact else "separate-uncertainty, ")
     return "\n".join([
-        f"% needs \\usepackage{{booktabs, {'' if natural else 'graphicx, '}siunitx}}",
-        rf"\begin{{{kind}}}", r"\centering", SETUP % ("" if setting.compact else "separate-uncertainty, "),
-        *_float(table, caption, "", lines, notes, natural), rf"\end{{{kind}}}", "",
+        f"% needs \\usepackage{{booktabs, {'' if as_is else 'graphicx, '}siunitx}}",
+        *(line for body in floats
+          for line in (rf"\begin{{{kind}}}", r"\centering", setup, *body, rf"\end{{{kind}}}")), "",
     ])  # fmt: skip
 
 
+def _stack_parts(parts: list[list[str]]) -> list[str]:
+    """All parts in one float."""
+    return [*parts[0], *(line for part in parts[1:] for line in (r"\par\smallskip", *part))]
+
+
 def _part(
-    table: Table, cells: Cells, columns: list[PrintedColumn], found: Layout, natural: bool
+    table: Table, cells: Cells, columns: list[PrintedColumn], rows: range, found: Layout, as_is: bool
 ) -> list[str]:  # fmt: skip
-    """The lines of a tabular with some of the columns; one that has to fit is scaled down if it is still too wide."""
-    names = [[_name(text, found.stacked) for text in row_texts(row)] for row in table.rows]
-    rows = [_line([*named, *(_cell(cells[row, column]) for column in columns)])
-            for row, named in zip(table.rows, names, strict=True)]  # fmt: skip
-    apart = next((index for index, row in enumerate(table.rows) if row in table.yardsticks), 0)
-    rows[apart:apart] = [r"\midrule"] if apart else []
+    """The lines of a tabular with some of the columns and rows; scaled down if it has to fit and is still too wide."""
     compact = found.setting.compact
+    lines = []
+    for index in rows:
+        row = table.rows[index]
+        names = [_name(text, found.stacked) for text in row_texts(row)]
+        first_yardstick = row in table.yardsticks and table.rows[index - 1] not in table.yardsticks
+        lines += [r"\midrule"] if first_yardstick and index > rows.start else []
+        lines.append(_line([*names, *(_cell(cells[row, column], compact) for column in columns)]))
     specs = "".join(_spec([cells[row, column] for row in table.rows], compact) for column in columns)
-    tabular = _tabular("l" * len(table.row_axes) + specs, _head(table, columns, found.stacked, natural), rows)
-    if natural:
+    tabular = _tabular("l" * len(table.row_axes) + specs, _head(table, columns, found.stacked, as_is), lines)
+    if as_is:
         return tabular
     return ["{" + "".join(found.setting.commands) + SHRINK, *tabular, "}}"]
 
@@ -164,16 +177,29 @@ def latex_standings(table: Table) -> str:
 
 
 def _float(
-    table: Table, caption: str, suffix: str, lines: list[str], notes: list[str], natural: bool
+    table: Table, caption: str, suffix: str, lines: list[str], notes: list[str], as_is: bool
 ) -> list[str]:  # fmt: skip
     """Caption, the lines of the tabulars, and the notes; notes of a table that has to fit break anywhere in lists."""
-    label = re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
-    note = r"\par\smallskip{\footnotesize %s}" if natural else r"\par\smallskip{\footnotesize\raggedright %s\par}"
-    texts = [escape_latex(text) for text in notes]
-    if not natural:  # long lists and paths may break after a comma or a slash
-        texts = [re.sub(r"([,/])(?=\S)", r"\1\\allowbreak{}", text) for text in texts]
-    return [rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}{suffix}}}", *lines,
-            *(note % text for text in texts)]  # fmt: skip
+    return [rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{_label(table)}{suffix}}}", *lines,
+            *(_note(text, as_is) for text in notes)]  # fmt: skip
+
+
+def _continued(table: Table, lines: list[str]) -> list[str]:
+    """A further part of a table in a float of its own, which has no number of its own."""
+    heading = rf"{{\footnotesize Table~\ref{{tab:{_label(table)}}} (continued)\par\smallskip}}"
+    return [heading, *lines, _note(table.stamp, as_is=False)]
+
+
+def _label(table: Table) -> str:
+    return re.sub(r"[^A-Za-z0-9:-]", "-", table.id)
+
+
+def _note(text: str, as_is: bool) -> str:
+    """A note; where the table has to fit, long lists and paths may break after a comma or a slash."""
+    if as_is:
+        return rf"\par\smallskip{{\footnotesize {escape_latex(text)}}}"
+    broken = re.sub(r"([,/])(?=\S)", r"\1\\allowbreak{}", escape_latex(text))
+    return rf"\par\smallskip{{\footnotesize\raggedright {broken}\par}}"
 
 
 def _line(cells: list[str]) -> str:
@@ -182,23 +208,23 @@ def _line(cells: list[str]) -> str:
     return f"{{}}{line}" if line.startswith(("[", "*")) else line
 
 
-def _head(table: Table, columns: list[PrintedColumn], stacked: bool, natural: bool) -> list[str]:
+def _head(table: Table, columns: list[PrintedColumn], stacked: bool, as_is: bool) -> list[str]:
     """One line per axis; equal neighbours of all axes but the last share a spanning head with a rule."""
     lines, left = [], len(table.row_axes)
     for level in range(len(table.column_axes) - 1):
         spans = table.spans(level, columns)
-        words = [_head_text(word, natural or n > 1) for word, n in spans]
+        words = [_head_text(word, as_is or n > 1) for word, n in spans]
         spanning = [rf"\multicolumn{{{n}}}{{c}}{{{word}}}" for word, (_, n) in zip(words, spans, strict=True)]
         lines.append(_line([*[""] * left, *spanning]))
         ends = [left + sum(n for _, n in spans[: index + 1]) for index in range(len(spans))]
         rules = [rf"\cmidrule(lr){{{end - n + 1}-{end}}}" for end, (_, n) in zip(ends, spans, strict=True)]
         lines.append(" ".join(rules))
-    last = [f"{{{_head_text(column.last_head, natural)}}}" for column in columns]
+    last = [f"{{{_head_text(column.last_head, as_is)}}}" for column in columns]
     return [*lines, _line([*(_name(table.axis(axis), stacked) for axis in table.row_axes), *last])]
 
 
-def _head_text(text: str, natural: bool) -> str:
-    return escape_latex(text) if natural else _stacked(stack(text))
+def _head_text(text: str, as_is: bool) -> str:
+    return escape_latex(text) if as_is else _stacked(stack(text))
 
 
 def _name(text: str, stacked: bool) -> str:
@@ -228,9 +254,11 @@ def _spec(column: list[CellParts], compact: bool) -> str:
     return f"S[table-format={sign}{integer}{f'.{decimals}' if decimals else ''}{room}]"
 
 
-def _cell(parts: CellParts) -> str:
+def _cell(parts: CellParts, compact: bool) -> str:
     r"""A bare number for the S column to align; any other text in braces, with its numbers in `\num`."""
     bold, text = r"\bfseries " if parts.best else "", _ascii_minus(parts.text)
+    if compact:
+        text = ZERO_HALF.sub("± 0", text)
     if _aligned(text) and not parts.partial and not parts.marks:
         return bold + text.replace("±", r"\pm")
     marks = rf"\textsuperscript{{{parts.marks}}}" if parts.marks else ""

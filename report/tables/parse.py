@@ -7,7 +7,7 @@ import csv
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ TABULAR = re.compile(r"\\begin\{tabular.*?\\end\{tabular", re.DOTALL)
 RULE = re.compile(r"\\(?:\w+rule|hline|addlinespace|cline)(?:\([lr]+\))?(?:\[[^\]]*\])?(?:\{[\d-]+\})?|(?<!\\)%[^\n]*")
 STACK = re.compile(r"\\shortstack((?:\[l\])?)(\{(?:[^{}]|\{[^{}]*\})*\})")
 SPAN = re.compile(r"\s*\\multicolumn\{(\d+)\}\{[^{}]*\}(.*)", re.DOTALL)
+CONTINUED = re.compile(r"\\ref\{tab:[^{}]*\} \(continued\)")  #: above a further part of a table in a float of its own
 AXES = ("metric", "dataset", "label", "net", "likelihood", "latent_size", "member", "setting")
 
 
@@ -41,6 +42,9 @@ class Pasted:
     last_heads: list[str] = field(default_factory=list)  #: the lowest level of each column
     rows: list[Line] = field(default_factory=list)
     values: dict[str, tuple[int | None, dict[str, Any]]] = field(default_factory=dict)  #: place -> (line, fields)
+
+
+Part = tuple[int, int, Pasted]  #: begin and end of a table in the text, and the table
 
 
 def find(text: str) -> list[Pasted]:
@@ -66,12 +70,8 @@ def _latex_tables(text: str) -> Iterator[Pasted]:
     found = list(TABULAR.finditer(text))
     if len(found) < len(re.findall(r"\\begin\{tabular", text)):
         raise UsageError(f"line {_line(text, text.rfind('begin{tabular'))}: a tabular without its end")
-    tables: list[tuple[int, int, Pasted]] = []  # begin and end in the text
-    for match in found:
-        table = _tabular(text, match)
-        whole = _joined(tables[-1][2], table) if tables and _adjoin(text[tables[-1][1] : match.start()]) else None
-        begin = tables.pop()[0] if whole else match.start()
-        tables.append((begin, match.end(), whole or table))
+    tables = [(match.start(), match.end(), _tabular(text, match)) for match in found]
+    tables = _merged(text, _merged(text, tables, _joined_rows), _joined_columns)
     ends = [0, *(end for _, end, _ in tables)]
     begins = [*(begin for begin, _, _ in tables[1:]), len(text)]
     for (begin, end, table), before, following in zip(tables, ends, begins, strict=False):
@@ -92,14 +92,31 @@ def _tabular(text: str, match: re.Match[str]) -> Pasted:
                   [head[-1] if head else "" for head in heads], rows)  # fmt: skip
 
 
+def _merged(text: str, tables: list[Part], join: Callable[[Pasted, Pasted, str], Pasted | None]) -> list[Part]:
+    """Neighbouring tables that are parts of one are joined; `join` has the text between them."""
+    merged: list[Part] = []
+    for begin, end, table in tables:
+        whole = join(merged[-1][2], table, text[merged[-1][1] : begin]) if merged else None
+        merged.append((merged.pop()[0] if whole else begin, end, whole or table))
+    return merged
+
+
 def _adjoin(between: str) -> bool:
     """True where nothing between two tabulars ends a table."""
+    if CONTINUED.search(between):
+        return True
     return not re.search(r"\\(?:caption|begin|end)\b", between) and not _stamp(unescape(between))[1]
 
 
-def _joined(one: Pasted, other: Pasted) -> Pasted | None:
+def _joined_rows(one: Pasted, other: Pasted, between: str) -> Pasted | None:
+    """Two parts of a table with the same columns, in floats of their own; None where they are none."""
+    same = one.heads == other.heads and CONTINUED.search(between)
+    return replace(one, rows=[*one.rows, *other.rows]) if same else None
+
+
+def _joined_columns(one: Pasted, other: Pasted, between: str) -> Pasted | None:
     """Two parts of a table, which begin with the same columns of names; None where they are none."""
-    if len(one.rows) != len(other.rows):
+    if not _adjoin(between) or len(one.rows) != len(other.rows):
         return None
     columns = [[*zip(part.heads, *(line.cells for line in part.rows), strict=False)] for part in (one, other)]
     same = next((i for i, (a, b) in enumerate(zip(*columns, strict=False)) if a != b), 0)
