@@ -749,6 +749,18 @@ def test_a_pasted_table_in_parts_is_verified_as_one(several):
     assert len(changed.differences) == 1
 
 
+def test_a_table_taller_than_a_page_stands_in_floats_and_is_verified_as_one(tmp_path):
+    suite(tmp_path, [pair for index in range(90) for pair in runs(f"m{index:02}", [index / 7] * 3)])
+    text = print_table(tmp_path, "s", "latex", "mse")
+    assert latex_check.complaints(text) == []
+    assert text.count(r"\begin{table*}") == text.count("(continued)") + 1 == 3
+    assert text.count(r"\caption") == text.count("Mean $") == 1
+    [found] = verify(tmp_path, text)
+    assert (found.differences, found.left_out, found.checked) == ([], 0, 90)
+    [changed] = verify(tmp_path, text.replace("m89 &", "m90 &"))
+    assert [difference.what for difference in changed.differences] == ["row"]
+
+
 def test_latex_of_a_column_prints_the_half_width_in_parentheses_and_says_so(several):
     text = print_table(several, "s", "latex", METRICS, columns="metric", width="column")
     assert "separate-uncertainty" not in text
@@ -812,7 +824,7 @@ def test_a_real_latex_sets_every_table_without_a_warning(tmp_path):
 
 
 ARTICLE = r"""\documentclass[10pt]{article}
-\usepackage[papersize={8.5in,60in},textwidth=%sin,textheight=55in]{geometry}
+\usepackage[letterpaper,textwidth=%sin,textheight=550pt]{geometry}
 \usepackage{booktabs,graphicx,siunitx}\newsavebox\whole
 \newcommand\measured[1]{\sbox\whole{#1}\typeout{MEASURED \the\wd\whole}%%
 \resizebox{\ifdim\wd\whole>\linewidth\linewidth\else\wd\whole\fi}{!}{\usebox\whole}}
@@ -835,6 +847,7 @@ def test_no_box_of_a_published_suites_tables_is_overfull_or_scaled_down(tmp_path
     log = (tmp_path / "t.log").read_text(errors="replace")
     assert done.returncode == 0, log[-3000:]
     assert [points for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log) if float(points) > 2] == []
+    assert "Float too large" not in log
     widths = [float(points) for points in re.findall(r"MEASURED ([\d.]+)pt", log)]
     assert len(widths) == body.count(SHRINK) > 0
     assert max(widths) <= 1.03 * 72.27 * inches  # so that it is readable: the fonts are those that the table names

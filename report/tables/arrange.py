@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.report.data import AXES, EXTRA_AXES, Coordinates
 
-from bench.results.stats import best, summarise
+from bench.results.stats import FEWEST_SEEDS, best, summarise
 
 from .names import EMPTY, CellKey
 from .values import Key, Value, key_text
@@ -83,12 +83,24 @@ def mark_best(cells: Cells) -> Cells:
     Rows with a missing seed are not candidates, since the missing value may be the worst. Nothing is marked where such
     a row, or one of too few seeds, has the better mean.
     """
+    winners = {(row, column) for (column, _), values in _compared(cells).items() for row in _best_rows(values)}
+    return {place: replace(value, best=place in winners) for place, value in cells.items()}
+
+
+def most_compared(cells: Cells) -> list[Value]:
+    """The values of the column with the most rows that can be marked as best; of several columns, the first."""
+    able = [[value for value in values.values() if value.complete and len(value.seeds) >= FEWEST_SEEDS]
+            for values in _compared(cells).values()]  # fmt: skip
+    return max(able, key=len, default=[])
+
+
+def _compared(cells: Cells) -> dict[tuple[CellKey, Any], dict[CellKey, Value]]:
+    """Column and dataset -> the measured values of its rows, without yardsticks."""
     compared: dict[tuple[CellKey, Any], dict[CellKey, Value]] = {}
     for (row, column), value in cells.items():
         if value.seeds and not value.yardstick:
             compared.setdefault((column, value.at.get("dataset")), {})[row] = value
-    winners = {(row, column) for (column, _), values in compared.items() for row in _best_rows(values)}
-    return {place: replace(value, best=place in winners) for place, value in cells.items()}
+    return compared
 
 
 def _best_rows(values: dict[CellKey, Value]) -> set[CellKey]:

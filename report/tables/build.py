@@ -12,7 +12,7 @@ from bench.errors import UsageError, did_you_mean
 
 from . import footnotes
 from .aggregate import rank_sentences
-from .arrange import Cells, cell_key, choose_axes, mark_best, sort_columns, split_by_key
+from .arrange import Cells, cell_key, choose_axes, mark_best, most_compared, sort_columns, split_by_key
 from .model import Table
 from .names import ARROWS, EMPTY, CellKey, column_identifier, column_text, metric_name
 from .published import published_beside
@@ -123,7 +123,7 @@ def _finish(suite: Suite, table: Table, asked: Options) -> Table:
     table = drop_empty_columns(table) if several else table
     if asked.notes == "short" or (several and asked.notes is None):
         axes = (*table.row_axes, *table.column_axes)
-        found = footnotes.short_notes(suite, list(table.cells.values()), axes)
+        found = footnotes.short_notes(suite, list(table.cells.values()), axes, most_compared(table.cells))
         table = replace(table, short=True, notes=(*found, *table.extra))
     if asked.ranked:
         table = replace(table, notes=(*table.notes, *rank_sentences(table)))
@@ -236,6 +236,7 @@ def _table(
     cells = {(cell_key(v.at, rows), cell_key(v.at, columns)): v for v in values}
     cells = mark_best(split_by_key(cells, single=EMPTY if family else ""))
     columns = (*columns, "key") if any(place[-1][0] == "key" for _, place in cells) else columns
+    shown = (*rows, *columns, *(() if family else ("member",)))
     return Table(
         id=f"{suite.name}-{family or 'metrics'}",
         suite=suite.name,
@@ -249,7 +250,7 @@ def _table(
         rows=_yardsticks_last(cells),
         columns=sort_columns(column for _, column in cells),
         cells=cells,
-        notes=footnotes.notes(suite, list(cells.values()), (*rows, *columns, *(() if family else ("member",)))),
+        notes=footnotes.notes(suite, list(cells.values()), shown, most_compared(cells)),
         published=_published(suite, cells),
         digest=suite.digest,
         overrides=footnotes.override_flags(suite.overrides),

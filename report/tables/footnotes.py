@@ -29,19 +29,25 @@ ALWAYS = ("epochs", "batch_size", "optimizer", "lr", "precision")
 DEFAULTS = flatten(Train().model_dump(mode="json"))
 FEWEST_SHARED = 4  #: coordinates that share a condition before they are no longer listed
 MOST_COMMITS = 3  #: commits listed
+LONG_LEAD = 4.0  #: standard deviations; a longer smallest lead is named in a short note too
 BOLD = "Bold:"  #: first word of the sentence on marks
 
 Facts = Sequence[tuple[Coordinates, str]]  #: a condition at each configuration; "" where it does not apply
 
 
-def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tuple[str, ...]:
-    """The sentences below a table of `values` whose rows and columns show the axes `shown`."""
+def notes(
+    suite: Suite, values: Sequence[Value], shown: Collection[str], compared: Sequence[Value] = ()
+) -> tuple[str, ...]:  # fmt: skip
+    """The sentences below a table of `values` whose rows and columns show the axes `shown`.
+
+    compared: the values of the column with the most compared rows, on which the smallest visible lead depends.
+    """
     measured = [value for value in values if value.seeds]
     if not measured:
         return (_origin(suite, measured),)
     sentences = [
         _seeds(measured),
-        _bold(measured),
+        _bold(measured, compared),
         *_aliases(measured),
         _external(measured),
         _outside(measured),
@@ -56,12 +62,13 @@ def notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tupl
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -> tuple[str, ...]:
+def short_notes(
+    suite: Suite, values: Sequence[Value], shown: Collection[str], compared: Sequence[Value] = ()
+) -> tuple[str, ...]:  # fmt: skip
     """The note of a compact table: seeds, interval, bold, fixed coordinates, units, budget, suite and digest."""
     measured = [value for value in values if value.seeds]
     if not measured:
         return (_origin(suite, measured),)
-    bold = f"{BOLD} not surely worse than the best (5 %)." if any(value.best for value in measured) else ""
     units = {str(value.at["metric"]).rstrip(" ↑↓"): value.unit for value in values if value.unit}
     epochs = _each(measured, lambda value: settings(value).get("epochs", ""))
     origin = [
@@ -71,7 +78,8 @@ def short_notes(suite: Suite, values: Sequence[Value], shown: Collection[str]) -
     ]
     sentences = [
         _seeds(measured),
-        bold,
+        f"{BOLD} not surely worse than the best (5 %)." if any(value.best for value in measured) else "",
+        _long_lead(measured, compared),
         _external(measured),
         _fixed(measured, (*shown, "member", "label")),
         _outside(measured),
@@ -147,17 +155,33 @@ def format_seeds(seeds: list[int]) -> str:
     return words(", ".join(map(str, seeds)), 120)
 
 
-def _bold(values: list[Value]) -> str:
+def _bold(values: list[Value], compared: Sequence[Value]) -> str:
     if not any(value.best for value in values):
         return ""
-    n = min(len(value.seeds) for value in values if len(value.seeds) >= FEWEST_SEEDS)
+    n, k = _fewest_seeds(compared), len(compared)
+    among = f" and {smallest_lead(n, k):.1f} among the {k} of a column" if k > 2 else ""
     return (
         f"{BOLD} not surely worse than the best of a column (every pair of rows by Welch's t-test, from {FEWEST_PAIRS} "
         "shared seeds on also by the paired one, Holm-corrected; a column leaves out a true best with at most 5 %). "
-        f"With {n} seeds a lead is seen from about {smallest_lead(n, 2):.1f} standard deviations between two rows and "
-        f"{smallest_lead(n, 10):.1f} among ten. Only complete rows with at least {FEWEST_SEEDS} seeds can be bold, and "
+        f"With {n} seeds a lead is seen from about {smallest_lead(n, 2):.1f} standard deviations between two rows"
+        f"{among}. Only complete rows with at least {FEWEST_SEEDS} seeds can be bold, and "
         "no row is bold where another row has the better mean."
     )
+
+
+def _long_lead(values: list[Value], compared: Sequence[Value]) -> str:
+    """Why a row of large spread can be bold: the seeds separate only rows that are far from each other."""
+    if not any(value.best for value in values):
+        return ""
+    n, k = _fewest_seeds(compared), len(compared)
+    lead = smallest_lead(n, k)
+    return (
+        f"{n} seeds separate two of {k} rows from about {lead:.1f} standard deviations on." if lead > LONG_LEAD else ""
+    )
+
+
+def _fewest_seeds(compared: Sequence[Value]) -> int:
+    return min(len(value.seeds) for value in compared)
 
 
 def _aliases(values: list[Value]) -> list[str]:
