@@ -31,10 +31,11 @@ from .pages import methods as methods_page
 from .pages import published as published_page
 from .pages import suite as suite_page
 from .pages import variant as variant_page
-from .pages.html import figure, linked, paragraphs
+from .pages.html import coded, figure, linked, paragraphs
 from .tables.build import build as build_tables
 from .tables.model import Table
 from .tables.names import metric_text, reader_text
+from .tables.values import without_code_marks
 
 PACKAGE = Path(__file__).parent
 MANIFEST = ".built.json"
@@ -91,8 +92,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"figure": figure, "linked": linked, "paragraphs": paragraphs, "metric": metric_text}
+    env.filters |= {"figure": figure, "linked": linked, "coded": coded, "paragraphs": paragraphs, "metric": metric_text}
     env.filters["named"] = lambda coordinate, axis: reader_text(axis, coordinate)
+    env.filters["uncoded"] = without_code_marks
     env.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
     return env
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import synthetic
 from conftest import ROOT, run_bench
 
 from bench import registry
@@ -435,3 +436,27 @@ def test_results_can_be_read_where_nothing_was_run(tmp_path):
     import bench as package
 
     assert len(package.load_results(Path(tmp_path))) == 0
+
+
+@pytest.mark.parametrize(("suite", "opens", "code"), [((), True, 0), (("demo",), True, 0), (("demo",), False, 1)])
+def test_open_builds_the_site_and_opens_the_page_or_says_where_it_is(tmp_path, monkeypatch, suite, opens, code):
+    synthetic.write(tmp_path / "results", "demo", artefacts=False, sizes=(2,), nets=("mlp",), seeds=1, pca=False)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or opens)
+    done = run_bench("open", *suite, cwd=tmp_path)
+    page = tmp_path / "site" / ("suites/demo/index.html" if suite else "index.html")
+    assert page.is_file()
+    assert opened == [page.as_uri()]
+    assert (done.returncode, tmp_path / done.stdout.strip()) == (code, page)
+    assert ("no browser could be started" in done.stderr) is not opens
+
+
+def test_open_refuses_an_unknown_suite_and_opens_nothing(tmp_path, monkeypatch):
+    synthetic.write(tmp_path / "results", "demo", artefacts=False, sizes=(2,), nets=("mlp",), seeds=1, pca=False)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    done = run_bench("open", "demos", cwd=tmp_path)
+    assert (done.returncode, done.stdout, opened) == (2, "", [])
+    assert "no results of suite 'demos'" in done.stderr
+    assert "did you mean 'demo'?" in done.stderr
+    assert not (tmp_path / "site").exists()

@@ -76,20 +76,32 @@ def test_ranks_have_intervals_and_facets_name_family_and_label(tmp_path):
     assert found["told"] == ["no", "yes"]
 
 
-def test_values_under_two_keys_stand_in_two_columns(tmp_path):
-    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), nets=("mlp",), pca=False)
+@pytest.mark.parametrize("nets", [("mlp", "conv"), ("mlp",)])
+def test_a_second_key_has_a_column_where_it_has_several_rows_and_is_named_otherwise(tmp_path, nets):
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), pca=False)
     for path in tmp_path.glob("demo/*/record.json"):
         record = json.loads(path.read_text())
-        if record["cell"]["label"] == "ae":
+        if record["cell"]["label"] == "ae" and record["cell"]["net_label"] in nets:
             record["metrics"]["fcd_prior"]["key"] = {"classifier": "another"}
             path.write_text(json.dumps(record))
     suite = load(tmp_path, "demo")
     [board] = boards([(suite, build(suite))])
-    heads = [head for head in board["heads"] if head["name"] == "FCD (prior)"]
-    assert len(heads) == 2
-    assert "classifier another" in {head["key"] for head in heads}
     columns = [index for index, head in enumerate(board["heads"]) if head["name"] == "FCD (prior)"]
-    assert all(sum(row["cells"][index] is not None for index in columns) == 1 for row in board["rows"])
+    assert len(columns) == len(nets)
+    shown = [sum(row["cells"][index] is not None for index in columns) for row in board["rows"]]
+    assert sum(shown) == 2 + len(nets)
+    assert board["left_out"] == ([] if len(nets) == 2 else ["FCD (prior) (classifier another)"])
+
+
+def test_rows_stand_best_first_and_yardsticks_last(tmp_path):
+    values = {"vae": [0.02, 0.021, 0.019], "ae": [0.01, 0.011, 0.009], "sparse_ae": [0.015, 0.0151, 0.0149]}
+    measured = [write(tmp_path, values | {"pca": [0.001] * 3}), write(tmp_path, {"beta_vae": [0.001]}, "small")]
+    [board] = boards(measured)
+    assert [row["heads"][0] for row in board["rows"]] == ["β-VAE", "AE", "Sparse AE", "VAE", "PCA"]
+    ranks = [row["cells"][0]["rank"] for row in board["rows"][1:4]]
+    assert ranks == ["rank 1", "rank 2", "rank 3"]
+    [finding] = findings(*measured[0])
+    assert "AE has the lowest MSE" in finding.text
 
 
 def test_the_first_page_shows_cards_with_finding_progress_and_what_search_finds(tmp_path):
@@ -97,6 +109,10 @@ def test_the_first_page_shows_cards_with_finding_progress_and_what_search_finds(
     page = report.build(tmp_path, tmp_path / "site").read_text(encoding="utf-8")
     for text in ("AE has the lowest MSE", "9 of 9 cells done", "β-VAE", "MNIST"):
         assert text in page
+    assert "partly run" not in page
+    next(tmp_path.glob("demo/*/record.json")).unlink()
+    page = report.build(tmp_path, tmp_path / "site").read_text(encoding="utf-8")
+    assert "partly run: 8 of 9 cells" in page
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from bench.report.data import load
 from bench.report.pages import bibtex, methods, variant
 from bench.report.pages import suite as suite_page
 from bench.report.site import environment
+from bench.report.tables import format_tables
 from bench.report.tables.build import build
 from bench.report.tables.names import configuration_text, format_number
 from conftest import run_bench
@@ -472,3 +473,20 @@ def test_the_page_of_a_thousand_cells_stays_below_two_megabytes(tmp_path):
     assert len(suite.cells) == 1000
     page = suite_page.files(environment(), suite, build(suite), colours(suite.groups))["suites/big/index.html"]
     assert len(page) < 2_000_000
+
+
+def test_names_of_code_in_a_reason_are_shown_as_code_and_without_backticks(tmp_path):
+    def outcome(cell):
+        return ("failed", "put `<b>weights</b>` & `k` there") if cell["label"] == "ae" else ("done", None)
+
+    results = tmp_path / "results"
+    synthetic.write(results, "demo", outcome, artefacts=False, sizes=(2,), nets=("mlp",), seeds=1, pca=False)
+    site = report.build(results, tmp_path / "site").parent
+    pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    shown = "put <code>&lt;b&gt;weights&lt;/b&gt;</code> &amp; <code>k</code> there"
+    assert sum(shown in text for text in pages.values()) == 2  # of the suite and of the cell
+    plain = "put &lt;b&gt;weights&lt;/b&gt; &amp; k there"
+    assert [page.parent.name for page, text in pages.items() if plain in text] == ["demo"]
+    assert not any("<b>weights" in text or "`k`" in text for text in pages.values())
+    printed = format_tables(build(load(results, "demo")), "text")
+    assert "failed: put <b>weights</b> & k there" in printed

@@ -403,6 +403,16 @@ def test_each_format_says_what_its_mark_of_the_best_means(tmp_path):
     assert "Bold: not surely worse than the best of a column" in print_table(tmp_path, "s", "markdown")
 
 
+def test_notes_name_the_lead_that_the_compared_rows_need(tmp_path):
+    suite(tmp_path, [pair for index in range(10) for pair in runs(f"m{index}", [index, index + 0.1, index + 0.2])])
+    full = " ".join(print_table(tmp_path, "s", "text", "mse").split())
+    assert "2.3 standard deviations between two rows and 6.8 among the 10 of a column" in full
+    short = " ".join(print_table(tmp_path, "s", "text", "mse", columns="metric").split())
+    assert "3 seeds separate two of 10 rows from about 6.8 standard deviations on." in short
+    two = print_table(tmp_path, "s", "text", "mse", columns="metric", only=["label=m0,m1"])
+    assert "separate two of" not in two
+
+
 REFERENCE = {"variant": "vae", "metric": "mse", "value": 1.95, "source": "A & B 2014", "comparable": True}
 OTHER = REFERENCE | {"variant": "ae", "value": 7.5, "source": "C 2019", "comparable": False, "because": "other nets"}
 

@@ -22,7 +22,7 @@ from bench.report.tables.footnotes import notes
 from bench.report.tables.latex import escape_latex
 from bench.report.tables.model import Table
 from bench.report.tables.names import reader_text
-from bench.report.tables.values import Value, gap_texts, measure
+from bench.report.tables.values import Value, gap_texts, measure, without_code_marks
 from matplotlib.figure import Figure
 
 from bench import registry
@@ -177,7 +177,9 @@ def _incomplete(values: list[Value]) -> list[str]:
     named = entries([Who.at(value.at) for value in values])
     for value in values:
         if not value.complete:
-            why = "; ".join(gap_texts(value) or dict.fromkeys(c.reason for c in value.group.planned if c.reason))
+            why = "; ".join(
+                gap_texts(value) or dict.fromkeys(without_code_marks(c.reason) for c in value.group.planned if c.reason)
+            )
             size = f", d = {value.at['latent_size']}" if value.at.get("latent_size") is not None else ""
             count = f"{len(value.seeds)} of {value.planned} seeds"
             found.append(f"{named[Who.at(value.at)]}{size}: {count}{f' ({why})' if why else ''}")

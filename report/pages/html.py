@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.report.data import number, words
 from bench.report.tables.names import format_significant
+from bench.report.tables.values import CODE
 from markupsafe import Markup, escape
 
 #: A web address; parentheses in it come in pairs, as in older DOIs
@@ -25,6 +26,17 @@ def linked(text: Any) -> Markup:
         parts += [escape(source[end : match.start()]), f'<a href="{url}" rel="noreferrer">{url}</a>']
         end = match.end()
     return Markup("".join([*parts, escape(source[end:])]))  # noqa: S704  (every part is escaped)
+
+
+def coded(text: Any) -> Markup:
+    """Escaped text with the names between backticks as code.
+
+    >>> print(coded("the folder `<inception>` is missing & needed"))
+    the folder <code>&lt;inception&gt;</code> is missing &amp; needed
+    """
+    parts = CODE.split(words(text, 300))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+                           for index, part in enumerate(parts))  # fmt: skip
 
 
 def paragraphs(text: Any) -> Markup:

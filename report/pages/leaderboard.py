@@ -5,6 +5,7 @@ the suite of a row, among configurations of one training budget.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -33,6 +34,8 @@ AXES = {"label": "Method", "net": "Net", "latent_size": "d", "suite": "Suite"}
 FAMILIES = ("Variational", "Deterministic", "Yardstick")  #: with a posterior, without one, in closed form
 MOST_CHIPS = 8
 MOST_KEYS = 2  #: columns of one metric under different keys
+FEWEST_ROWS = 2  #: with a value, for a second column of a metric
+FEWEST_SHARE = 0.1  #: of the values of the metric's first column, for a second one
 
 Measured = Sequence[tuple[Suite, list[Table]]]  #: suites, each with one table per metric family
 Column = tuple[str, str, "str | None", Key]  #: group, family, member, key
@@ -84,17 +87,19 @@ def _board(measured: Measured, dataset: str) -> dict[str, Any] | None:
                 if column and value.seeds and value.at["dataset"] == dataset:
                     cells[(place, order[id(value.group)]), column] = value
     columns = _columns(cells)
-    rows = _in_order(measured, {row for row, column in cells if column in columns})
-    if not rows:
+    if not columns:
         return None
     better = {table.metric: (table.better, table.unit) for _, families in measured for table in families}
-    heads = [_head(column, columns, *better[column[1]]) for column in columns]
+    rows = _in_order(measured, cells, columns, better[columns[0][1]][0])
+    every = list(dict.fromkeys(column for _, column in cells))
+    heads = [_head(column, every, *better[column[1]]) for column in columns]
     ranks = _ranks(measured, cells, columns, better)
     by_column = {column: [cells[row, column] for row in rows if (row, column) in cells] for column in columns}
     return {
         "dataset": reader_text("dataset", dataset), "heads": heads, "axes": json.dumps(list(AXES)),
         "groups": [(group, sum(head["group"] == group for head in heads)) for group in GROUPS
                    if any(head["group"] == group for head in heads)],
+        "left_out": _left_out(cells, columns),
         "rows": [_row(measured, row, [(cells.get((row, c)), by_column[c], ranks.get((row, c), "")) for c in columns])
                  for row in rows],
     }  # fmt: skip
@@ -129,7 +134,7 @@ def _column(family: str, value: Value) -> Column | None:
 
 
 def _columns(cells: dict[tuple[Row, Column], Value]) -> list[Column]:
-    """In the order of `GROUPS`; of one metric the keys with the most values."""
+    """In the order of `GROUPS`; of one metric the keys with the most values, as far as these are not few."""
     counts: dict[Column, int] = {}
     for _, column in cells:
         counts[column] = counts.get(column, 0) + 1
@@ -137,16 +142,43 @@ def _columns(cells: dict[tuple[Row, Column], Value]) -> list[Column]:
     for group, columns in GROUPS.items():
         for family, member in columns:
             keys = [column for column in counts if column[:3] == (group, family, member)]
-            found += sorted(keys, key=lambda column: -counts[column])[:MOST_KEYS]
+            most = sorted(keys, key=lambda column: -counts[column])[:MOST_KEYS]
+            fewest = max(FEWEST_ROWS, FEWEST_SHARE * counts[most[0]]) if most else 0
+            found += [column for index, column in enumerate(most) if not index or counts[column] >= fewest]
     return found
 
 
-def _in_order(measured: Measured, rows: set[Row]) -> list[Row]:
-    """Yardsticks last; then by latent size, the one with the most rows first, by suite, in the order of its grid."""
+def _left_out(cells: dict[tuple[Row, Column], Value], columns: list[Column]) -> list[str]:
+    """The columns with values that the board does not show: "ELBO (likelihood learned Gaussian)"."""
+    others = [column for column in dict.fromkeys(column for _, column in cells) if column not in columns]
+    found = []
+    for _, family, member, key in others:
+        among = [column[3] for column in (*columns, *others) if column[1:3] == (family, member)]
+        found.append(f"{metric_name(family, member)} ({key_text(key, among)})")
+    return found
+
+
+def _in_order(
+    measured: Measured, cells: dict[tuple[Row, Column], Value], columns: list[Column], better: str
+) -> list[Row]:  # fmt: skip
+    """Yardsticks last; by latent size, the one with the most rows first; then the best first by the first column.
+
+    Rows without a value there follow; equal rows stand by suite, in the order of its grid.
+    """
+    rows = {row for row, column in cells if column in columns}
+    sign = -1 if better == "higher" else 1
+    means = {row: sign * value.summary.mean for (row, column), value in cells.items()
+             if column == columns[0] and value.summary}  # fmt: skip
     at = {row: measured[row[0]][0].groups[row[1]].at for row in rows}
     sizes = [at[row]["latent_size"] for row in rows]
     last = {row: is_yardstick(str(at[row]["variant"])) for row in rows}
-    return sorted(rows, key=lambda row: (last[row], -sizes.count(at[row]["latent_size"]), row))
+    return sorted(
+        rows, key=lambda row: (last[row], *_size_place(at[row]["latent_size"], sizes), means.get(row, math.inf), row)
+    )
+
+
+def _size_place(size: Any, sizes: list[Any]) -> tuple[int, int]:
+    return -sizes.count(size), size if isinstance(size, int) else -1
 
 
 def _head(column: Column, columns: list[Column], better: str, unit: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The numbers of one configuration under one metric: a value per seed, and every gap with its reason."""
 
+import re
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,17 @@ from .names import GAPS, coordinate_text, magnitude
 Key = tuple[tuple[str, str], ...]  #: what must be equal before two values may be compared
 
 #: Parts of a key that a table names only where they differ
+CODE = re.compile(r"`([^`]+)`")  #: a name of code in a reason
 QUIET = ("version", "sampler_version", "sha256", "sampler_sha256", "data")
+
+
+def without_code_marks(reason: str) -> str:
+    """A reason without the backticks around names of code, for texts that cannot show them as code.
+
+    >>> without_code_marks("the folder `inception` is missing; a lone ` stays")
+    'the folder inception is missing; a lone ` stays'
+    """
+    return CODE.sub(r"\1", reason)
 
 
 @dataclass(frozen=True)
@@ -136,7 +147,7 @@ def measure(group: Group, name: str, member: str | None = None) -> Value:
         clash = " or ".join(key_text(key, keys) for key in keys)
         gaps["n/a", f"seeds measured differently ({clash})"] = sorted(seeds)
         seeds = {}
-    found = tuple(Gap(state, reason, tuple(which)) for (state, reason), which in gaps.items())
+    found = tuple(Gap(state, without_code_marks(reason), tuple(which)) for (state, reason), which in gaps.items())
     key = next(iter(keys)) if len(keys) == 1 else ()
     return Value(group, seeds, found, key, tuple(sorted(images)), {**group.at, "member": member}, metric=name)
 
