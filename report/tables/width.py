@@ -85,7 +85,7 @@ def layout(texts: Texts, width: str, notes: Sequence[str] = ()) -> Layout:
              if points(texts, setting, stacked) <= room]  # fmt: skip
     found = found or [_in_floats(texts, setting, stacked, _columns(texts, setting, stacked, room), below)
                       for stacked in (True, False) for setting in SETTINGS[-2:]]  # fmt: skip
-    return min(found, key=lambda layout: len(layout.parts) * len(layout.rows))
+    return min(found, key=lambda layout: (_excess(texts, layout, room), len(layout.parts) * len(layout.rows)))
 
 
 def natural(texts: Texts, notes: Sequence[str] = ()) -> bool:
@@ -103,6 +103,13 @@ def _columns(texts: Texts, setting: Setting, stacked: bool, room: float) -> tupl
     equal = _equal(len(widths), len(parts))
     fits = all(names + sum(widths[i] for i in part) <= room for part in equal)
     return equal if fits else parts
+
+
+def _excess(texts: Texts, layout: Layout, room: float) -> float:
+    """By how many points the widest part is too wide."""
+    names = _names_points(texts.names, layout.setting, layout.stacked)
+    widths = [column_points(column, layout.setting) for column in texts.values]
+    return max(max((names + sum(widths[i] for i in part) for part in layout.parts), default=0.0) - room, 0.0)
 
 
 def _in_floats(texts: Texts, setting: Setting, stacked: bool, parts: tuple[range, ...], below: float) -> Layout:
