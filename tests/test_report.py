@@ -17,7 +17,9 @@ from bench.report.charts.maps import code_map
 from bench.report.charts.scales import ticks
 from bench.report.data import load
 from bench.report.pages import published as published_page
+from bench.report.pages.tables import table_view
 from bench.report.site import environment
+from bench.report.tables.build import build
 from bench.report.tables.published import published
 
 from bench import registry, report
@@ -156,6 +158,15 @@ def test_what_is_not_there_is_shown_with_its_reason(site):
     for words in ("2/3 seeds", "failed: out of memory", "not run yet", "n/a: Inception weights not found"):
         assert words in text
     assert "n/a: a deterministic code has no ELBO" in text
+
+
+def test_rows_that_have_not_run_are_named_below_a_table_and_not_shown_in_it(tmp_path):
+    synthetic.write(tmp_path, "demo", lambda cell: ("done" if cell["label"] == "ae" else None, None), artefacts=False,
+                    labels=("ae", "vae"), nets=("mlp",), sizes=(2,), pca=False)  # fmt: skip
+    suite = load(tmp_path, "demo")
+    view = table_view(build(suite, "mse")[0], "mse")
+    assert [row["heads"][0] for row in view["rows"]] == ["AE"]
+    assert view["notes"][0] == "Not run yet: VAE."
 
 
 def test_published_values_stand_beside_the_obtained_and_say_if_they_compare(site):

@@ -58,9 +58,11 @@ def tools_view(suite: Suite, families: list[Table]) -> dict[str, Any]:
 def table_view(table: Table, name: str) -> dict[str, Any]:
     """A table for the template: heads with spans, and a view of every cell.
 
-    Columns without a number are left out, and a note names them; the files to copy have them.
+    Columns without a number and rows that have not run are left out, and notes name them; the files to copy have them.
     """
     table = build.drop_empty_columns(table)
+    rows = [row for row in table.rows if not _waits(table, row)] or list(table.rows)
+    waiting = "; ".join(" ".join(row_texts(row)) for row in table.rows if row not in rows)
     columns = [PrintedColumn(column) for column in table.columns]
     spans = [table.spans(level, columns) for level in range(len(table.column_axes) - 1)]
     ranges = {column: _range(table.column(column)) for column in table.columns}
@@ -73,10 +75,17 @@ def table_view(table: Table, name: str) -> dict[str, Any]:
         "levels": [*spans, [(column.last_head, 1) for column in columns]],
         "row_axes": json.dumps(table.row_axes), "column_axes": json.dumps(table.column_axes),
         "column_texts": [json.dumps([coordinate_text(*part) for part in column]) for column in table.columns],
-        "notes": [sentence for sentence in table.notes if not sentence.startswith(footnotes.BOLD)],
+        "notes": [*([f"Not run yet: {waiting}."] if waiting else []),
+                  *(sentence for sentence in table.notes if not sentence.startswith(footnotes.BOLD))],
         "rows": [{"heads": row_texts(row), "yardstick": row in table.yardsticks,
-                  "cells": [_cell_view(table, row, c, ranges[c]) for c in table.columns]} for row in table.rows],
+                  "cells": [_cell_view(table, row, c, ranges[c]) for c in table.columns]} for row in rows],
     }  # fmt: skip
+
+
+def _waits(table: Table, row: CellKey) -> bool:
+    """True for a row none of whose cells has run."""
+    values = [table.cells[row, column] for column in table.columns if (row, column) in table.cells]
+    return bool(values) and all(value.state == "missing" for value in values)
 
 
 def _range(values: Iterable[Value]) -> tuple[float, float]:
