@@ -248,6 +248,15 @@ def test_what_can_be_operated_has_a_name_and_every_table_head_a_scope(page, site
     assert len(ids) == len(set(ids))
 
 
+def test_the_largest_suite_fits_six_screens_and_its_summary_the_width(page, tmp_path):
+    site = report.build(ROOT / "results", tmp_path, ["mnist_all"]).parent
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for path, table in (("index.html", "#board .scroll"), ("suites/mnist_all/index.html", "#summary .scroll")):
+        visit(page, site / path)
+        assert page.locator(table).evaluate_all("areas => areas.every(area => area.scrollWidth <= area.clientWidth)")
+    assert page.evaluate("document.documentElement.scrollHeight") <= 6 * 900
+
+
 # -- six questions of a stranger, each answered within three clicks from the first page
 
 

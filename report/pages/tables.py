@@ -105,7 +105,7 @@ def _cell_view(table: Table, row: CellKey, column: CellKey, span: tuple[float, f
         "mean": format_number(summary.mean, decimals) if summary else GAPS.get(value.state, value.state),
         "half": None if half is None else format_number(half, decimals),
         "strip": strip(value.seeds.values(), *span) if value.seeds else "",
-        "count": f"n = {len(value.seeds)}" if value.complete else f"{len(value.seeds)}/{value.planned} seeds",
+        "count": f"n = {len(value.seeds)}" if value.complete else f"{len(value.seeds)}/{value.planned}",
         "title": _tooltip(value), "link": value.ids[0] if value.seeds else "",
     }  # fmt: skip
 
