@@ -589,6 +589,16 @@ def test_standings_stand_below_the_table_and_leave_it_as_it_is(tmp_path, form):
     assert "Average rank" not in print_table(tmp_path, "s", form, "mse")
 
 
+def test_long_standings_are_divided_into_floats_and_still_agree_with_the_records(tmp_path):
+    levels = [(dataset, k) for dataset in ("mnist", "kmnist") for k in range(40)]
+    suite(tmp_path, [pair for dataset, k in levels for pair in runs(f"m{k}", [k, k + 0.1, k + 0.2], dataset=dataset)])
+    text = print_table(tmp_path, "s", "latex", "mse", ranked=True)
+    assert latex_check.complaints(text) == []
+    parts = text.split(r"\label{tab:s-mse-standings}")[1].split(r"Table~\ref{tab:s-mse-standings} (continued)")
+    assert [sum(line.startswith("m") for line in part.splitlines()) for part in parts] == [36, 4]
+    assert [(found.checked, found.differences) for found in verify(tmp_path, text)] == [(80, []), (80, [])]
+
+
 def test_standings_are_fields_of_the_data(tmp_path):
     ranked(tmp_path)
     [table] = json.loads(print_table(tmp_path, "s", "json", "mse", ranked=True))["tables"]

@@ -16,6 +16,7 @@ SETUP = r"\sisetup{%sdetect-weight, mode=text, group-minimum-digits=9}"
 MEAN = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")  #: sign, integer, decimals; half-width likewise
 #: Scales a box down to the width of the text, and leaves one that fits
 SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+STANDINGS_ROWS = 36  #: of a float at the size of the text; more are divided
 #: The note on numbers such as 1.23(12)
 COMPACT = "The digits in parentheses are the half-width in units of the last digits."
 Cells = dict[tuple[CellKey, PrintedColumn], CellParts]
@@ -171,9 +172,12 @@ def latex_standings(table: Table) -> str:
     if not found:
         return ""
     head, *rows = [_line([*map(escape_latex, row)]) for row in found.grid(table)]
-    tabular = _tabular("l" * len(table.row_axes) + "rl", [head], rows)
-    body = _float(table, standings_heading(table), "-standings", tabular, [table.stamp], True)
-    return "\n".join(["", r"\begin{table}", r"\centering", *body, r"\end{table}", ""])
+    parts = [_tabular("l" * len(table.row_axes) + "rl", [head], rows[at : at + STANDINGS_ROWS])
+             for at in range(0, len(rows), STANDINGS_ROWS)]  # fmt: skip
+    first = _float(table, standings_heading(table), "-standings", parts[0], [table.stamp], True)
+    floats = [first, *(_continued(table, part, "-standings") for part in parts[1:])]
+    return "\n".join(["", *(line for body in floats
+                            for line in (r"\begin{table}", r"\centering", *body, r"\end{table}")), ""])  # fmt: skip
 
 
 def _float(
@@ -184,9 +188,9 @@ def _float(
             *(_note(text, as_is) for text in notes)]  # fmt: skip
 
 
-def _continued(table: Table, lines: list[str]) -> list[str]:
+def _continued(table: Table, lines: list[str], suffix: str = "") -> list[str]:
     """A further part of a table in a float of its own, which has no number of its own."""
-    heading = rf"{{\footnotesize Table~\ref{{tab:{_label(table)}}} (continued)\par\smallskip}}"
+    heading = rf"{{\footnotesize Table~\ref{{tab:{_label(table)}{suffix}}} (continued)\par\smallskip}}"
     return [heading, *lines, _note(table.stamp, as_is=False)]
 
 
