@@ -98,7 +98,13 @@ def _metrics(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
-    """Benchmark autoencoders and VAEs: one YAML in, trained cells, honest metrics, one HTML site out."""
+    """Benchmark autoencoders and VAEs: a YAML suite in, trained models, measurements and a static HTML site out.
+
+    A first run of minutes: bench run digits, then bench open. SUITE is a YAML file, or the name of one in suites/. A
+    suite is a grid of cells; a cell is one method, net, dataset, latent size and seed.
+
+    Exit codes: 0 all is done, 1 something failed, 2 wrong input, 3 cells are open, 130 interrupted, 143 terminated.
+    """
     problems.forget()
     plugins.session.files, plugins.session.allowed = (), True
     registry.reset()
@@ -118,8 +124,7 @@ def _load(suite: Path, overrides: Sequence[str], only: Sequence[str] = ()) -> "S
 @selecting
 @DATA
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps, cuda or cuda:I.")
-@click.option("--workers", type=click.IntRange(min=1),
-              help="Processes side by side [default: one per core, or on each GPU as many as pay].")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), help="Processes side by side [default: one per GPU or core].")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a worker.")
 @click.option("--scheduler", metavar="ADDRESS", help="Send cells to a running Dask scheduler instead.")
 @click.option("--offline", is_flag=True, help="Never download anything.")
@@ -144,7 +149,10 @@ def run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str,
 def evaluate(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
              data: str | None, device: str, workers: int | None, threads: int, offline: bool,
              figures: bool) -> None:  # fmt: skip
-    """Compute metrics that SUITE now asks for from checkpoints, without training again."""
+    """Compute metrics that are new in SUITE, without training.
+
+    It needs the checkpoints of this machine; committed results have none.
+    """
     _run(suite, results, overrides, only, limit, data, device, threads, offline,
          workers, None, train=False, redraw=figures)  # fmt: skip
 
@@ -179,7 +187,10 @@ def _run(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str
 @JSON
 def plan(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
          data: str | None, as_json: bool) -> None:  # fmt: skip
-    """What would run, what is done, what is skipped and why, and what it needs."""
+    """Show what would run, what is done or skipped, and the cost.
+
+    The cost is an estimate of time and memory from records of like cells.
+    """
     from bench.results.identity import warn_of_other_suite
     from bench.results.store import Store
     from bench.runs import memory_estimate
@@ -225,7 +236,11 @@ def _data_notes(cells: Sequence["Cell"], records: list["Record"], data: str | No
 @JSON
 def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[str, ...], limit: int | None,
            as_json: bool) -> None:  # fmt: skip
-    """Done, running, failed, missing. Exit code 0 if all is done, 1 if cells failed, 3 if some are open."""
+    """Count the cells that are done, running, failed, missing.
+
+    A cell is partial if a metric is missing that the suite asks for by now. Exit code 0 if all is done, 1 if cells
+    failed, 3 if some are open.
+    """
     from bench.results.identity import warn_of_other_suite
     from bench.results.store import Store
     from bench.runs import plan as planning
@@ -254,7 +269,7 @@ def status(suite: Path, results: Path, overrides: tuple[str, ...], only: tuple[s
 @click.option("--figures", type=PATH, metavar="DIR",
               help="No site, but charts, pictures and maps for a paper: SVG, PDF, LaTeX captions.")  # fmt: skip
 def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file: bool, figures: Path | None) -> None:
-    """Build the site from everything under the results folder, or from SUITES only."""
+    """Build the site of all results, or of SUITES only."""
     from bench.results.identity import suite_name
 
     names = [suite_name(s, results) for s in suites] or None
@@ -281,7 +296,7 @@ def report(suites: tuple[str, ...], results: Path, out: Path | None, single_file
 @RESULTS
 @click.option("--out", type=PATH, default=Path("site"), show_default=True, help="Where the site is built.")
 def open_site(suite: str | None, results: Path, out: Path) -> None:
-    """Build the site of all results and open it in the browser, at SUITE's page if it is named."""
+    """Build the site and open it in the browser, at SUITE's page."""
     import webbrowser
 
     from bench.report import build
@@ -325,7 +340,9 @@ def open_site(suite: str | None, results: Path, out: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: str | None,
           columns: str | None, as_json: bool, **how: Any) -> None:  # fmt: skip
-    """Print SUITE's comparison table: mean ± 95 % t-interval over seeds, n, best marked.
+    """Print SUITE's table: mean ± 95 % t-interval over seeds.
+
+    Marked are the best of a column and all that are not surely worse.
 
     Axes for --rows, --columns and --only: label (the method as the suite calls it), variant, net, likelihood, dataset,
     latent_size, setting (other parameters that differ), member (sampler or space of a metric family), metric.
@@ -344,7 +361,9 @@ def table(suite: str, results: Path, style: str, metric: tuple[str, ...], rows: 
 @RESULTS
 @JSON
 def claims(suite: str, results: Path, as_json: bool) -> None:
-    """What SUITE's records say to each of its claims: verdict, effect, 95 % interval, p, k of n seeds.
+    """Print the verdict on each claim of SUITE, and its evidence.
+
+    The evidence is the effect with its 95 % interval, p, and the number of seeds that agree.
 
     The claims are those of the suite as it was last run; `bench run` again takes up what was added since.
     """
@@ -371,7 +390,9 @@ def claims(suite: str, results: Path, as_json: bool) -> None:
 @JSON
 def verify(suite: str | None, results: Path, pasted: TextIO | None, migrate: bool, data: str | None,
            as_json: bool) -> None:  # fmt: skip
-    """Is SUITE's results.csv what its records give, and are ids, fingerprints and hashes sound?
+    """Check SUITE's records and results.csv, or pasted tables.
+
+    Ids, fingerprints and hashes must be those that the records give.
 
     Where the images are at hand, they are compared with those that the cells were computed on.
     With --table: does a pasted table still agree with the records? Exit code 0 if so, 1 if something differs.
@@ -423,7 +444,9 @@ def _verify_tables(results: Path, pasted: TextIO, suite: str | None, as_json: bo
               help="Exit code 1 if there is any such row.")  # fmt: skip
 @JSON
 def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: tuple[str, ...], as_json: bool) -> None:
-    """Compare two result sets row by row: better, worse, equal, or not comparable and why; B against A.
+    """Compare two result sets row by row: B against A.
+
+    A row is better, worse, equal, or not comparable for a reason that is named.
 
     A and B are folders, results/SUITE or a results folder, or names of suites under --results.
     """
@@ -443,7 +466,9 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 @click.option("--samples", type=PATH, help="Generated images: npz, npy, or a folder of images.")
 @click.option("--dataset", required=True, metavar="YAML", help="A name, or as in a suite: {name: folder, path: DIR}.")
 @click.option("--label", required=True, help="The name of the row in tables.")
-@click.option("--suite", default="external", show_default=True, help="The suite to stand in, with its protocol.")
+@click.option(
+    "--suite", default="external", show_default=True, help="The suite that gets the row and gives the protocol."
+)
 @click.option("--metrics", "--metric", "metric", multiple=True, callback=_metrics,
               help="Only these, such as mse,elbo [default: those of the suite, else all].")  # fmt: skip
 @click.option("--likelihood", metavar="YAML", help="bernoulli, gaussian or {name: gaussian, sigma: 0.1}, for bounds.")
@@ -460,10 +485,10 @@ def compare(a: Path, b: Path, results: Path, metric: tuple[str, ...], fail_on: t
 def score(model: str | None, reconstructions: Path | None, codes: Path | None, train_codes: Path | None,
           samples: Path | None, metric: tuple[str, ...], results: Path, data: str | None, device: str, threads: int,
           offline: bool, as_json: bool, **what: Any) -> None:  # fmt: skip
-    """Measure a model that was trained elsewhere, or its outputs, by the protocol of every suite.
+    """Measure a model trained elsewhere, or its outputs.
 
-    The code of FILE.py is run. Its model has encode(x) or posterior(x), and decode(z) or generate(z), for images in
-    [0, 1]; docs/score.md has the rest.
+    The protocol is that of the suite. The code of FILE.py is run. Its model has encode(x) or posterior(x), and
+    decode(z) or generate(z), for images in [0, 1]; docs/score.md has the rest.
     """
     from bench.datasets._loading import find_root
     from bench.runs import score as scoring
@@ -499,7 +524,10 @@ def score(model: str | None, reconstructions: Path | None, codes: Path | None, t
 def sample(cell: str, results: Path, data: str | None, figure: str | None, n: int | None, sampler: str | None,
            label: str | None, interpolate: bool, seed: int | None, out: Path | None,
            as_json: bool) -> None:  # fmt: skip
-    """Draw a picture out of the trained model of CELL: the beginning of its id, or its folder."""
+    """Draw pictures from the trained model of CELL.
+
+    CELL is the beginning of a cell's id, or its folder. The model must have been trained on this machine.
+    """
     from bench.datasets._loading import find_root
     from bench.evaluation import draw as drawing
 
@@ -535,7 +563,7 @@ def _remake(record: "Record", data: str | None) -> str:
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def speed(arguments: tuple[str, ...]) -> None:
-    """How fast a grid trains on this machine, alone or against another library (in a clone of the repository)."""
+    """Measure the speed of training, in a clone of the repository."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "benchmarks" / "__main__.py").is_file():
         raise UsageError(
@@ -551,7 +579,10 @@ def speed(arguments: tuple[str, ...]) -> None:
 @with_plugins
 @JSON
 def list_(kind: str | None, as_json: bool) -> None:
-    """Variants, nets, likelihoods, samplers, datasets, metrics and suites, each with its first line."""
+    """List the names a suite can use, each with its first line.
+
+    KIND is variants (the methods), nets, likelihoods, samplers, datasets, metrics or suites; all without it.
+    """
     from bench.suite.listing import listing
 
     found = listing(kind)
@@ -575,7 +606,10 @@ def list_(kind: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--in", "folder", type=PATH, default=Path("plugins"), show_default=True, help="Your folder of plugins.")
 def new(kind: str, name: str, folder: Path) -> None:
-    """Write the file of a new KIND of your own, which fulfils its contract, to be changed."""
+    """Write a file for a component of your own, to be changed.
+
+    The file fulfils the contract of its KIND; `bench check` says whether it still does.
+    """
     from bench.contracts.stubs import write_stub
 
     path = write_stub(kind, name, folder)
@@ -589,7 +623,10 @@ def new(kind: str, name: str, folder: Path) -> None:
 @click.option("--seconds", type=click.FloatRange(min=1), default=120, show_default=True, help="Limit of one check.")
 @JSON
 def check(path: Path, data: str | None, options: tuple[str, ...], seconds: float, as_json: bool) -> None:
-    """Does the plugin at PATH, a file or a folder of them, fulfil its contract? Exit code 0 if so, 1 if not."""
+    """Check a component of your own, or a folder of them.
+
+    Each file is tested against the contract of its kind. Exit code 0 if it is fulfilled, 1 if not.
+    """
     from bench.contracts import check as contracts
     from bench.suite.overrides import parse_assignments
 
@@ -611,7 +648,10 @@ def check(path: Path, data: str | None, options: tuple[str, ...], seconds: float
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the dataset: path=DIR, size=32.")
 @JSON
 def data(words: tuple[str, ...], data: str | None, options: tuple[str, ...], as_json: bool) -> None:
-    """Download a dataset through torchvision (fetch), verify it (check), say where files must be put by hand."""
+    """Download a dataset (fetch) or verify a copy (check).
+
+    Where files are missing, the message says what to put where.
+    """
     from bench.datasets._loading import fetch_or_check
     from bench.suite.overrides import parse_assignments
 

@@ -378,7 +378,7 @@ def test_a_mistake_in_a_suite_is_one_message_with_its_line_and_exit_2(bench, sui
     [
         (("run", "nowhere.yaml"), "nowhere.yaml"),
         (("rnu",), "No such command"),
-        (("table", "never_run"), "no results of suite 'never_run'"),
+        (("table", "never_run"), "no results of suite 'never_run' under results; `bench run SUITE` computes some"),
         (("list", "variant_"), "did you mean"),
         (("data", "check", "mnits"), "did you mean 'mnist'"),
         (("run", "small.yaml", "--device", "cuda:9"), "no CUDA device"),

@@ -37,10 +37,15 @@ def test_a_finding_names_the_best_and_the_distance_of_the_next(tmp_path):
     assert finding.value.at["label"] == "ae"
 
 
-def test_a_finding_names_what_cannot_be_distinguished_from_the_best(tmp_path):
+def test_a_finding_names_what_is_not_surely_worse_than_the_best(tmp_path):
     close = CLEAR | {"vae": [0.0099, 0.0102, 0.0100]}
     [finding] = findings(*write(tmp_path, close))
-    assert finding.text.endswith("; VAE cannot be distinguished from it.")
+    assert finding.text.endswith("; VAE is not surely worse.")
+
+
+def test_a_finding_says_that_a_second_of_too_few_seeds_was_not_tested(tmp_path):
+    [finding] = findings(*write(tmp_path, CLEAR | {"vae": [0.0200, 0.0201]}))
+    assert re.search(r"; VAE follows with 0\.020\d* ± 0\.000\d* \(2 seeds, not tested\)\.$", finding.text)
 
 
 def test_a_finding_of_too_few_seeds_says_so(tmp_path):

@@ -559,3 +559,4 @@ def test_the_verb_checks_a_folder_and_says_where_a_file_must_lie(here):
     assert (code, shown.splitlines()[:2]) == (0, ["sampler ring:", "  ok      The file can be imported."])
     (here / "loose.py").write_text("")
     assert "a plugin lies in a folder variants/, nets/" in bench("check", "loose.py")[2]
+    assert "gone.py: there is no such file or folder" in bench("check", "gone.py")[2]

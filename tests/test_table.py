@@ -408,9 +408,9 @@ def test_notes_name_the_lead_that_the_compared_rows_need(tmp_path):
     full = " ".join(print_table(tmp_path, "s", "text", "mse").split())
     assert "2.3 standard deviations between two rows and 6.8 among the 10 of a column" in full
     short = " ".join(print_table(tmp_path, "s", "text", "mse", columns="metric").split())
-    assert "3 seeds separate two of 10 rows from about 6.8 standard deviations on." in short
+    assert "With 3 seeds and 10 rows a lead is seen from about 6.8 standard deviations." in short
     two = print_table(tmp_path, "s", "text", "mse", columns="metric", only=["label=m0,m1"])
-    assert "separate two of" not in two
+    assert "a lead is seen" not in two
 
 
 REFERENCE = {"variant": "vae", "metric": "mse", "value": 1.95, "source": "A & B 2014", "comparable": True}

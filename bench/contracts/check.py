@@ -36,6 +36,8 @@ class Result:
 
 def files_of(path: Path) -> list[plugins.PluginFile]:
     """The plugins of a file or folder. Raises `ComponentError` where the path is neither."""
+    if not path.exists():
+        raise ComponentError(f"{path}: there is no such file or folder")
     if path.is_dir():
         return list(plugins.from_folder(path))
     kind = path.absolute().parent.name

@@ -82,7 +82,8 @@ class Store:
         path = self.suite_folder(name) / "suite.json"
         if not os.path.lexists(path):
             known = did_you_mean(name, self.suites(), "suites with results")
-            raise UsageError(f"no results of suite {name!r} under {self.root}{known}")
+            hint = known or "; `bench run SUITE` computes some, --results names another folder"
+            raise UsageError(f"no results of suite {name!r} under {self.root}{hint}")
         try:
             about = path.lstat()
             content = _suite(path, self.root, about.st_mtime_ns, about.st_size)

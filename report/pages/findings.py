@@ -1,7 +1,7 @@
 """What a suite found, in one or two sentences that rules make from its tables.
 
-A sentence names the configuration with the best mean of a metric, its value, and either those that the statistics
-cannot distinguish from it or the next one with its distance. It says where the seeds are too few for a comparison.
+A sentence names the configuration with the best mean of a metric, its value, and either those that are not surely worse
+or the next one with its distance. It says where the seeds are too few for a comparison.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ from bench.report.tables.names import coordinate_text, format_number, metric_nam
 from bench.report.tables.values import Value, decimals_of, is_yardstick
 
 from bench import registry
+from bench.results.stats import FEWEST_SEEDS
 
 #: Families that a finding may be about, in the order of preference within reconstruction and within generation
 TOPICS = (("mse",), ("fid", "fcd"))
-MOST_NAMED = 3  #: configurations named as not distinguishable from the best
+MOST_NAMED = 3  #: configurations named as not surely worse than the best
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _largest_comparison(table: Table) -> list[Value]:
 
 
 def _distance(first: Value, rest: list[Value], compared: list[Value], decimals: int) -> str:
-    """The rest of the sentence: what cannot be distinguished from the first, or the second with its ratio."""
+    """The rest of the sentence: those not surely worse than the first, or the second with its ratio."""
     if not first.best:
         second = f"{_name(rest[0], compared)} with {_number(rest[0], decimals)}"
         return f", ahead of {second}; the seeds are too few to test the difference"
@@ -73,8 +74,11 @@ def _distance(first: Value, rest: list[Value], compared: list[Value], decimals: 
         names = [_name(value, compared) for value in equal[:MOST_NAMED]]
         more = len(equal) - MOST_NAMED
         names += [f"{more} other{'s' * (more > 1)}"] if more > 0 else []
-        return f"; {_listed(names)} cannot be distinguished from it"
+        return f"; {_listed(names)} {'is' if len(equal) == 1 else 'are'} not surely worse"
     second = f"{_name(rest[0], compared)} follows with {_number(rest[0], decimals)}"
+    if not (rest[0].complete and len(rest[0].seeds) >= FEWEST_SEEDS):
+        of = "" if rest[0].complete else f" of {rest[0].planned}"
+        return f"; {second} ({len(rest[0].seeds)}{of} seeds, not tested)"
     ratio = _mean(rest[0]) / _mean(first) if _mean(first) > 0 and _mean(rest[0]) > 0 else 0.0
     if ratio >= 2:
         return f"; {second}, {ratio:.1f} times as much"

@@ -164,8 +164,8 @@ def _bold(values: list[Value], compared: Sequence[Value]) -> str:
         f"{BOLD} not surely worse than the best of a column (every pair of rows by Welch's t-test, from {FEWEST_PAIRS} "
         "shared seeds on also by the paired one, Holm-corrected; a column leaves out a true best with at most 5 %). "
         f"With {n} seeds a lead is seen from about {smallest_lead(n, 2):.1f} standard deviations between two rows"
-        f"{among}. Only complete rows with at least {FEWEST_SEEDS} seeds can be bold, and "
-        "no row is bold where another row has the better mean."
+        f"{among}. Only complete rows with at least {FEWEST_SEEDS} seeds can be bold; "
+        "where another row has the best mean, none is."
     )
 
 
@@ -176,7 +176,9 @@ def _long_lead(values: list[Value], compared: Sequence[Value]) -> str:
     n, k = _fewest_seeds(compared), len(compared)
     lead = smallest_lead(n, k)
     return (
-        f"{n} seeds separate two of {k} rows from about {lead:.1f} standard deviations on." if lead > LONG_LEAD else ""
+        f"With {n} seeds and {k} rows a lead is seen from about {lead:.1f} standard deviations."
+        if lead > LONG_LEAD
+        else ""
     )
 
 
