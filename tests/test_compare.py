@@ -51,6 +51,14 @@ def test_the_difference_is_b_minus_a_paired_over_shared_seeds(tmp_path):
     assert found.hedges_g > 5
 
 
+def test_a_paired_rows_means_are_those_of_the_shared_seeds(tmp_path):
+    """Seeds 0 and 1 are only in A and far off: the means of all seeds differ the other way."""
+    a, b = write(tmp_path / "a", {"vae": [9.0, 9.1, *ONE]}), write(tmp_path / "b", {"vae": [None, None, *MUCH]})
+    found = only(compare(a, b))
+    assert (found.mark, found.n_a, found.n_b, found.superiority) == ("worse", 6, 4, 1.0)
+    assert found.b - found.a == pytest.approx(found.difference)
+
+
 def test_the_direction_of_the_metric_decides_what_is_better(tmp_path):
     a, b = write(tmp_path / "a", {"vae": ONE}), write(tmp_path / "b", {"vae": MUCH})
     assert (marks(a, b), marks(b, a)) == ({"vae": "worse"}, {"vae": "better"})

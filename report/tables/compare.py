@@ -1,9 +1,10 @@
 """Two result sets compared row by row and metric by metric: better, worse, equal, or not comparable with the reason.
 
 The difference is B − A of the means over seeds with its 95 % t-interval: paired where at least three seeds are shared,
-otherwise Welch's. "better" and "worse" need p < 0.05 after Holm's correction over the rows of a metric, since
-among many rows some would be worse by chance. "equal" is every other tested difference; the output says if the numbers
-are the same. Too few seeds to test, another protocol, other images or another definition of the cell: "not comparable".
+and then the means are those of the shared seeds, otherwise Welch's. "better" and "worse" need p < 0.05 after Holm's
+correction over the rows of a metric, since among many rows some would be worse by chance. "equal" is every other tested
+difference; the output says if the numbers are the same. Too few seeds to test, another protocol, other images or
+another definition of the cell: "not comparable".
 """
 
 import math
@@ -15,7 +16,7 @@ from typing import Any
 from bench.report.data import Group, Suite, flatten, load, mapping, words
 
 from bench.errors import UsageError, did_you_mean
-from bench.results.stats import Difference, difference, hedges_g, holm, superiority
+from bench.results.stats import Difference, difference, hedges_g, holm, summarise, superiority
 from bench.results.store import Store
 
 from .build import families
@@ -41,9 +42,9 @@ class Comparison:
     metric: str
     better: str
     mark: str
-    a: float | None = None  #: mean over the seeds
+    a: float | None = None  #: mean over the seeds of the test, over all seeds without one
     b: float | None = None
-    n_a: int = 0
+    n_a: int = 0  #: seeds with a number, those that the test leaves out included
     n_b: int = 0
     difference: float | None = None
     interval: tuple[float, float] | None = None  #: 95 %, of this row alone
@@ -214,14 +215,15 @@ def _other_version(a: Value, b: Value) -> str:
 
 def _tested(found: Comparison, a: Value, b: Value) -> Comparison:
     """Difference, interval and p; `_corrected` sets the mark of a row with a p."""
-    test = difference(b.seeds, a.seeds)
-    ones, twos = list(a.seeds.values()), list(b.seeds.values())
+    test, shared = difference(b.seeds, a.seeds), a.seeds.keys() & b.seeds.keys()
+    used = shared if test.test == "paired t" else a.seeds.keys() | b.seeds.keys()
+    ones, twos = ([value for seed, value in side.seeds.items() if seed in used] for side in (a, b))
     found = replace(
-        found, difference=test.mean, interval=_interval(test), p=test.p, test=test.test, pairs=test.n,
-        hedges_g=hedges_g(twos, ones), superiority=superiority(twos, ones), identical=a.seeds == b.seeds,
+        found, a=summarise(ones).mean, b=summarise(twos).mean, difference=test.mean, interval=_interval(test), p=test.p,
+        test=test.test, pairs=test.n, hedges_g=hedges_g(twos, ones), superiority=superiority(twos, ones),
+        identical=a.seeds == b.seeds,
     )  # fmt: skip
     scale = max(abs(value) for value in (*ones, *twos))
-    shared = a.seeds.keys() & b.seeds.keys()
     near = all(abs(a.seeds[s] - b.seeds[s]) <= TOLERANCE * scale for s in shared)
     if a.seeds.keys() == b.seeds.keys() and near:
         return replace(found, mark=EQUAL, p=None, reason="" if found.identical else "but for rounding")
