@@ -53,6 +53,40 @@ def test_a_finding_of_too_few_seeds_says_so(tmp_path):
     assert finding.text.endswith("the seeds are too few to test the difference.")
 
 
+def lose(root, name, label, seed):
+    """Remove the record of one cell, which then has not run."""
+    for path in (root / name).glob("*/record.json"):
+        cell = json.loads(path.read_text())["cell"]
+        if (cell["label"], cell["seed"]) == (label, seed):
+            path.unlink()
+    suite = load(root, name)
+    return suite, build(suite)
+
+
+@pytest.mark.parametrize(
+    ("lost", "end"),
+    [
+        ("ae", r", ahead of VAE with 0\.0200.*; the difference is not tested, since AE has 3 of 4 seeds\."),
+        ("vae", r"; VAE follows with 0\.0200\d* ± 0\.000\d* \(3 of 4 seeds, not tested\)\."),
+    ],
+)
+def test_a_finding_says_that_a_row_with_a_missing_seed_is_not_tested(tmp_path, lost, end):
+    write(tmp_path, {label: [*seeds, seeds[0]] for label, seeds in CLEAR.items()})
+    [finding] = findings(*lose(tmp_path, "demo", lost, 3))
+    assert re.search(f"{end}$", finding.text)
+
+
+def test_a_finding_says_where_budgets_differ_and_who_is_told_the_label(tmp_path):
+    assert "Told" not in findings(*write(tmp_path, CLEAR))[0].text
+    told = CLEAR | {"conditional_ae": [0.001, 0.0011, 0.0009]}
+    suite, families = write(tmp_path / "told", told)
+    assert findings(suite, families)[0].text.endswith(" Told the label: Conditional AE.")
+    for group in suite.groups[:1]:
+        for cell in group.cells:
+            cell.cell["train"] = cell.cell["train"] | {"epochs": 77}
+    assert " Training epochs: 77 (AE), " in findings(suite, families)[0].text
+
+
 def test_a_single_configuration_and_yardsticks_give_no_finding(tmp_path):
     assert findings(*write(tmp_path, {"ae": CLEAR["ae"]})) == []
     assert findings(*write(tmp_path / "b", {"ae": CLEAR["ae"], "pca": [0.001] * 3})) == []

@@ -1,19 +1,24 @@
 """What a suite found, in one or two sentences that rules make from its tables.
 
 A sentence names the configuration with the best mean of a metric, its value, and either those that are not surely worse
-or the next one with its distance. It says where the seeds are too few for a comparison.
+or the next one with its distance. It says which difference is not tested and why: too few seeds, or seeds without a
+number. Further sentences say where the configurations were trained for unequal numbers of epochs, and which of those
+named are told the label where others are not.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.report.data import Suite
+from bench.report.tables.footnotes import format_condition, settings
 from bench.report.tables.model import Table
 from bench.report.tables.names import coordinate_text, format_number, metric_name, reader_text
 from bench.report.tables.values import Value, decimals_of, is_yardstick
 
 from bench import registry
 from bench.results.stats import FEWEST_SEEDS
+
+from .leaderboard import is_told
 
 #: Families that a finding may be about, in the order of preference within reconstruction and within generation
 TOPICS = (("mse",), ("fid", "fcd"))
@@ -52,8 +57,9 @@ def _finding(table: Table) -> Finding | None:
     sampler = f" of samples from the {registry.short_title('samplers', str(member))}" if member else ""
     degree = {"lower": "lowest", "higher": "highest"}[table.better]
     best = f"the {degree} {metric_name(table.metric)}{sampler}, {_number(first, decimals)}"
-    text = f"{where}, {_name(first, compared)} has {best}"
-    return Finding(f"{text}{_distance(first, rest, compared, decimals)}.", first)
+    distance, named = _distance(first, rest, compared, decimals)
+    text = f"{where}, {_name(first, compared)} has {best}{distance}."
+    return Finding(" ".join([text, *_unlike(compared, [first, *named])]), first)
 
 
 def _largest_comparison(table: Table) -> list[Value]:
@@ -64,25 +70,56 @@ def _largest_comparison(table: Table) -> list[Value]:
     return max(priors or columns, key=lambda values: (len(values), _size(values)), default=[])
 
 
-def _distance(first: Value, rest: list[Value], compared: list[Value], decimals: int) -> str:
-    """The rest of the sentence: those not surely worse than the first, or the second with its ratio."""
+def _distance(
+    first: Value, rest: list[Value], compared: list[Value], decimals: int
+) -> tuple[str, list[Value]]:  # fmt: skip
+    """The rest of the sentence, and whom it names: those not surely worse than the first, or the second."""
+    second, name, number = rest[0], _name(rest[0], compared), _number(rest[0], decimals)
     if not first.best:
-        second = f"{_name(rest[0], compared)} with {_number(rest[0], decimals)}"
-        return f", ahead of {second}; the seeds are too few to test the difference"
+        return f", ahead of {name} with {number}; {_untested([first, *rest], compared)}", [second]
     equal = [value for value in rest if value.best]
     if equal:
         names = [_name(value, compared) for value in equal[:MOST_NAMED]]
         more = len(equal) - MOST_NAMED
         names += [f"{more} other{'s' * (more > 1)}"] if more > 0 else []
-        return f"; {_listed(names)} {'is' if len(equal) == 1 else 'are'} not surely worse"
-    second = f"{_name(rest[0], compared)} follows with {_number(rest[0], decimals)}"
-    if not (rest[0].complete and len(rest[0].seeds) >= FEWEST_SEEDS):
-        of = "" if rest[0].complete else f" of {rest[0].planned}"
-        return f"; {second} ({len(rest[0].seeds)}{of} seeds, not tested)"
-    ratio = _mean(rest[0]) / _mean(first) if _mean(first) > 0 and _mean(rest[0]) > 0 else 0.0
+        return f"; {_listed(names)} {'is' if len(equal) == 1 else 'are'} not surely worse", equal[:MOST_NAMED]
+    if not _is_tested(second):
+        of = "" if second.complete else f" of {second.planned}"
+        return f"; {name} follows with {number} ({len(second.seeds)}{of} seeds, not tested)", [second]
+    return f"; {name} follows with {number}{_ratio(first, second)}", [second]
+
+
+def _ratio(first: Value, second: Value) -> str:
+    """How much more the second has than the first, "" below a half percent and where a ratio means nothing."""
+    ratio = _mean(second) / _mean(first) if _mean(first) > 0 and _mean(second) > 0 else 0.0
     if ratio >= 2:
-        return f"; {second}, {ratio:.1f} times as much"
-    return f"; {second}, {100 * (ratio - 1):.0f} % more" if ratio >= 1.005 else f"; {second}"
+        return f", {ratio:.1f} times as much"
+    percent = round(100 * (ratio - 1))
+    return f", {percent} % more" if percent > 0 else ""
+
+
+def _is_tested(value: Value) -> bool:
+    """True for what takes part in the choice of the best (`arrange.mark_best`)."""
+    return value.complete and len(value.seeds) >= FEWEST_SEEDS
+
+
+def _untested(values: list[Value], compared: Sequence[Value]) -> str:
+    """Why nothing is said of a difference: of the first of these values that is not tested."""
+    value = next(value for value in values if not _is_tested(value))
+    if value.complete:
+        return "the seeds are too few to test the difference"
+    seeds = f"{len(value.seeds)} of {value.planned} seeds"
+    return f"the difference is not tested, since {_name(value, compared)} has {seeds}"
+
+
+def _unlike(compared: Sequence[Value], named: Sequence[Value]) -> list[str]:
+    """What makes the compared configurations unlike beside method and net: epochs, and the label told to some."""
+    epochs = format_condition([(value.at, settings(value).get("epochs", "")) for value in compared])
+    found = [] if not epochs or epochs.isdecimal() else [f"Training epochs: {epochs}."]
+    told = [value for value in named if is_told(str(value.at["variant"]))]
+    if told and not all(is_told(str(value.at["variant"])) for value in compared):
+        found.append(f"Told the label: {_listed([_name(value, compared) for value in told])}.")
+    return found
 
 
 def _mean(value: Value) -> float:

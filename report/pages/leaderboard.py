@@ -1,7 +1,7 @@
 """The leaderboard on the first page: methods of all suites with a few metrics, one table per dataset.
 
 Values of different keys (likelihood, classifier) stand in different columns, as in a suite's tables. Bold is decided in
-the suite of a row, among configurations of one training budget.
+the suite of a row.
 """
 
 import json
