@@ -259,6 +259,8 @@ def test_a_fraction_that_too_few_seeds_can_show_says_how_many_would():
 def test_a_bound_without_a_share_is_of_the_mean_and_is_met_at_the_bound_itself():
     assert verdict({"variant": "vae", "at_most": 0.5}, points("vae", [0.5] * 3)).verdict == "supported"
     assert verdict({"variant": "vae", "at_least": 0.5}, points("vae", [0.5] * 3)).verdict == "supported"
+    met = verdict({"variant": "vae", "at_most": 0.5}, points("vae", [0.5] * 3))
+    assert met.because == "mean 0.5 claimed at most 0.5; so in 3 of 3 seeds"  # equal is not lower
     found = verdict({"variant": "vae", "at_most": 0.0125}, points("vae", LOW))
     assert (found.verdict, found.main.says) == ("supported", "mse of vae at most 0.0125")
     assert found.main.outcome.p == pytest.approx(scipy.stats.ttest_1samp(LOW, 0.0125).pvalue)
@@ -542,6 +544,40 @@ def test_different_metrics_are_compared_unless_a_key_that_both_have_differs():
     expect = BELOW | {"less_than": {"variant": "ae", "metric": "elbo"}}
     assert verdict(expect, side("vae", LOW, "mse") + side("ae", HIGH, "elbo", k="1")).verdict == "supported"
     assert verdict(expect, side("vae", LOW, "mse", k="2") + side("ae", HIGH, "elbo", k="1")).verdict == "not run"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ({"sampler_version": 1}, {"sampler_version": 2}, "sampler_version differs: 1, 2"),
+        ({"sampler_sha256": "a"}, {}, "sampler_sha256 differs: a, none"),
+        ({"version": 1}, {"version": 2}, "version differs: 1, 2"),
+    ],
+)
+def test_values_of_two_definitions_are_never_compared(first, second, told):
+    def grid(values, *entries, metric="mse", label="vae"):
+        return [replace(p, metrics={metric: p.metrics[metric] | entry})
+                for p, entry in zip(points(label, values, metric), entries, strict=True)]  # fmt: skip
+
+    across = verdict(BELOW, grid(LOW, *[first] * 6) + grid(HIGH, *[second] * 6, label="ae"))
+    assert (across.verdict, across.because) == ("not run", f"not comparable: {told}")
+    elbo = BELOW | {"less_than": {"variant": "ae", "metric": "elbo"}}
+    within = verdict(elbo, grid(LOW, *[first] * 5, second) + points("ae", HIGH, "elbo"))
+    assert (within.verdict, within.because) == ("not run", f"not comparable: {told}")
+    other = verdict(elbo, grid(LOW, *[first] * 6) + grid(HIGH, *[second] * 6, metric="elbo", label="ae"))
+    assert other.verdict == "supported"  # of two metrics
+
+
+def test_values_of_other_images_of_one_dataset_are_never_compared():
+    def seen(fingerprint, *parts):
+        return [replace(p, fingerprint=fingerprint) for p in points(*parts[:2], **parts[2])]
+
+    mnist = {"dataset": "mnist"}
+    found = verdict(BELOW, seen("a", "vae", LOW, mnist) + seen("b", "ae", HIGH, mnist))
+    assert (found.verdict, found.because) == ("not run", "not comparable: images of mnist differs: a, b")
+    assert verdict(BELOW, seen("a", "vae", LOW, mnist) + seen("a", "ae", HIGH, mnist)).verdict == "supported"
+    other = verdict(BELOW, seen("a", "vae", LOW, mnist) + seen("b", "ae", HIGH, {"dataset": "digits"}))
+    assert other.verdict == "supported"  # the claim compares two datasets
 
 
 def test_several_rows_on_one_side_are_never_pooled():

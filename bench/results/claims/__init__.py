@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.results.fingerprints import with_sets
 from bench.results.stats import holm
 from bench.results.store import Store
 from bench.suite.expectations import TRENDS, Expect, read
@@ -101,7 +102,7 @@ def verdicts(results: Path, suite: str) -> list[Verdict]:
     store = Store(results)
     content = store.suite(suite)
     claims = content.get("claims")
-    return judge(claims, points(content, store.records(suite))) if isinstance(claims, list) and claims else []
+    return judge(claims, points(content, with_sets(store.records(suite)))) if isinstance(claims, list) and claims else []
 
 
 def judge(claims: Sequence[Any], grid: Sequence[Point]) -> list[Verdict]:

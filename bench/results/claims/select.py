@@ -14,16 +14,24 @@ from bench.suite.expectations import TRENDS, Expect
 
 from .text import side_name
 
+#: Parts of a key that define one metric: they differ between metrics, and must agree within one
+DEFINING = ("version", "sampler_version", "sha256", "sampler_sha256")
+IMAGES = "images of "  #: begins the part of a key that names a dataset's fingerprint
+
 
 @dataclass(frozen=True)
 class Point:
-    """A cell of the grid and what is recorded of it; `status` is its record's, or "skipped" or "missing"."""
+    """A cell of the grid and what is recorded of it; `status` is its record's, or "skipped" or "missing".
+
+    fingerprint: of the images, "" where it is not known.
+    """
 
     id: str
     cell: Mapping[str, Any]
     status: str
     reason: str
     metrics: Mapping[str, Any]
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ def points(content: Mapping[str, Any], records: Iterable[Record]) -> list[Point]
 
 def _point(entry: Mapping[str, Any], record: Record | None) -> Point:
     if record is not None:
-        return Point(record.id, entry["cell"], record.status, str(record.reason or ""), record.metrics)
+        images = str(record.provenance.get("fingerprint") or "")
+        return Point(record.id, entry["cell"], record.status, str(record.reason or ""), record.metrics, images)
     skip = entry.get("skip")
     return Point(entry["id"], entry["cell"], "skipped" if skip else "missing", str(skip or "not run yet"), {})
 
@@ -105,6 +114,7 @@ def _configuration(cell: Mapping[str, Any]) -> str:
 def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
     found = Measured(name, metric)
     entries: list[dict[str, Any]] = []
+    made: dict[str, dict[str, str]] = {}
     datasets: dict[str, None] = {}
     for point in chosen:
         seed, entry = point.cell.get("seed"), point.metrics.get(metric)
@@ -114,13 +124,15 @@ def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
         if isinstance(entry, dict) and point.status == "done" and _finite(entry.get("value")):
             found.values[seed] = float(entry["value"])
             entries.append(entry)
-            datasets[str(point.cell.get("dataset_label") or point.cell.get("dataset") or "")] = None
+            called = str(point.cell.get("dataset_label") or point.cell.get("dataset") or "")
+            datasets[called] = None
+            key = _key(entry) | ({IMAGES + called: point.fingerprint} if point.fingerprint else {})
+            made[json.dumps(key, sort_keys=True)] = key
         else:
             waits, why = _absence(point, metric, entry)
             (found.waiting if waits else found.lost)[seed] = why
-    keys = tuple({json.dumps(key, sort_keys=True): key for key in map(_key, entries)}.values())
     unit = str(entries[0].get("unit") or "") if entries else ""
-    return replace(found, keys=keys, unit=unit, datasets=tuple(filter(None, datasets)))
+    return replace(found, keys=tuple(made.values()), unit=unit, datasets=tuple(filter(None, datasets)))
 
 
 def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:
@@ -137,18 +149,27 @@ def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:
 def _key(entry: dict[str, Any]) -> dict[str, str]:
     given = entry.get("key")
     parts = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
-    return parts | {"version": str(entry.get("version", 1))}
+    return parts | {name: str(entry.get(name, 1)) for name in DEFINING if name in entry or name == "version"}
 
 
 def find_clash(sides: Sequence[Measured]) -> str:
-    """Why values of these sides cannot be compared; "" where they can."""
-    same = len({side.metric for side in sides}) == 1
-    keys = [key for side in sides for key in side.keys]
-    for part in sorted({name for key in keys for name in key} - (set() if same else {"version"})):
-        holders = keys if same else [key for key in keys if part in key]
-        found = list(dict.fromkeys(key.get(part, "none") for key in holders))
-        if len(found) > 1:
-            return f"{part} differs: {', '.join(found)}"
+    """Why values of these sides cannot be compared; "" where they can.
+
+    Values of one metric must agree in the whole key, values of different metrics in the parts that both have. Images
+    must agree within a dataset.
+    """
+    by_metric: dict[str, list[dict[str, str]]] = {}
+    for side in sides:
+        by_metric.setdefault(side.metric, []).extend(side.keys)
+    every = [key for keys in by_metric.values() for key in keys]
+    for part in sorted({name for key in every for name in key}):
+        if part in DEFINING or (len(by_metric) == 1 and not part.startswith(IMAGES)):
+            groups = [[key.get(part, "none") for key in keys] for keys in by_metric.values()]
+        else:
+            groups = [[key[part] for key in every if part in key]]
+        for found in map(dict.fromkeys, groups):
+            if len(found) > 1:
+                return f"{part} differs: {', '.join(found)}"
     return ""
 
 

@@ -119,7 +119,8 @@ def _decide_direction(expect: Expect, a: Seeds, b: Seeds, alpha: float) -> Outco
     agreeing = sum(sign * d > 0 or (d == 0 and expect.form in FRACTIONS) for d in differences.values())
     against = f"against {number(summarise(list(b.values())).mean)}" if expect.second else f"claimed {_claimed(expect)}"
     because = f"mean {number(summarise(list(a.values())).mean)} {against}"
-    because += f"; {'higher' if sign > 0 else 'lower'} in {agreeing} of {found.n} seeds"
+    direction = "so" if expect.form in FRACTIONS else "higher" if sign > 0 else "lower"
+    because += f"; {direction} in {agreeing} of {found.n} seeds"
     test = "paired t" if expect.second else "one-sample t"
     return Outcome(verdict, because, found.mean, found.interval, found.p, found.n, agreeing, test, seeds=differences)
 
