@@ -453,6 +453,13 @@ def test_published_values_can_be_left_out(tmp_path):
     assert printed.endswith("(bench table s --metric mse --no-published)\n")
 
 
+@pytest.mark.parametrize("switch", [{"published": False}, {"external": False}, {"ranked": True}, {"transpose": True}])
+def test_a_pasted_table_agrees_whatever_switches_printed_it(tmp_path, switch):
+    suite(tmp_path, runs("vae", [1.0, 2.0]) + runs("ae", [3.0, 4.0]))
+    [found] = verify(tmp_path, print_table(tmp_path, "s", "markdown", "mse", **switch))
+    assert (found.differences, found.table_id) == ([], found.table_id_now)
+
+
 def test_a_table_has_the_same_id_in_every_format(tmp_path):
     synthetic.write(tmp_path, "s", artefacts=False)
     [wanted] = re.findall(r"Table ([0-9a-f]{12}) ", print_table(tmp_path, "s", "text", "mse"))
@@ -549,6 +556,19 @@ def test_an_iqm_of_20_seeds_a_column_has_an_interval(tmp_path):
     found = {dict(row)["label"]: standing.iqm for row, standing in standings(table).rows.items()}
     assert found["a"].low < found["a"].iqm < found["a"].high
     assert "there is none where a column has fewer than 20 seeds" in table.note
+
+
+def test_an_iqm_over_columns_of_the_same_models_has_no_interval(tmp_path):
+    """Samplers of one model rise and fall together: a bootstrap that draws each column by itself covers too little."""
+    metrics = ("fcd_prior", "fcd_gmm")
+    records = [(synthetic.make_cell(label=label, seed=seed),
+                {name: {"value": level + 0.01 * seed, "unit": "u", "better": "lower", "n": 10, "key": {},
+                        "family": "fcd", "member": name.removeprefix("fcd_")} for name in metrics})
+               for label, level in (("a", 1.0), ("b", 2.0)) for seed in range(20)]  # fmt: skip
+    table = build(suite(tmp_path, records), "fcd", ranked=True)[0]
+    found = [standing.iqm for standing in standings(table).rows.values()]
+    assert [(iqm.low, iqm.reason) for iqm in found] == [(None, "columns of the same models are not independent")] * 2
+    assert "or columns are of the same models" in table.note
 
 
 def test_a_higher_score_is_scaled_the_other_way(tmp_path):

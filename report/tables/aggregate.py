@@ -2,11 +2,12 @@
 
 Ranks follow Demšar 2006. The interquartile mean (IQM) with its stratified bootstrap interval follows Agarwal et al.
 2021, https://arxiv.org/abs/2108.13264: it is taken over the seeds of all columns, one stratum per column, after scaling
-each column.
+each column. Strata must be independent: columns that measure the same models, such as several samplers, have an IQM
+without an interval. (Three such columns of 20 seeds: 74 % of the nominal 95 % intervals cover, in a simulation.)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -34,7 +35,7 @@ class Standing:
 
     @property
     def texts(self) -> list[str]:
-        """The same as texts: "1.50", "0.933 [0.901, 0.954]"; under three seeds there is no interval."""
+        """The same as texts: "1.50", "0.933 [0.901, 0.954]", or "0.933" without an interval."""
         iqm, *interval = [format_number(number, 3) for number in self.numbers[1]] or [EMPTY]
         return [format_number(self.rank, 2), f"{iqm} [{', '.join(interval)}]" if interval else iqm]
 
@@ -107,7 +108,8 @@ def rank_sentences(table: Table) -> tuple[str, ...]:
     return ranks, (
         f"Interquartile means (IQM) are over the seeds of {len(found.scaled)} of them{flat}. Each column is scaled so "
         "that the best mean of these rows is 1 and the worst 0. Brackets: 95 % interval of a bootstrap stratified by "
-        f"column; there is none where a column has fewer than {FEWEST_FOR_BOOTSTRAP} seeds, since it would cover less."
+        f"column; there is none where a column has fewer than {FEWEST_FOR_BOOTSTRAP} seeds or columns are of the same "
+        "models, since it would cover less."
     )
 
 
@@ -121,7 +123,13 @@ def _mean(table: Table, row: CellKey, column: CellKey) -> float | None:
 
 
 def _aggregate(table: Table, row: CellKey, columns: tuple[CellKey, ...]) -> Aggregate | None:
-    return aggregate([_scaled(table, row, column) for column in columns]) if columns else None
+    if not columns:
+        return None
+    found = aggregate([_scaled(table, row, column) for column in columns])
+    models = {id(table.cells[row, column].group) for column in columns}
+    if len(models) == len(columns):
+        return found
+    return replace(found, low=None, high=None, reason=found.reason or "columns of the same models are not independent")
 
 
 def _scaled(table: Table, row: CellKey, column: CellKey) -> list[float]:

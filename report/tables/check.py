@@ -32,7 +32,8 @@ _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 FIELDS = ("mean", "half_width", "std", "n", "planned", "best", "state", "seeds", "published", *STANDING_FIELDS)
 #: Flags of `bench table` that a stamp may hold
 VALUES = ("metric", "rows", "columns", "dataset", "sort", "precision", "only", "notes", "width")
-SWITCHES = {"no-published": ("published", False), "ranks": ("ranked", True), "transpose": ("transpose", True)}
+SWITCHES = {"no-published": ("published", False), "no-external": ("external", False), "ranks": ("ranked", True),
+            "transpose": ("transpose", True)}  # fmt: skip
 
 
 @dataclass(frozen=True)
