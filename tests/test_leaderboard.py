@@ -76,6 +76,14 @@ def test_a_finding_says_that_a_row_with_a_missing_seed_is_not_tested(tmp_path, l
     assert re.search(f"{end}$", finding.text)
 
 
+def test_a_finding_says_where_shared_seeds_are_ordered_otherwise(tmp_path):
+    """AE has the better mean of ten seeds, and is behind VAE in each of the five that VAE has."""
+    shared = [0.02, 0.03, 0.04, 0.05, 0.06]
+    values = {"ae": [*shared, *[0.001] * 5], "vae": [value - 0.001 - value / 1e4 for value in shared]}
+    [finding] = findings(*write(tmp_path, values))
+    assert finding.text.endswith("; on the seeds that both have, another is ahead of it.")
+
+
 def test_a_finding_says_where_budgets_differ_and_who_is_told_the_label(tmp_path):
     assert "Told" not in findings(*write(tmp_path, CLEAR))[0].text
     told = CLEAR | {"conditional_ae": [0.001, 0.0011, 0.0009]}
