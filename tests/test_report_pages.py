@@ -122,6 +122,17 @@ def test_seconds_of_two_machines_share_no_drawing(tmp_path):
     assert "Conv" not in seconds[0]["chart"]
 
 
+def test_training_seconds_are_those_of_the_fastest_seed(tmp_path):
+    """A seed beside which the machine did other work says nothing about its method."""
+    synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,), pca=False)
+
+    def slow(record):
+        record["timings"]["train"] = 345.0 if record["cell"]["seed"] else 2.8
+
+    marks = panels_of(changed(tmp_path, slow))["MSE and training seconds"]["drawing"].marks
+    assert [mark.x for mark in marks] == pytest.approx([2.8] * len(marks))
+
+
 def test_a_closed_form_that_trains_nothing_has_no_place_among_parameters(tmp_path):
     synthetic.write(tmp_path, "demo", artefacts=False, sizes=(2,))
 

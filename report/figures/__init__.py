@@ -44,8 +44,7 @@ TRENDS = (
 )
 POINTS = (
     "A mark is a configuration, its mean over training seeds; small dots: seeds; bars: 95 % t-intervals{}; numbers: "
-    "latent sizes. Ringed and joined: the front, the configurations that no other one beats in one of the two without "
-    "being worse in the other."
+    "latent sizes. Ringed and joined: the front, the configurations that no other one equals or beats in both."
 )
 #: First words of the sentences that concern numbers, which pictures do not have
 NUMBERS = ("Mean ±", "One training seed", "Incomplete:", "Each seed's value")
