@@ -280,6 +280,13 @@ def test_the_note_names_what_neither_rows_nor_columns_show(tmp_path):
     assert "latent size 2; space t-SNE." in build(loaded, "silhouette_tsne")[0].note
 
 
+def test_the_note_counts_the_seeds_that_there_are_and_not_those_planned(tmp_path):
+    two = [*runs("vae", [1.0, 2.0]), (synthetic.make_cell(seed=2), None)]
+    assert "(n = 2; seeds 0, 1)" in build(suite(tmp_path / "two", two), "mse")[0].notes[0]
+    note = build(suite(tmp_path / "both", [*two, *runs("ae", [1.0, 2.0, 3.0])]), "mse")[0].notes[0]
+    assert "(n = 2 to 3; seeds 0 to 2)" in note
+
+
 def test_a_condition_that_differs_is_told_by_the_axis_that_decides_it(tmp_path):
     images = {"mnist": 500, "kmnist": 360}
     records = [(synthetic.make_cell(dataset=d, seed=s), mse(1.0, n=n)) for d, n in images.items() for s in range(3)]

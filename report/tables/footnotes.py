@@ -135,7 +135,7 @@ def _each(values: Iterable[Value], fact: Callable[[Value], str]) -> str:
 
 
 def _seeds(values: list[Value]) -> str:
-    counts = sorted({value.planned for value in values})
+    counts = sorted({len(value.seeds) for value in values})
     seeds = sorted({seed for value in values for seed in value.seeds})
     which = f"seed{'s' * (len(seeds) > 1)} {format_seeds(seeds)}"
     if all(len(value.seeds) == 1 for value in values):
