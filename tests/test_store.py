@@ -238,6 +238,16 @@ def test_a_cell_that_two_suites_share_is_one_row_of_all_results_and_one_of_each_
     assert "suites" not in own
 
 
+def test_a_metric_of_several_versions_has_a_column_that_tells_them_apart(store, tmp_path):
+    store.write_suite("s", {"name": "s", "cells": [{"id": ID}, {"id": "ffffffffffff"}]})
+    store.write(record(metrics={"mse": {"value": 1.0}, "fcd_gmm": {"value": 3.0, "version": 1}}))
+    newer = {"mse": {"value": 1.0, "version": 1}, "fcd_gmm": {"value": 4.0, "version": 1, "sampler_version": 2}}
+    store.write(record("ffffffffffff", metrics=newer))
+    for found in (load_results(tmp_path), load_results(tmp_path, "s")):
+        assert found.set_index("id")["fcd_gmm_version"].to_dict() == {ID: "1", "ffffffffffff": "1, sampler 2"}
+        assert "mse_version" not in found
+
+
 def test_of_a_shared_cell_the_suite_in_which_it_is_done_counts(store, tmp_path):
     for name, status in (("s", "failed"), ("t", "done")):
         store.write_suite(name, {"name": name, "cells": [{"id": ID}]})
