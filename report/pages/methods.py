@@ -21,7 +21,7 @@ from .suite import FURTHER, GROUPS, group_of
 from .variant import variant_pages
 
 #: Sections after the metrics: kind in a cell, heading, kind of the registry.
-KINDS = (("sampler", "Samplers", "samplers"), ("variant", "Variants", "variants"), ("net", "Nets", "nets"),
+KINDS = (("sampler", "Samplers", "samplers"), ("variant", "Methods", "variants"), ("net", "Nets", "nets"),
          ("likelihood", "Likelihoods", "likelihoods"), ("dataset", "Datasets", "datasets"))  # fmt: skip
 #: Setting of the evaluation -> its name for readers
 SETTINGS = {
