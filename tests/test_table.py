@@ -287,6 +287,15 @@ def test_the_note_counts_the_seeds_that_there_are_and_not_those_planned(tmp_path
     assert "(n = 2 to 3; seeds 0 to 2)" in note
 
 
+def test_the_note_of_a_metric_of_a_matrix_does_not_call_its_pixels_images(tmp_path):
+    records = [(synthetic.make_cell(seed=seed), {name: mse(1.0, n=784)["mse"] for name in ("mse", "identity_error")})
+               for seed in range(3)]  # fmt: skip
+    assert "over 784 images" in build(suite(tmp_path, records), "mse")[0].note
+    found = build(load(tmp_path, "s"), "identity_error")[0]
+    assert "images" not in found.note
+    assert '"n_images": null' in format_tables([found], "json")
+
+
 def test_a_condition_that_differs_is_told_by_the_axis_that_decides_it(tmp_path):
     images = {"mnist": 500, "kmnist": 360}
     records = [(synthetic.make_cell(dataset=d, seed=s), mse(1.0, n=n)) for d, n in images.items() for s in range(3)]

@@ -21,6 +21,8 @@ Key = tuple[tuple[str, str], ...]  #: what must be equal before two values may b
 CODE = re.compile(r"`([^`]+)`")  #: a name of code in a reason
 QUIET = ("version", "sampler_version", "sha256", "sampler_sha256", "data")
 
+OF_PIXELS = ("linear_map",)  #: what a metric may count in place of images: a matrix, a row a pixel
+
 
 def without_code_marks(reason: str) -> str:
     """A reason without the backticks around names of code, for texts that cannot show them as code.
@@ -54,7 +56,7 @@ class Value:
     seeds: dict[int, float]
     gaps: tuple[Gap, ...] = ()
     key: Key = ()
-    images: tuple[int, ...] = ()  #: number of images (or points) behind one seed's value; several if seeds differ
+    images: tuple[int, ...] = ()  #: number of images behind one seed's value; several if seeds differ, () if not known
     at: Coordinates = field(default_factory=dict)  #: the group's coordinates, and the member of a metric family
     best: bool = False
     metric: str = ""
@@ -142,7 +144,7 @@ def measure(group: Group, name: str, member: str | None = None) -> Value:
         entry = mapping(cell.record.metrics[name])
         seeds[cell.seed] = value
         keys.setdefault(_key(entry, cell.record))
-        images |= {n for n in [whole(entry.get("n"))] if n is not None}
+        images |= {n for n in [whole(entry.get("n"))] if n is not None and _counts_images(name, entry)}
     if len(keys) > 1:
         clash = " or ".join(key_text(key, keys) for key in keys)
         gaps["n/a", f"seeds measured differently ({clash})"] = sorted(seeds)
@@ -161,6 +163,12 @@ def _read(cell: Cell, name: str) -> tuple[float | None, tuple[str, str]]:
     entry = mapping(cell.record.metrics[name])
     value = number(entry.get("value"))
     return value, ("n/a", words(entry.get("reason"), 300) or "not a finite number")
+
+
+def _counts_images(name: str, entry: dict[str, Any]) -> bool:
+    """False for a metric of a matrix, whose n is the number of pixels."""
+    found = registry.find("metrics", words(entry.get("family") or name))
+    return found is None or found.constants.get("counts") not in OF_PIXELS
 
 
 def _key(entry: dict[str, Any], record: Record) -> Key:
