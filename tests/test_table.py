@@ -287,6 +287,14 @@ def test_the_note_counts_the_seeds_that_there_are_and_not_those_planned(tmp_path
     assert "(n = 2 to 3; seeds 0 to 2)" in note
 
 
+@pytest.mark.parametrize("grey", [True, False])
+def test_the_note_calls_a_bound_of_binary_pixels_no_cross_entropy(tmp_path, grey):
+    entry = mse(-90.0, key={"likelihood": "bernoulli", "binarisation": "none"}, evaluation_draws=3)["mse"]
+    entry |= {"quantity": "cross-entropy bound"} if grey else {}
+    records = [(synthetic.make_cell(seed=seed), {"elbo": entry}) for seed in range(3)]
+    assert ("cross-entropy" in build(suite(tmp_path, records), "elbo")[0].note) is grey
+
+
 def test_the_note_of_a_metric_of_a_matrix_does_not_call_its_pixels_images(tmp_path):
     records = [(synthetic.make_cell(seed=seed), {name: mse(1.0, n=784)["mse"] for name in ("mse", "identity_error")})
                for seed in range(3)]  # fmt: skip

@@ -30,6 +30,8 @@ DEFAULTS = flatten(Train().model_dump(mode="json"))
 FEWEST_SHARED = 4  #: coordinates that share a condition before they are no longer listed
 MOST_COMMITS = 3  #: commits listed
 LONG_LEAD = 4.0  #: standard deviations; a longer smallest lead is named in a short note too
+#: What the entry of a bound has since it has a `quantity` where it bounds no log-likelihood
+NEW_WITH_QUANTITY = ("evaluation_draws", "elbo_same_images")
 BOLD = "Bold:"  #: first word of the sentence on marks
 
 Facts = Sequence[tuple[Coordinates, str]]  #: a condition at each configuration; "" where it does not apply
@@ -165,7 +167,7 @@ def _bold(values: list[Value], compared: Sequence[Value]) -> str:
         "shared seeds on also by the paired one, Holm-corrected; a column leaves out a true best with at most 5 %). "
         f"With {n} seeds a lead is seen from about {smallest_lead(n, 2):.1f} standard deviations between two rows"
         f"{among}. Only complete rows with at least {FEWEST_SEEDS} seeds can be bold; "
-        "where another row has the best mean, none is."
+        "where a row with missing or too few seeds has the best mean, none is."
     )
 
 
@@ -262,9 +264,18 @@ def _key(values: list[Value]) -> str:
 
 def _cross_entropy(values: list[Value]) -> str:
     """That a Bernoulli bound of grey pixels bounds no log-likelihood; such entries have the `quantity` of that name."""
-    keys = [dict(value.key) for value in values]
-    grey = any(k.get("likelihood", "").startswith("bernoulli") and k.get("binarisation") == "none" for k in keys)
-    return "The Bernoulli likelihood of grey pixels gives a cross-entropy bound, no bound of log p(x)." if grey else ""
+    if not any(_bounds_cross_entropy(value) for value in values):
+        return ""
+    return "The Bernoulli likelihood of grey pixels gives a cross-entropy bound, no bound of log p(x)."
+
+
+def _bounds_cross_entropy(value: Value) -> bool:
+    """True for a Bernoulli bound of pixels that are not binary, as the records say, or where they are too old to."""
+    key = dict(value.key)
+    if not key.get("likelihood", "").startswith("bernoulli") or key.get("binarisation") != "none":
+        return False
+    entries = [mapping(record.metrics.get(value.metric)) for record in value.records]
+    return any("quantity" in entry or entry.keys().isdisjoint(NEW_WITH_QUANTITY) for entry in entries)
 
 
 def _key_part(value: Value, name: str) -> str:
