@@ -3,6 +3,7 @@
 import math
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from scipy import special
@@ -549,6 +550,19 @@ def test_the_resultant_length_is_the_ratio_of_bessel_functions(size):
     torch.testing.assert_close(
         hyperspherical_vae.log_normaliser(kappa, size), torch.tensor(log_norm, dtype=DOUBLE), rtol=1e-5, atol=1e-8
     )
+
+
+@pytest.mark.parametrize("size", [2, 3, 8, 16, 64])
+def test_the_kl_stays_right_for_narrow_posteriors(size):
+    kappa = torch.tensor([200.0, 500.0, 1_000.0, 10_000.0], dtype=DOUBLE)
+    k = kappa.numpy()
+    bessel = special.ive(size / 2 - 1, k)
+    log_norm = special.gammaln(size / 2) + (size / 2 - 1) * np.log(2 / k) + np.log(bessel) + k
+    expected = torch.from_numpy(k * special.ive(size / 2, k) / bessel - log_norm)
+    torch.testing.assert_close(hyperspherical_vae.vmf_kl(kappa, size), expected, rtol=0, atol=0.01)
+    slope = torch.func.grad(lambda k: hyperspherical_vae.vmf_kl(k, size).sum())(kappa)  # κ A'(κ)
+    ratio = torch.from_numpy(special.ive(size / 2, k) / bessel)
+    torch.testing.assert_close(slope, kappa * (1 - ratio**2) - (size - 1) * ratio, rtol=0.05, atol=0)
 
 
 @pytest.mark.parametrize("size", [2, 3, 8])
