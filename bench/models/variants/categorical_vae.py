@@ -3,9 +3,10 @@
     q(z|x) = Π Cat(softmax(f(x)))            z̃ = softmax((log q + g)/τ),  g ~ Gumbel(0, 1)
     loss = −log p(x|z̃) + β Σ (log K − H(q))      nats per image
 
-A code of D numbers has D/K positions, one-hot each. The KL to the uniform prior is in closed form. Evaluation draws
-exact one-hot codes; the code of an image is the vector of probabilities, and its symbols are the most probable ones. β
-is 1 but for a warm-up of the KL, whose schedule ends at 1.
+A code of D numbers has D/K positions, one-hot each, and carries at most (D/K) log K nats: 8 bits for D = 16 and K = 2.
+The KL to the uniform prior is in closed form. Bounds are evaluated with exact one-hot draws; the code of an image, for
+reconstructions and neighbours, is the vector of probabilities, which tells more than its symbols, the most probable
+ones. β is 1 but for a warm-up of the KL, whose schedule ends at 1.
 
 Reference: Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax, ICLR 2017,
 https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh, The Concrete Distribution, ICLR 2017,

@@ -10,7 +10,7 @@ drawn outside.
 
 Reference: Davidson et al., Hyperspherical Variational Auto-Encoders, UAI 2018, https://arxiv.org/abs/1804.00891
 Deviation: the gradient of the acceptance probability is left out; of 16 proposals the first that is accepted is taken,
-and the last if none is.
+and the last if none is. D counts numbers, as for other methods; the paper's tables count those of the sphere, D − 1.
 """
 
 import math
@@ -94,8 +94,8 @@ class HypersphericalVAE(VAE):
 def resultant_length(kappa: Tensor, size: int) -> Tensor:
     """A(κ) = I_{D/2}(κ) / I_{D/2−1}(κ) in [0, 1) by its continued fraction; any shape, κ >= 0."""
     half = size / 2
-    last = half + TERMS + 0.5
-    fraction = kappa / (last + (kappa.square() + last**2).sqrt())  # 0 in its place is wrong where κ is not small to TERMS
+    last = half + TERMS + 0.5  # the tail counts where κ is not small to TERMS
+    fraction = kappa / (last + (kappa.square() + last**2).sqrt())
     for term in range(TERMS, 0, -1):
         fraction = kappa / (2 * (half + term) + kappa * fraction)
     return kappa / (2 * half + kappa * fraction)

@@ -7,7 +7,8 @@ With α = 0 and λ = 1 it is the VAE. With α = 1 the KL is gone: a Wasserstein 
 Reference: Zhao, Song & Ermon, InfoVAE: Balancing Learning and Inference in Variational Autoencoders, AAAI 2019,
 https://arxiv.org/abs/1706.02262 (eq. 6)
 Deviation (ours): α = 0.5 and λ = 200, the weight of `wae_mmd`, since the paper's values belong to another scale of the
-loss.
+loss. A stochastic encoder starts where the aggregate posterior is N(0, I) already, and a large λ keeps it there: on
+8 × 8 digits it learns nothing with λ = 200, and does with λ = 10.
 """
 
 from typing import ClassVar, Literal

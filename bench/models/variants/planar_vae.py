@@ -9,7 +9,9 @@
 
 Reference: Rezende & Mohamed, Variational Inference with Normalizing Flows, ICML 2015, https://arxiv.org/abs/1505.05770
 (eq. 10 to 13 and appendix A.1)
-Deviation: the flow's parameters are shared by all images and not put out by the encoder.
+Deviation: the flow's parameters are shared by all images and not put out by the encoder. Seen from z_0 the posterior
+stays a diagonal Gaussian, and the flow is part of the decoder and of a learned prior: what this method gains is due to
+those, and not to posteriors of other shapes.
 """
 
 from typing import Any, ClassVar

@@ -6,7 +6,9 @@ The squared Frobenius norm of the decoder's Jacobian is estimated with one rando
 E_v ‖J v‖² = ‖J‖²_F (Hutchinson 1990). With β = λ = 0 it is the autoencoder.
 
 Reference: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, https://arxiv.org/abs/1903.12436
-(eq. 7) Deviation (ours): β = 1 and λ = 1 on the scale of nats per image.
+(eq. 7)
+Deviation (ours): β = 1 and λ = 1 on the scale of nats per image. The authors' code weighs far less: on the scale of
+½‖x − x̂‖² it has β = 0.006 for MNIST of 32 × 32 pixels and 16 numbers, and 2e-6 of another penalty, ‖∂‖x̂‖²/∂z‖².
 """
 
 from collections.abc import Callable
