@@ -671,7 +671,7 @@ def test_m2_sums_over_the_labels_it_does_not_know():
     torch.testing.assert_close(method(x, torch.full_like(y, -1), noise)["loss"], total.mean())
 
 
-@pytest.mark.parametrize("name", ["hamiltonian_vae", "msssim_vae"])
+@pytest.mark.parametrize("name", ["hamiltonian_vae", "msssim_vae", "info_vae", "rae_gp", "dip_vae"])
 def test_codes_of_images_never_seen_tell_more_than_the_mean_image(name, few_digits, one_thread):
     net, budget = ("mlp", {"hidden": (128,), "activation": "relu"}), Train(epochs=30, batch_size=20, lr=3e-3)
     [fitted] = fit(lambda: make(name, net, latent_size=8), few_digits, budget, [0])
@@ -679,6 +679,12 @@ def test_codes_of_images_never_seen_tell_more_than_the_mean_image(name, few_digi
     with torch.no_grad():
         error = (fitted.model.generate(fitted.model.encode(x)) - x).square().mean()
     assert error < 0.85 * (mean - x).square().mean()
+
+
+def test_images_are_made_from_codes_on_the_sphere():
+    method = make("hyperspherical_vae", latent_size=3)
+    z = normals(6, seed=2).view(2, 3).float()
+    torch.testing.assert_close(method.generate(7 * z), method.generate(z / z.norm(dim=1, keepdim=True)))
 
 
 # -- Hamiltonian steps

@@ -643,6 +643,17 @@ def test_long_standings_are_divided_into_floats_and_still_agree_with_the_records
     assert [(found.checked, found.differences) for found in verify(tmp_path, text)] == [(80, []), (80, [])]
 
 
+def test_yardsticks_have_no_standing_and_set_no_scale(tmp_path):
+    records = [pair for dataset in ("mnist", "kmnist")
+               for pair in runs("a", [1.0] * 3, dataset=dataset) + runs("b", [2.0, 2.1, 2.2], dataset=dataset)]  # fmt: skip
+    far = [pair for dataset in ("mnist", "kmnist") for pair in runs("pca", [9.0] * 3, net=None, dataset=dataset)]
+    alone = standings(build(suite(tmp_path / "alone", records), "mse", ranked=True)[0])
+    beside = build(suite(tmp_path / "beside", records + far), "mse", ranked=True)[0]
+    assert len(beside.rows) == 3
+    assert [*standings(beside).rows.values()] == [*alone.rows.values()]
+    assert print_table(tmp_path / "beside", "s", "csv", "mse", ranked=True).count("9.0") > 0
+
+
 def test_standings_are_fields_of_the_data(tmp_path):
     ranked(tmp_path)
     [table] = json.loads(print_table(tmp_path, "s", "json", "mse", ranked=True))["tables"]

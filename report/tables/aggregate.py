@@ -44,7 +44,7 @@ class Standing:
 class Standings:
     """The standing of every row, the best rank first."""
 
-    rows: dict[CellKey, Standing]
+    rows: dict[CellKey, Standing]  #: without yardsticks
     ranked: tuple[CellKey, ...]  #: columns in which every row has all its seeds
     scaled: tuple[CellKey, ...]  #: those of them in which the means of the rows differ
     columns: int  #: of the table
@@ -55,7 +55,9 @@ class Standings:
         return len(self.ranked) - len(self.scaled)
 
     def as_data(self, row: CellKey) -> dict[str, Any]:
-        """The fields of a row in CSV and JSON."""
+        """The fields of a row in CSV and JSON; all None for a yardstick."""
+        if row not in self.rows:
+            return dict.fromkeys(FIELDS)
         standing = self.rows[row]
         iqm = standing.iqm
         ends = (iqm.iqm, iqm.low, iqm.high) if iqm else (None, None, None)
@@ -73,15 +75,16 @@ def standings(table: Table) -> Standings | None:
     In each column the best mean becomes 1 and the worst 0, and every seed's value is scaled alike; a column of equal
     means has no such scale and is ranked only. A column with a gap is left out for all rows. None for a metric
     without a direction, for rows of different datasets, for fewer than two columns, and where every column has a gap.
+    Yardsticks are not compared: the mean image would set the 0 of most scales.
     """
     if not _comparable(table):
         return None
-    means = {row: {column: _mean(table, row, column) for column in table.columns} for row in table.rows}
+    means = {row: {column: _mean(table, row, column) for column in table.columns} for row in _compared(table)}
     found = average_ranks(means, table.better)
     ranked = tuple(column for column in table.columns if column not in found.left_out)
     if not ranked:
         return None
-    scaled = tuple(column for column in ranked if len({means[row][column] for row in table.rows}) > 1)
+    scaled = tuple(column for column in ranked if len({means[row][column] for row in means}) > 1)
     rows = {row: Standing(rank, _aggregate(table, row, scaled)) for row, rank in found.means.items()}
     return Standings(dict(sorted(rows.items(), key=lambda item: item[1].rank)), ranked, scaled, len(table.columns))
 
@@ -114,7 +117,12 @@ def rank_sentences(table: Table) -> tuple[str, ...]:
 
 
 def _comparable(table: Table) -> bool:
-    return table.better in ARROWS and len(table.columns) > 1 and "dataset" not in table.row_axes
+    several = len(table.columns) > 1 and "dataset" not in table.row_axes
+    return several and table.better in ARROWS and bool(_compared(table))
+
+
+def _compared(table: Table) -> list[CellKey]:
+    return [row for row in table.rows if row not in table.yardsticks]
 
 
 def _mean(table: Table, row: CellKey, column: CellKey) -> float | None:
@@ -134,7 +142,7 @@ def _aggregate(table: Table, row: CellKey, columns: tuple[CellKey, ...]) -> Aggr
 
 def _scaled(table: Table, row: CellKey, column: CellKey) -> list[float]:
     """A row's seeds on the column's scale; a single seed may lie below 0 or above 1."""
-    means = [mean for other in table.rows if (mean := _mean(table, other, column)) is not None]
+    means = [mean for other in _compared(table) if (mean := _mean(table, other, column)) is not None]
     worst, best = (max(means), min(means)) if table.better == "lower" else (min(means), max(means))
     return [(value - worst) / (best - worst) for _, value in sorted(table.cells[row, column].seeds.items())]
 
@@ -157,7 +165,7 @@ def _datasets(found: Standings) -> set[str | int | None]:
 
 
 def _view(pairs: list[tuple[Table, Standings]]) -> dict[str, Any]:
-    rows = dict.fromkeys(row for table, _ in pairs for row in table.rows)
+    rows = dict.fromkeys(row for table, found in pairs for row in table.rows if row in found.rows)
     return {
         "headings": [*map(pairs[0][0].axis, pairs[0][0].row_axes)],
         "metrics": [{"name": table.metric, "title": table.name, "arrow": ARROWS.get(table.better, ""),

@@ -40,6 +40,7 @@ class HypersphericalVAE(VAE):
     option_symbols: ClassVar = {}
     reference = "Davidson et al., Hyperspherical Variational Auto-Encoders, UAI 2018, https://arxiv.org/abs/1804.00891"
     cite = "davidson2018hyperspherical"
+    version = 2  # codes are brought to the sphere before an image is made from them
     closed_kl = False
     own_prior = True
 
@@ -83,6 +84,10 @@ class HypersphericalVAE(VAE):
         size = z.shape[1]
         along = (direction * z).sum(1)
         return z, kappa * along - log_normaliser(kappa, size) - log_area(size)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """A code from elsewhere (a fitted Gaussian, a straight line between two codes) is brought to the sphere."""
+        return super().generate(F.normalize(z, dim=1), y)
 
     def log_prior(self, z: Tensor) -> Tensor:
         return torch.full_like(z[:, 0], -log_area(z.shape[1]))
