@@ -644,8 +644,8 @@ def test_long_standings_are_divided_into_floats_and_still_agree_with_the_records
 
 
 def test_yardsticks_have_no_standing_and_set_no_scale(tmp_path):
-    records = [pair for dataset in ("mnist", "kmnist")
-               for pair in runs("a", [1.0] * 3, dataset=dataset) + runs("b", [2.0, 2.1, 2.2], dataset=dataset)]  # fmt: skip
+    rows = {"a": [1.0] * 3, "b": [2.0, 2.1, 2.2]}
+    records = [pair for d in ("mnist", "kmnist") for label in rows for pair in runs(label, rows[label], dataset=d)]
     far = [pair for dataset in ("mnist", "kmnist") for pair in runs("pca", [9.0] * 3, net=None, dataset=dataset)]
     alone = standings(build(suite(tmp_path / "alone", records), "mse", ranked=True)[0])
     beside = build(suite(tmp_path / "beside", records + far), "mse", ranked=True)[0]

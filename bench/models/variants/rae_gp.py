@@ -7,9 +7,9 @@ E_v ‖J v‖² = ‖J‖²_F (Hutchinson 1990). With β = λ = 0 it is the auto
 
 Reference: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, https://arxiv.org/abs/1903.12436
 (eq. 7)
-Deviation (ours): β = 1, that of `rae_l2`, and λ = 0.01 on the scale of nats per image. The authors' code weighs far less:
-on the scale of ½‖x − x̂‖² it has β = 0.006 for MNIST of 32 × 32 pixels and 16 numbers, and 2e-6 of another penalty,
-‖∂‖x̂‖²/∂z‖². With λ = 1 the squared error of the 8 × 8 digits is 1.7 times that of the autoencoder, with 0.01 it is equal.
+Deviation (ours): β = 1, that of `rae_l2`, and λ = 0.01 on the scale of nats per image. The authors' code weighs far
+less: on the scale of ½‖x − x̂‖² it has β = 0.006 for MNIST of 32 × 32 pixels and 16 numbers, and 2e-6 of another
+penalty, ‖∂‖x̂‖²/∂z‖². With λ = 1 the MSE of the 8 × 8 digits is 1.7 times that of the autoencoder.
 """
 
 from collections.abc import Callable
