@@ -205,6 +205,9 @@ def _outcome(expect: Expect, sides: tuple[Measured, ...], alpha: float) -> Outco
     found = replace(found, level=1 - alpha)
     if any(side.waiting for side in sides):
         return replace(found, verdict=NOT_RUN, because=f"{counted}; so far: {found.because}")
+    if why and found.verdict == SUPPORTED:  # as in tables, where no row is bold beside an incomplete one
+        lost = f"only {counted}, and the missing value may be the worst; without it: {found.because}"
+        return replace(found, verdict=NOT_SUPPORTED, because=lost)
     return replace(found, because=f"{found.because}; only {counted}") if why else found
 
 
