@@ -382,8 +382,22 @@ def test_fsq_passes_the_gradient_of_the_bound_straight_through():
     method.net.encode = lambda x: x.flatten(1)
     u = normals(6, 2, dtype=torch.float32).requires_grad_()
     (through,) = torch.autograd.grad(method.encode(u).sum(), u)
-    (bounded,) = torch.autograd.grad(method.bound(u).sum() / 2, u)
+    (bounded,) = torch.autograd.grad(method.bound(method.shorten(u)).sum() / 2, u)
     torch.testing.assert_close(through, bounded)
+
+
+def test_fsq_reaches_every_code_and_keeps_a_slope_far_outside():
+    for levels in (2, 3, 5, 8):
+        method = make("fsq_ae", latent_size=3, levels=levels)
+        method.net.encode = lambda x: x.flatten(1)
+        corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3) * 1e4
+        assert len(method.encode(corners).unique(dim=0)) == 8
+        u = corners.clone().requires_grad_()
+        method.encode(u)[:, 0].sum().backward()
+        turning = (u.grad * 1e4).abs().amax(1)  # by the direction; the length has no gradient there
+        assert levels == 2 or turning.min() > 1e-3  # the upper of two levels begins far from its edge
+        small = 0.1 * torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(method.shorten(small), small)
 
 
 def test_vq_takes_the_nearest_vector_by_brute_force():
