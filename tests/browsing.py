@@ -52,7 +52,12 @@ def visit(page, path, fragment=""):
 
 def copied(page, what):
     """The text that a click on `what` copies; waits for the clipboard, since a word that says so soon goes again."""
+    read = "navigator.clipboard.readText()"
     page.evaluate("navigator.clipboard.writeText('nothing yet')")
+    page.wait_for_function(f"{read}.then((text) => text === 'nothing yet')")
     what.click()
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text !== 'nothing yet')")
-    return page.evaluate("navigator.clipboard.readText()")
+    for _ in range(300):  # the text that is compared is the text that is returned: two reads may differ
+        if (text := page.evaluate(read)) != "nothing yet":
+            return text
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was copied within 30 s")
