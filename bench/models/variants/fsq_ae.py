@@ -56,7 +56,7 @@ class FSQAE(AE):
         return integers / (self.levels // 2)
 
     def shorten(self, u: Tensor) -> Tensor:
-        """Vectors (B, D) of a length that reaches every code, and does not leave the slope of the bound."""
+        """(B, D) → (B, D): shortened to a length that still reaches every code and keeps a slope of the bound."""
         half, offset, shift = self._constants()
         outermost = math.atanh((self.levels // 2 - 0.5 - offset) / half) + shift  # where the lowest level begins
         limit = REACH * outermost * math.sqrt(u.shape[1])
@@ -68,6 +68,7 @@ class FSQAE(AE):
         return torch.tanh(u + shift) * half - offset
 
     def _constants(self) -> tuple[float, float, float]:
+        """Half the range, offset and shift of the bound."""
         half = (self.levels - 1) * (1 + EDGE) / 2
         offset = 0.5 if self.levels % 2 == 0 else 0.0
         return half, offset, math.atanh(offset / half)
