@@ -1,6 +1,7 @@
 """Mathematics of single methods: closed forms, identities, reference computations. The contract: test_variants."""
 
 import math
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -449,37 +450,52 @@ def test_the_log_determinant_of_a_flow_is_that_of_its_jacobian(name):
     method = make(name).double()
     for seed, parameter in enumerate(method.parameters()):  # away from the start, which is nearly the identity
         parameter.data += 0.3 * normals(*parameter.shape, seed=seed)
-    z = normals(5, 4)
-    moved, log_det = method.flow(z)
+    z, context = normals(5, 4), normals(5, 4, seed=1)
+    moved, log_det = method.flow(z, context)
     for i in range(5):
-        jacobian = torch.autograd.functional.jacobian(lambda one: method.flow(one.unsqueeze(0))[0].squeeze(0), z[i])
+        of_image = partial(method.flow, context=context[i : i + 1])
+        jacobian = torch.autograd.functional.jacobian(lambda one, f=of_image: f(one.unsqueeze(0))[0].squeeze(0), z[i])
         assert log_det[i].item() == pytest.approx(torch.linalg.slogdet(jacobian).logabsdet.item(), rel=1e-8)
     assert moved.shape == z.shape
 
 
 def test_planar_maps_stay_invertible_whatever_their_parameters():
     method = make("planar_vae").double()
-    method.u.data, method.w.data = 5 * normals(10, 4), 5 * normals(10, 4, seed=1)
-    assert method.flow(normals(500, 4, seed=2))[1].isfinite().all()
+    layer = method.parameters_of
+    layer.weight.data, layer.bias.data = 5 * normals(*layer.weight.shape), 5 * normals(*layer.bias.shape, seed=1)
+    assert method.flow(normals(500, 4, seed=2), normals(500, 4, seed=3))[1].isfinite().all()
 
 
-def test_a_number_of_an_autoregressive_step_depends_on_those_before_it_alone():
+def test_a_number_of_an_autoregressive_step_depends_on_those_before_it_and_on_the_context_alone():
     step = make("iaf_vae").double().steps[0]
-    jacobian = torch.autograd.functional.jacobian(lambda z: step(z.unsqueeze(0)).view(4, 2), normals(4))  # (4, 2, 4)
-    assert jacobian.abs().sum(1).triu().abs().max() == 0
-    assert jacobian.abs().sum() > 0
+    jacobian = torch.autograd.functional.jacobian(lambda z: step(z.unsqueeze(0)).view(4, 2), normals(8))  # (4, 2, 8)
+    of_code, of_context = jacobian.abs().sum(1).split(4, dim=1)
+    assert of_code.triu().max() == 0
+    assert of_code.tril(-1).sum() > 0
+    assert (of_context > 0).all()
+
+
+@pytest.mark.parametrize("name", ["planar_vae", "iaf_vae"])
+def test_each_image_has_a_flow_of_its_own(name):
+    """With equal z_0 and other contexts the flows end in other places."""
+    method, z = make(name).double(), normals(1, 4).expand(2, -1)
+    (a, b), log_det = method.flow(z, normals(2, 4, seed=1))
+    assert (a - b).abs().min() > 1e-6
+    assert log_det[0] != log_det[1]
 
 
 @pytest.mark.parametrize("name", ["planar_vae", "iaf_vae"])
 def test_a_flow_that_moves_nothing_is_the_vae_with_a_sampled_kl(name):
     method, origin, (x, y) = make(name), make("vae"), batch()
-    origin.net.load_state_dict(method.net.state_dict())
+    whole = method.net.state_dict()
+    last = [key for key, value in origin.net.state_dict().items() if value.shape != whole[key].shape]
+    origin.net.load_state_dict(whole | {key: whole[key][:8] for key in last})  # without the context
     for key, parameter in method.named_parameters():
         if not key.startswith("net"):
             parameter.data.zero_()
-    if name == "planar_vae":
-        method.w.data.fill_(1e-6)  # û is u moved along w, which needs a direction
-        method.flow = lambda z: (z, torch.zeros(len(z)))
+    if name == "planar_vae":  # û is u moved along w, which needs a direction; u of this length makes û = 0
+        u, w = math.log(math.e - 1), 1.0
+        method.parameters_of.bias.data = torch.tensor([u, 0, 0, 0, w, 0, 0, 0, 0]).repeat(10)
     eps = method.draw(x, torch.Generator().manual_seed(0))
     q = origin.posterior(x)
     z = reparametrise(q.mean, q.log_var, eps)
@@ -600,10 +616,12 @@ def test_the_log_density_ratio_of_draws_averages_to_the_kl():
     assert ratio.mean().item() == pytest.approx(expected, abs=4 * ratio.std().item() / 5000**0.5)
 
 
-def test_the_kl_of_categories_is_log_k_minus_the_entropy():
-    method, (x, y) = make("categorical_vae", categories=4, latent_size=8), batch()
+@pytest.mark.parametrize("categories", [2, 4])
+def test_the_kl_of_categories_is_log_k_minus_the_entropy(categories):
+    method, (x, y) = make("categorical_vae", categories=categories, latent_size=8), batch()
     q = torch.distributions.Categorical(logits=method.log_probabilities(x))
-    torch.testing.assert_close(objective(method, x, y)["kl"], (math.log(4) - q.entropy()).sum(1).mean())
+    expected = (math.log(categories) - q.entropy()).sum(1).mean()
+    torch.testing.assert_close(objective(method, x, y)["kl"], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_exact_draws_of_categories_have_their_probabilities():
@@ -616,8 +634,21 @@ def test_exact_draws_of_categories_have_their_probabilities():
     assert method.draw_prior(7, torch.Generator().manual_seed(0)).sum().item() == 7
 
 
-def test_symbols_of_categories_are_the_most_probable_ones_and_invert():
-    method, (x, _) = make("categorical_vae", categories=4, latent_size=8), batch()
+def test_two_categories_have_one_number_with_their_probability_and_one_bit():
+    """The code is a sigmoid, the KL that of Bernoulli variables to fair coins, and 4 numbers tell 16 codes apart."""
+    method, x = make("categorical_vae"), batch(n=1)[0].expand(20_000, -1, -1, -1)
+    z, log_q = method.draw_code(x, None, method.code_noise(x, torch.Generator().manual_seed(0)))
+    q = torch.distributions.Bernoulli(logits=method.net.encode(x[:1])[0])
+    torch.testing.assert_close(method.encode(x[:1])[0], q.probs)
+    torch.testing.assert_close(z.mean(0), q.probs, rtol=0, atol=0.02)
+    torch.testing.assert_close(log_q, q.log_prob(z).sum(1), rtol=1e-4, atol=1e-5)
+    assert method.log_prior(z).unique().item() == pytest.approx(-4 * math.log(2))
+    assert method.draw_prior(1000, torch.Generator().manual_seed(0)).unique(dim=0).shape == (16, 4)
+
+
+@pytest.mark.parametrize("categories", [2, 4])
+def test_symbols_of_categories_are_the_most_probable_ones_and_invert(categories):
+    method, (x, _) = make("categorical_vae", categories=categories, latent_size=8), batch()
     symbols = method.indices(method.encode(x))
     assert torch.equal(symbols, method.log_probabilities(x).argmax(2))
     assert torch.equal(method.indices(method.values(symbols)), symbols)

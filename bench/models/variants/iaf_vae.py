@@ -1,17 +1,17 @@
 """VAE with inverse autoregressive flows: each step shifts and scales a number of the code given those before it.
 
-    z_0 ~ N(μ(x), σ²(x) I)            z_t = a_t(z_{t−1}) + exp(s_t(z_{t−1})) ⊙ z_{t−1},  a_t, s_t autoregressive
+    z_0 ~ N(μ(x), σ²(x) I)            z_t = a_t(z_{t−1}, h) + exp(s_t(z_{t−1}, h)) ⊙ z_{t−1}
     log q(z_T|x) = log N(z_0; μ, σ²) − Σ_t Σ_d s_td
     loss = −log p(x|z_T) + β (log q(z_T|x) − log p(z_T))      nats per image
 
-The order of the numbers is reversed between steps. The code of an image is the flow of μ. β is 1 but for a warm-up of
-the KL, whose schedule ends at 1.
+a_t and s_t are autoregressive in z and see all of the context h(x), a third vector of the encoder. The order of the
+numbers is reversed between steps. The code of an image is the flow of μ. β is 1 but for a warm-up of the KL, whose
+schedule ends at 1.
 
 Reference: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016,
-https://arxiv.org/abs/1606.04934 (eq. 10)
-Deviation: the flow is given no context of the image; masked layers are zuko's. Seen from z_0 the posterior stays a
-diagonal Gaussian, and the flow is part of the decoder and of a learned prior: what this method gains is due to those,
-and not to posteriors of other shapes.
+https://arxiv.org/abs/1606.04934 (eq. 10, algorithm 1)
+Deviation: a step scales by exp(s) with s in [−2, 2], where the paper's experiments have a sigmoid gate; masked layers
+are zuko's.
 """
 
 from typing import Any, ClassVar
@@ -19,10 +19,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.models.likelihoods import Likelihood
+from bench.models.likelihoods import Likelihood, gaussian_log_prob, reparametrise
 from bench.models.nets import Net
 from bench.models.seeding import part
 
+from . import Posterior
 from ._monte_carlo import MonteCarloVAE
 
 
@@ -35,6 +36,8 @@ class IAFVAE(MonteCarloVAE):
         "https://arxiv.org/abs/1606.04934"
     )
     cite = "kingma2016improved"
+    version = 2  # the encoder gives the flow a context; in version 1 one flow served all images
+    heads = 3  # mean, log-variance and context
 
     def __init__(
         self,
@@ -50,19 +53,26 @@ class IAFVAE(MonteCarloVAE):
         with part("flow"):
             self.steps = nn.ModuleList(masked_net(net.size.latent_size, hidden) for _ in range(flows))
 
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
+        """q(z_0|x), before the flow."""
+        mean, log_var, _ = self.net.encode(x).chunk(3, dim=1)
+        return Posterior(mean, log_var)
+
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.flow(self.posterior(x).mean)[0]
+        mean, _, context = self.net.encode(x).chunk(3, dim=1)
+        return self.flow(mean, context)[0]
 
     def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
-        start, log_q = super().draw_code(x, y, noise)
-        z, log_det = self.flow(start)
-        return z, log_q - log_det
+        mean, log_var, context = self.net.encode(x).chunk(3, dim=1)
+        start = reparametrise(mean, log_var, noise)
+        z, log_det = self.flow(start, context)
+        return z, gaussian_log_prob(start, mean, log_var) - log_det
 
-    def flow(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """All steps in order: (B, D) → (B, D), and log |det ∂z_T/∂z_0|, (B,)."""
+    def flow(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """All steps in order: (B, D) and (B, D) → (B, D), and log |det ∂z_T/∂z_0|, (B,)."""
         log_det = torch.zeros_like(z[:, 0])
         for step in self.steps:
-            shift, log_scale = step(z).unflatten(1, (-1, 2)).unbind(2)  # (B, D) each
+            shift, log_scale = step(torch.cat([z, context], 1)).unflatten(1, (-1, 2)).unbind(2)  # (B, D) each
             log_scale = 2 * torch.tanh(log_scale / 2)  # bounded, so that a step cannot run away
             z = (shift + log_scale.exp() * z).flip(1)
             log_det = log_det + log_scale.sum(1)
@@ -70,8 +80,11 @@ class IAFVAE(MonteCarloVAE):
 
 
 def masked_net(size: int, hidden: tuple[int, ...]) -> nn.Module:
-    """(B, D) → (B, 2 D): shift and log-scale of each number, which depend on the numbers before it only."""
+    """Code and context (B, 2 D) → shift and log-scale of each number (B, 2 D), which see the context and the numbers
+    before it.
+    """
     from zuko.nn import MaskedMLP
 
     before = torch.ones(size, size, dtype=torch.bool).tril(-1)
-    return MaskedMLP(before.repeat_interleave(2, 0), hidden_features=hidden, activation=nn.ReLU)
+    seen = torch.cat([before, torch.ones_like(before)], 1)  # (D, 2 D)
+    return MaskedMLP(seen.repeat_interleave(2, 0), hidden_features=hidden, activation=nn.ReLU)
