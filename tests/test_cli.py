@@ -289,6 +289,13 @@ def test_a_trial_with_set_does_not_take_the_place_of_the_suite(bench, suite, tmp
     assert len(records(tmp_path)) == 4
 
 
+def test_status_names_the_settings_of_what_was_run_with_set(bench, suite):
+    bench("run", suite, "--workers", 1, "--only", "variant=pca", "--set", "train.batch_size=32")
+    asked = bench("status", suite, process=True)
+    assert asked.returncode == 3
+    assert "they were run with --set train.batch_size=32" in asked.stderr
+
+
 def test_limit_and_only_choose_cells_and_the_rest_stays_open(bench, suite, tmp_path):
     assert bench("run", suite, "--workers", 1, "--limit", 2).returncode == 0
     assert len(records(tmp_path)) == 2

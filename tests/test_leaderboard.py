@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import synthetic
@@ -93,6 +94,15 @@ def test_a_finding_says_where_budgets_differ_and_who_is_told_the_label(tmp_path)
         for cell in group.cells:
             cell.cell["train"] = cell.cell["train"] | {"epochs": 77}
     assert " Training epochs: 77 (AE), " in findings(suite, families)[0].text
+
+
+def test_two_findings_of_a_suite_say_once_who_is_told_the_label(tmp_path):
+    told = CLEAR | {"conditional_ae": [0.001, 0.0011, 0.0009]}
+    suite, [table] = write(tmp_path, told)
+    first, second = findings(suite, [table, replace(table, metric="fcd")])
+    assert first.text.endswith(" Told the label: Conditional AE.")
+    assert "lowest FCD" in second.text
+    assert "Told" not in second.text
 
 
 def test_a_single_configuration_and_yardsticks_give_no_finding(tmp_path):

@@ -23,6 +23,7 @@ from bench.report.charts.svg import shape_path
 from bench.report.data import load
 from bench.report.pages import bibtex, methods, variant
 from bench.report.pages import suite as suite_page
+from bench.report.pages.html import paragraphs
 from bench.report.site import environment
 from bench.report.tables import format_tables
 from bench.report.tables.build import build
@@ -501,3 +502,14 @@ def test_names_of_code_in_a_reason_are_shown_as_code_and_without_backticks(tmp_p
     assert not any("<b>weights" in text or "`k`" in text for text in pages.values())
     printed = format_tables(build(load(results, "demo")), "text")
     assert "failed: put <b>weights</b> & k there" in printed
+
+
+def test_a_docstring_with_a_table_has_a_table_and_escaped_cells():
+    made = str(paragraphs("Of `p`.\n\n| input | what |\n|---|---|\n| `a`, `b` | p(x|z) <i> |\n\n- a list\n- <b>"))
+    assert re.findall(r"<th [^>]*>(.*?)</th>", made) == ["input", "what"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", made) == [
+        "<code>a</code>, <code>b</code>", "p(x|z) &lt;i&gt;"
+    ]  # fmt: skip
+    assert made.startswith("<p>Of <code>p</code>.</p>")
+    assert made.endswith("<pre>- a list\n- &lt;b&gt;</pre>")
+    assert "<table" not in str(paragraphs("| not | a table |"))

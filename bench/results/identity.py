@@ -1,5 +1,6 @@
 """Which suite a results folder holds: two files of one name must not take each other's place without a word."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,14 @@ def check_same_suite(suite: Suite, store: Store, replace: bool = False) -> str |
             f"{folder} holds the results of another suite, {recorded['title']!r}; {suite.path} is {suite.title!r} and "
             "shares no cell with it: rename the file, name another folder with --results, or replace it with --force"
         )
-    return f"{suite.name}: none of the {len(before)} cells recorded in {folder} is asked for any more"
+    note = f"{suite.name}: none of the {len(before)} cells recorded in {folder} is asked for any more"
+    return note + _as_recorded(recorded)
+
+
+def _as_recorded(recorded: Mapping[str, Any]) -> str:
+    """The overrides that the recorded cells were run with, for the command line."""
+    words = [word for override in recorded.get("overrides") or [] for word in ("--set", str(override))]
+    return f"; they were run with {shlex.join(words)}" if words else ""
 
 
 def warn_of_other_suite(suite: Suite, store: Store) -> None:

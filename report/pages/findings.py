@@ -7,7 +7,7 @@ named are told the label where others are not.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.report.data import Suite
 from bench.report.tables.footnotes import format_condition, settings
@@ -27,19 +27,29 @@ MOST_NAMED = 3  #: configurations named as not surely worse than the best
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence, and the best value that it is about."""
+    """A sentence, what makes its configurations unlike, and the best value that it is about."""
 
-    text: str
+    sentence: str
+    unlike: tuple[str, ...]
     value: Value
+
+    @property
+    def text(self) -> str:
+        return " ".join([self.sentence, *self.unlike])
 
 
 def findings(suite: Suite, families: Sequence[Table]) -> list[Finding]:
-    """A finding on reconstruction and one on generation from the prior, as far as two configurations are compared."""
-    found = []
+    """A finding on reconstruction and one on generation from the prior, as far as two configurations are compared.
+
+    What makes configurations unlike is said once.
+    """
+    found: list[Finding] = []
     for topic in TOPICS:
         tables = [table for name in topic for table in families if table.metric == name]
-        sentences = [sentence for table in tables if (sentence := _finding(table))]
-        found += sentences[:1]
+        one = next((finding for table in tables if (finding := _finding(table))), None)
+        if one is not None:
+            said = {part for earlier in found for part in earlier.unlike}
+            found.append(replace(one, unlike=tuple(part for part in one.unlike if part not in said)))
     return found
 
 
@@ -58,8 +68,8 @@ def _finding(table: Table) -> Finding | None:
     degree = {"lower": "lowest", "higher": "highest"}[table.better]
     best = f"the {degree} {metric_name(table.metric)}{sampler}, {_number(first, decimals)}"
     distance, named = _distance(first, rest, compared, decimals)
-    text = f"{where}, {_name(first, compared)} has {best}{distance}."
-    return Finding(" ".join([text, *_unlike(compared, [first, *named])]), first)
+    sentence = f"{where}, {_name(first, compared)} has {best}{distance}."
+    return Finding(sentence, tuple(_unlike(compared, [first, *named])), first)
 
 
 def _largest_comparison(table: Table) -> list[Value]:

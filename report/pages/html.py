@@ -12,6 +12,8 @@ from markupsafe import Markup, escape
 
 #: A web address; parentheses in it come in pairs, as in older DOIs
 URL = re.compile(r"https?://(?:[^\s<>\"'()\[\]{}\\]|\([^\s<>\"'()\[\]{}\\]*\))+(?<![.,;:])")
+#: The second line of a table in a docstring
+RULE = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 
 
 def linked(text: Any) -> Markup:
@@ -40,16 +42,42 @@ def coded(text: Any) -> Markup:
 
 
 def paragraphs(text: Any) -> Markup:
-    """A docstring as HTML: paragraphs are joined, indented or table-like blocks keep their lines."""
+    """A docstring as HTML: paragraphs are joined, tables are tables, indented or list-like blocks keep their lines."""
     blocks = re.split(r"\n\s*\n", words(text, 20_000, lines=True).strip("\n"))
     return Markup("").join(_paragraph(block) for block in blocks if block.strip())
 
 
 def _paragraph(block: str) -> Markup:
     lines = block.split("\n")
+    if len(lines) > 2 and all(line.startswith("|") for line in lines) and RULE.fullmatch(lines[1]):
+        return _table([_row(line) for line in (lines[0], *lines[2:])])
     if any(re.match(r"\s{2,}|[|>+*-]", line) for line in lines):
         return Markup("<pre>{}</pre>").format(linked(block))
-    return Markup("<p>{}</p>").format(linked(" ".join(line.strip() for line in lines)))
+    return Markup("<p>{}</p>").format(_prose(" ".join(line.strip() for line in lines)))
+
+
+def _row(line: str) -> list[Markup]:
+    """The cells of a line `| a | b |`; a bar without spaces around it, as in p(x|z), is text."""
+    return [_prose(cell.strip()) for cell in line.strip().removeprefix("|").removesuffix("|").split(" | ")]
+
+
+def _table(rows: list[list[Markup]]) -> Markup:
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(cell) for cell in rows[0])
+    lines = [
+        Markup("").join(Markup('<td class="word source">{}</td>').format(cell) for cell in row) for row in rows[1:]
+    ]
+    body = Markup("").join(Markup("<tr>{}</tr>").format(line) for line in lines)
+    table = Markup('<table class="numbers words"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>').format(
+        head, body
+    )
+    return Markup('<div class="scroll" tabindex="0" role="region" aria-label="Table">{}</div>').format(table)
+
+
+def _prose(text: str) -> Markup:
+    """Escaped text with links, and the names between backticks as code."""
+    parts = CODE.split(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else linked(part)
+                           for index, part in enumerate(parts))  # fmt: skip
 
 
 def figure(value: Any, digits: int = 5) -> str:
