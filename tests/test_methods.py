@@ -12,10 +12,10 @@ from test_variants import TRAINED, batch, make, objective, same_parameters
 
 from bench import registry
 from bench.datasets._splits import to_float
-from bench.errors import UsageError
+from bench.errors import NotApplicable, UsageError
 from bench.models import divergences
-from bench.models.likelihoods import gaussian_kl, reparametrise
-from bench.models.variants import Posterior, hyperspherical_vae
+from bench.models.likelihoods import gaussian_kl, gaussian_log_prob, reparametrise
+from bench.models.variants import Posterior, hyperspherical_vae, two_layer_vae
 from bench.models.variants.beta_tc_vae import kl_parts
 from bench.models.variants.dip_vae import batch_covariance
 from bench.models.variants.factor_vae import permuted
@@ -544,6 +544,49 @@ def test_two_layers_without_a_link_are_the_vae_with_a_sampled_kl():
     terms = method(x, y, eps)
     assert terms["kl_2"].item() == 0
     torch.testing.assert_close(terms["kl"], expected.mean())
+
+
+def test_a_ladder_multiplies_the_encoders_gaussian_and_the_generators():
+    """The product's density differs from the two factors' by a constant of z, and has the smaller variance."""
+    normal = lambda seed: Posterior(normals(5, 4, seed=seed), normals(5, 4, seed=seed + 1))  # noqa: E731
+    a, b = normal(0), normal(2)
+    product = two_layer_vae.product_of(a, b)
+    at = [normals(5, 4, seed=seed) for seed in (4, 5, 6)]
+    ratios = [gaussian_log_prob(z, *a) + gaussian_log_prob(z, *b) - gaussian_log_prob(z, *product) for z in at]
+    for ratio in ratios[1:]:
+        torch.testing.assert_close(ratio, ratios[0])
+    assert (product.log_var < torch.minimum(a.log_var, b.log_var)).all()
+    of = lambda q: torch.distributions.Normal(q.mean, (q.log_var / 2).exp())  # noqa: E731
+    expected = torch.distributions.kl_divergence(of(a), of(b)).sum(1)
+    torch.testing.assert_close(two_layer_vae.gaussian_kl_between(a, b), expected)
+
+
+def test_a_ladder_whose_encoder_says_nothing_draws_from_its_prior():
+    """With an infinite variance from the encoder q(z_1|z_2, x) is p(z_1|z_2): the KL is that of z_2 alone."""
+    method, (x, y) = make("two_layer_vae", ladder=True), batch()
+    method.net.encode = lambda x: torch.cat([torch.randn(len(x), 4), torch.full((len(x), 4), 60.0)], 1)
+    terms = objective(method, x, y)
+    torch.testing.assert_close(terms["kl"], terms["kl_2"])
+    assert terms["kl_2"].item() > 0
+
+
+def test_the_terms_of_a_ladder_are_those_of_its_draws_on_average():
+    method, (x, y) = make("two_layer_vae", ladder=True), batch(n=1)
+    x, y = x.expand(20_000, -1, -1, -1), y.expand(20_000)
+    noise = method.draw(x, torch.Generator().manual_seed(0))
+    _, log_ratio = method.draw_code(x, None, noise)
+    kl = method(x, y, noise)["kl"].item()
+    assert log_ratio.mean().item() == pytest.approx(kl, abs=4 * log_ratio.std().item() / 20_000**0.5)
+    with pytest.raises(NotApplicable, match="a mixture over z_2"):
+        method.posterior(x)
+
+
+def test_a_ladder_trained_in_a_stack_is_the_one_trained_alone(few_digits):
+    builds = lambda: make("two_layer_vae", ladder=True)  # noqa: E731
+    budget = Train(epochs=1, batch_size=32)
+    stacked, alone = fit(builds, few_digits, budget, [0, 1], group_size=2), fit(builds, few_digits, budget, [1])
+    for key in alone[0].history[-1].keys() - {"seconds"}:
+        assert stacked[1].history[-1][key] == pytest.approx(alone[0].history[-1][key], rel=1e-4), key
 
 
 @pytest.mark.parametrize("name", ["vamp_vae", "gm_vae"])
