@@ -10,7 +10,9 @@ The sum over labels is exact. With all images labelled it is the conditional VAE
 Reference: Kingma et al., Semi-supervised Learning with Deep Generative Models, NeurIPS 2014,
 https://arxiv.org/abs/1406.5298 (eq. 6 to 9)
 Deviation: the classifier is a perceptron of one hidden layer on pixels; labelled and unlabelled images share the
-batches. α = 50 (ours): the paper's α = 0.1 N, for a sum over N images and a mean over the labelled ones, is 0.1 here.
+batches. α = 50 (ours): the paper's α = 0.1 N, for a sum over N images and a mean over the labelled ones, is 0.1 here
+if each batch has labelled images, as in the authors' code. The cross-entropy of a batch without any is 0, so that their
+weight is 0.1 over the probability of a batch with some: 0.30 for 100 labels of 50,000 and batches of 200.
 """
 
 import math
