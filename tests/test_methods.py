@@ -20,10 +20,11 @@ from bench.models.variants.beta_tc_vae import kl_parts
 from bench.models.variants.dip_vae import batch_covariance
 from bench.models.variants.factor_vae import permuted
 from bench.models.variants.iwae import log_mean_exp
-from bench.suite import Train
+from bench.suite import Choice, Train
 from bench.training.trainer import fit
 
 DOUBLE = torch.float64
+LINEAR = Train(epochs=150, batch_size=64, lr=3e-3, schedule="cosine")  #: what a linear model of the digits needs
 
 
 def normals(*shape, seed=0, dtype=DOUBLE):
@@ -162,6 +163,37 @@ def test_one_bound_of_many_draws_is_iwae_and_many_bounds_of_one_draw_are_the_elb
     terms = many(x, y, noise)
     torch.testing.assert_close(terms["loss"], terms["rec"] + terms["kl"])
     assert iwae(x, y, noise)["loss"] <= terms["loss"]
+
+
+# -- linear models reach their closed forms
+
+
+def test_a_linear_autoencoder_reaches_the_error_of_the_leading_eigenvectors(digits):
+    """It has no biases, so the eigenvectors are those of the second moments, not centred (Baldi & Hornik 1989)."""
+    [fitted] = fit(lambda: make("linear_ae", latent_size=3), digits, LINEAR.model_copy(update={"lr": 2e-2}), [0])
+    x = to_float(digits.train.images)
+    rows = x.flatten(1).double()
+    directions = torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -3:]
+    best = (rows - rows @ directions @ directions.T).square().mean().item()
+    with torch.no_grad():
+        error = (fitted.model.generate(fitted.model.encode(x)) - x).square().mean().item()
+    assert best * (1 - 1e-5) <= error <= best * 1.005
+
+
+def test_a_linear_vae_reaches_the_likelihood_of_probabilistic_pca(digits):
+    """Its ELBO has that maximum, where σ² is the mean of the other eigenvalues (Tipping & Bishop 1999, Lucas 2019)."""
+    net, size = ("mlp", {"hidden": (), "activation": "relu"}), 3
+    likelihood = Choice("learned_gaussian", {"link": "identity"})
+    [fitted] = fit(lambda: make("vae", net, latent_size=size, likelihood=likelihood), digits, LINEAR, [0])
+    x = to_float(digits.train.images)
+    values = torch.linalg.eigvalsh(torch.cov(x.flatten(1).double().T, correction=0)).flip(0)
+    variance = values[size:].mean()
+    logs = values[:size].log().sum() + (64 - size) * variance.log()
+    maximum = -0.5 * (64 * (math.log(2 * math.pi) + 1) + logs).item()
+    with torch.no_grad():
+        elbo = -torch.stack([objective(fitted.model, x, None, seed)["loss"] for seed in range(20)]).mean().item()
+    assert elbo == pytest.approx(maximum, abs=0.15)
+    assert fitted.model.likelihood.log_sigma().item() == pytest.approx(0.5 * variance.log().item(), abs=0.01)
 
 
 # -- no weight of the KL is hidden in a reduction

@@ -38,7 +38,7 @@ def make(name, net=NETS[0], shape=(1, 8, 8), latent_size=4, likelihood=None, cla
     torch.manual_seed(0)
     pair = Choice(*net) if constants["uses_net"] else None
     options = {k: o.default for k, o in registry.describe("variants", name).options.items()} | given
-    terms = Choice(likelihood or constants["default_likelihood"], {})
+    terms = likelihood if isinstance(likelihood, Choice) else Choice(likelihood or constants["default_likelihood"], {})
     return checkpoint.build(shape, Choice(name, options), pair, terms, latent_size, classes)
 
 

@@ -7,13 +7,14 @@ Letters:  B batch · D latent size · P pixels (C·H·W)
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 LOG_2PI = math.log(2 * math.pi)
+Link = Literal["sigmoid", "identity"]  #: the mean of a normal pixel is sigmoid(raw), or raw
 
 
 def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -54,13 +55,15 @@ class Likelihood(nn.Module):
     is_density: ClassVar[bool] = True  #: False: a probability of binary pixels, no likelihood of grey ones
     levels: ClassVar[int | None] = None  #: grey levels that it gives probabilities to; None: a density, or binary
 
+    link: Link = "sigmoid"
+
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
         """−log p(x|z), nats per image, (B,)."""
         raise NotImplementedError
 
     def mean(self, raw: Tensor) -> Tensor:
-        """E[x|z], the image to show, in [0, 1], (B, C, H, W)."""
-        return raw.sigmoid()
+        """E[x|z], the image to show, (B, C, H, W); in [0, 1] but where `link` is the identity."""
+        return raw if self.link == "identity" else raw.sigmoid()
 
 
 class Bernoulli(Likelihood):
@@ -77,10 +80,14 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Independent normal pixels with mean sigmoid(raw) and one fixed σ; `nll` keeps its constant."""
+    """Independent normal pixels with one fixed σ; `nll` keeps its constant.
 
-    def __init__(self, *, sigma: float = 1.0) -> None:
+    The mean is sigmoid(raw). With `link: identity` it is raw itself, so that a linear net is a linear model.
+    """
+
+    def __init__(self, *, sigma: float = 1.0, link: Literal["sigmoid", "identity"] = "sigmoid") -> None:
         super().__init__()
+        self.link = link
         self.sigma = sigma
 
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
@@ -89,7 +96,7 @@ class Gaussian(Likelihood):
 
 
 class LearnedGaussian(Likelihood):
-    """Independent normal pixels with mean sigmoid(raw) and one σ, learned with the net.
+    """Independent normal pixels with mean sigmoid(raw), or raw (`link: identity`), and one σ, learned with the net.
 
     The shared-σ model of Rybkin et al. 2021 (https://arxiv.org/abs/2006.13202), which takes the place of tuning β.
     Deviations: log σ is floored softly at −6 as in the authors' code, so that it cannot run away on constant images;
@@ -99,8 +106,9 @@ class LearnedGaussian(Likelihood):
 
     PACE = 10.0
 
-    def __init__(self) -> None:
+    def __init__(self, *, link: Literal["sigmoid", "identity"] = "sigmoid") -> None:
         super().__init__()
+        self.link = link
         self.raw_log_sigma = nn.Parameter(torch.zeros(()))
 
     def log_sigma(self) -> Tensor:
