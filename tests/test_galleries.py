@@ -199,7 +199,7 @@ def test_of_one_picture_in_two_formats_one_is_shown(tmp_path):
     synthetic.write(tmp_path, "x", points=20, sizes=(2,), labels=("vae",), nets=("mlp",), seeds=1, pca=False)
     [record] = Store(tmp_path).records("x")
     still((232, 232)).save(record.folder / "samples_prior.webp")
-    assert [p.file for p in read_all(record) if p.sampler == "prior"] == ["samples_prior.png"]
+    assert [p.file for p in read_all(record) if p.name == "samples_prior"] == ["samples_prior.png"]
 
 
 def test_a_name_that_nobody_knows_speaks_for_itself_and_stands_in_no_gallery():

@@ -16,7 +16,7 @@ from bench import plugins, registry
 from bench.__main__ import cli
 from bench.contracts.check import Result, check, files_of
 from bench.contracts.common import Subject
-from bench.contracts.stubs import SINGULAR, write_stub
+from bench.contracts.stubs import write_stub
 from bench.contracts.worker import is_imported, outcome_of
 from bench.errors import ComponentError, SuiteError, UsageError
 from bench.results.frame import load_results
@@ -368,7 +368,7 @@ def test_an_error_of_a_plugin_is_recorded_with_its_file_and_line(here):
     assert found["vae"].status == "done"  # no harm to the others
     broken = dedent(FILES["metrics/worst_pixel"]).replace("    return ", "    return 1 / 0 + ")
     write(here / "mine", {"metrics/worst_pixel": broken})
-    [again] = load("own.yaml", only=["variant=vae"], limit=1).cells
+    again = load("own.yaml", only=["variant=vae"]).cells[0]
     task = Task("own", (again,), ("worst_pixel",), plugins=load("own.yaml").plugins, request=Request(force=True))
     [outcome] = run_task(task, Settings(here / "results", here / "data", "cpu"))
     assert outcome.words == "metrics/worst_pixel.py:6: metric worst_pixel: ZeroDivisionError: division by zero"
@@ -432,7 +432,7 @@ def results_of(path, data=Path()):
         yield Result(path.name, contract.__doc__.strip().splitlines()[0], **outcome)
 
 
-@pytest.mark.parametrize("kind", SINGULAR)
+@pytest.mark.parametrize("kind", [kind[:-1] for kind in plugins.KINDS])
 def test_a_new_file_fulfils_its_contract(tmp_path, one_thread, kind):
     results = list(results_of(write_stub(kind, "my_own", tmp_path)))
     assert len(results) > 3

@@ -112,13 +112,13 @@ def test_a_claimed_cell_is_refused_to_others_and_free_again_after_a_kill(store):
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(store.root)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "True\n"
-    assert store.is_running("s", ID)
+    assert store.holder("s", ID) is not None
     with store.claim("s", ID) as mine:
         assert not mine
     process.kill()
     process.wait()
     process.stdout.close()
-    assert not store.is_running("s", ID)
+    assert store.holder("s", ID) is None
     with store.claim("s", ID) as mine:
         assert mine
     assert not (store.folder("s", ID) / ".lock").exists()
@@ -290,7 +290,7 @@ def beat(folder, host, age, pid=1):
 )
 def test_a_cell_that_another_host_computes_is_left_alone_until_its_heartbeat_is_stale(store, host, age, free):
     beat(store.folder("s", ID), host, age)
-    assert store.is_running("s", ID) is not free
+    assert (store.holder("s", ID) is None) is free
     with store.claim("s", ID) as mine:
         assert mine is free
     assert (store.folder("s", ID) / ".heartbeat").exists() is not free
@@ -314,9 +314,9 @@ def test_two_hosts_that_share_a_folder_never_hold_one_cell_together(store, monke
 def test_without_locks_of_the_file_system_a_live_process_of_this_host_keeps_its_cell(store, monkeypatch):
     monkeypatch.setattr(locks, "_lock", lambda descriptor, kind: None)
     beat(store.folder("s", ID), socket.gethostname(), 0.0, pid=os.getpid())
-    assert store.is_running("s", ID)
+    assert store.holder("s", ID) is not None
     beat(store.folder("s", ID), socket.gethostname(), 0.0, pid=2**22 + 1)
-    assert not store.is_running("s", ID)
+    assert store.holder("s", ID) is None
 
 
 def test_a_heartbeat_is_renewed_while_the_cell_is_held(store, monkeypatch):

@@ -6,8 +6,6 @@ from pathlib import Path
 from bench import plugins, registry
 from bench.errors import UsageError
 
-SINGULAR = tuple(kind[:-1] for kind in plugins.KINDS)
-
 
 def write_stub(kind: str, name: str, folder: Path) -> Path:
     """Write `folder/variants/NAME.py` or its like. kind: singular.

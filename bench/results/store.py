@@ -185,10 +185,6 @@ class Store:
         """The process that holds a cell now, None where none does. Raises `ResultError` for a lock that is a link."""
         return locks.holder(self.folder(suite, cell_id))
 
-    def is_running(self, suite: str, cell_id: str) -> bool:
-        """True while some process holds the cell."""
-        return self.holder(suite, cell_id) is not None
-
     def sweep(self, suite: str) -> None:
         """Remove what killed processes left of this suite: temporary files and locks, never those of a live process."""
         folder = self.suite_folder(suite)

@@ -28,17 +28,14 @@ class Comparison:
     unchecked: list[str] = field(default_factory=list)
 
 
-def compare(cells: Iterable[Cell], records: Iterable[Record], root: Path, own_only: bool = False) -> Comparison:
-    """Compare the images under the data root with the fingerprints in the finished `records` of `cells`.
-
-    own_only: leave out datasets with published checksums.
-    """
+def compare(cells: Iterable[Cell], records: Iterable[Record], root: Path) -> Comparison:
+    """Compare the images under the data root with the fingerprints in the finished `records` of `cells`."""
     done = {record.id: record for record in with_sets(records) if record.status == "done"}
     found = Comparison()
     for same in _by_dataset(cells):
         recorded = [str(p) for c in same if c.id in done and (p := done[c.id].provenance.get("fingerprint"))]
         dataset = _dataset(same[0])
-        if not recorded or dataset.embedded or (own_only and not has_own_data(same[0])):
+        if not recorded or dataset.embedded:
             continue
         try:
             _compare(same[0], dataset, recorded, root, found)

@@ -52,7 +52,7 @@ class Suite:
     description: str
     text: str  #: the YAML source, with what it includes
     overrides: tuple[str, ...]  #: `--set` as given
-    digest: str  #: of the resolved suite, `--set` applied, before `--only` and `--limit`
+    digest: str  #: of the resolved suite, `--set` applied, before `--only`
     cells: tuple[Cell, ...]
     metrics: tuple[str, ...]  #: metric file names; `columns` has a name for each value
     references: tuple[Reference, ...]
@@ -71,7 +71,6 @@ def load(
     path: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
     only: Sequence[str] = (),
-    limit: int | None = None,
     name: str = "notebook",
 ) -> Suite:
     """Read and validate a suite file; a bare name such as `digits` is looked up by `locate`.
@@ -80,7 +79,6 @@ def load(
 
     overrides: `--set`, such as "train.epochs=1" or "grid.seeds=3"; the value is YAML.
     only: such as "variant=vae" or "seed=0,1": all keys have to match, the values of one key are alternatives.
-    limit: only the first so many cells of what is left.
 
     Afterwards the plugins that the suite can name are active in the registry: those of its `plugins`, of `--plugins`
     and of installed packages.
@@ -97,7 +95,7 @@ def load(
         suite = _validate(document, issues)
         if suite is None or issues:
             raise SuiteError(document.messages(issues))
-        return _select(replace(suite, overrides=tuple(overrides)), only, limit)
+        return _select(replace(suite, overrides=tuple(overrides)), only)
 
 
 def _validate(document: Document, issues: Issues) -> Suite | None:
@@ -186,21 +184,18 @@ def _suite(path: Path, text: str, file: File, metrics: tuple[str, ...], cells: t
     )
 
 
-def _select(suite: Suite, only: Sequence[str], limit: int | None) -> Suite:
-    """The suite with the cells that `--only` and `--limit` select. Raises `UsageError` if there are none."""
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit}: must be at least 1")
-    cells = suite.cells
-    if only:
-        index, where = CellIndex(cells), dict[str, Any]()
-        for wanted in only:
-            key, values = _parse_only(wanted, cells)
-            where.setdefault(key, []).extend(values)
-        cells = tuple(index.select(where))
-        miss = index.explain_miss(where)
-        if miss or not cells:
-            raise UsageError(f"--only {quote(' '.join(only))}: {miss or f'no cell of {suite.name} has all of these'}")
-    return replace(suite, cells=cells[:limit])
+def _select(suite: Suite, only: Sequence[str]) -> Suite:
+    """The suite with the cells that `--only` selects. Raises `UsageError` if there are none."""
+    if not only:
+        return suite
+    index, where = CellIndex(suite.cells), dict[str, Any]()
+    for wanted in only:
+        key, values = _parse_only(wanted, suite.cells)
+        where.setdefault(key, []).extend(values)
+    cells, miss = tuple(index.select(where)), index.explain_miss(where)
+    if miss or not cells:
+        raise UsageError(f"--only {quote(' '.join(only))}: {miss or f'no cell of {suite.name} has all of these'}")
+    return replace(suite, cells=cells)
 
 
 def _parse_only(wanted: str, cells: Sequence[Cell]) -> tuple[str, list[object]]:

@@ -218,16 +218,6 @@ class Cell:
             return (None,) if self.net is None else (self.net.name, self.net_label)
         return (self.variant.name,) if key == "variant" else (getattr(self, key),)
 
-    def matches(self, where: Mapping[str, Any]) -> bool:
-        """True if every key of `where` has this cell's value, or a list that holds it.
-
-        The keys must be among `KEYS`; `CellIndex.explain_miss` checks that.
-        """
-        return all(
-            any(_typed(wanted) == _typed(value) for wanted in as_list(asked) for value in self.values(key))
-            for key, asked in where.items()
-        )
-
 
 class CellIndex:
     """The cells of a grid by the values of their keys, so that many selections stay quick."""

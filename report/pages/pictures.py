@@ -100,11 +100,6 @@ class Picture:
         """Its kind."""
         return kind(self.name)
 
-    @property
-    def sampler(self) -> str:
-        """The sampler of a `samples_<sampler>` picture, "" for any other."""
-        return self.name.removeprefix("samples_") if self.name.startswith("samples_") else ""
-
 
 def files(record: Record) -> list[Path]:
     """A cell's files with a suffix of pictures, in the order of its page."""

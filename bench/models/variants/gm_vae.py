@@ -46,11 +46,6 @@ class GMVAE(MonteCarloVAE):
         each = gaussian_log_prob(z.unsqueeze(1), self.means, self.log_vars)  # (B, K)
         return (each + self.logits.log_softmax(0)).logsumexp(1)
 
-    def responsibilities(self, z: Tensor) -> Tensor:
-        """p(k|z), (B, D) → (B, K)."""
-        each = gaussian_log_prob(z.unsqueeze(1), self.means, self.log_vars)
-        return (each + self.logits).softmax(1)
-
     def draw_prior(self, n: int, generator: torch.Generator) -> Tensor:
         weights = self.logits.detach().softmax(0).cpu()
         chosen = torch.multinomial(weights, n, replacement=True, generator=generator).to(self.means.device)

@@ -180,7 +180,7 @@ def reasons_of_gaps(sides: Sequence[Measured]) -> str:
 
 
 def _matches(cell: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """As `bench.suite.cells.Cell.matches`: a component by its name or its label, a list for any of its values."""
+    """As `bench.suite.cells.CellIndex.select`: a component by its name or its label, a list for any of its values."""
     return all(
         any(_same(wanted, value) for wanted in _listed(asked) for value in _values(cell, key))
         for key, asked in where.items()
