@@ -96,10 +96,10 @@ def md5(path: Path) -> str:
 
 
 @contextmanager
-def impatient(seconds: float = PATIENCE) -> Iterator[None]:
-    """Sockets opened inside give up after `seconds` of silence; without it urllib waits for ever."""
+def impatient() -> Iterator[None]:
+    """Sockets opened inside give up after `PATIENCE` seconds of silence; without it urllib waits for ever."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+    socket.setdefaulttimeout(PATIENCE)
     try:
         yield
     finally:

@@ -33,6 +33,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
 
+ALPHA = 0.05  #: of the choice of the best, and of all intervals of ranks together
 #: With fewer seeds than this nothing is called best and no p-value is given.
 FEWEST_SEEDS = 3
 #: From so many shared seeds on `best` asks the paired t-test as well.
@@ -135,7 +136,7 @@ def paired_t(a: Seeds, b: Seeds, level: float = 0.95) -> Difference:
     return Difference(found.mean, found.half_width, p, found.n, "paired t")
 
 
-def welch_t(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Difference:
+def welch_t(a: Sequence[float], b: Sequence[float]) -> Difference:
     """mean(a) − mean(b) for independent samples of unequal variance. Raises `ValueError` on an empty one."""
     one, two = summarise(a), summarise(b)
     mean, n = one.mean - two.mean, min(one.n, two.n)
@@ -144,14 +145,14 @@ def welch_t(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Diff
     u, v = one.std**2 / one.n, two.std**2 / two.n
     error = math.sqrt(u + v)
     freedom = (u + v) ** 2 / (u**2 / (one.n - 1) + v**2 / (two.n - 1)) if u + v > 0 else one.n + two.n - 2
-    return Difference(mean, _quantile(freedom, level) * error, _two_sided(mean, error, freedom), n, "Welch t")
+    return Difference(mean, _quantile(freedom, 0.95) * error, _two_sided(mean, error, freedom), n, "Welch t")
 
 
-def difference(a: Seeds, b: Seeds, level: float = 0.95) -> Difference:
+def difference(a: Seeds, b: Seeds) -> Difference:
     """Paired where at least three seeds are shared, otherwise Welch's."""
     if len(a.keys() & b.keys()) >= FEWEST_SEEDS:
-        return paired_t(a, b, level)
-    return welch_t(list(a.values()), list(b.values()), level)
+        return paired_t(a, b)
+    return welch_t(list(a.values()), list(b.values()))
 
 
 def page(blocks: Sequence[Sequence[float]]) -> Trend:
@@ -232,7 +233,7 @@ def iqm(values: Sequence[float]) -> float:
     return float(_iqm(np.asarray(values, float)))
 
 
-def aggregate(strata: Sequence[Sequence[float]], level: float = 0.95, draws: int = 2000) -> Aggregate:
+def aggregate(strata: Sequence[Sequence[float]], draws: int = 2000) -> Aggregate:
     """Interquartile mean of one method over several datasets, a stratum of seeds each, on one scale.
 
     The interval is a percentile bootstrap within each dataset (Agarwal et al. 2021), its percentiles expanded for the
@@ -249,7 +250,7 @@ def aggregate(strata: Sequence[Sequence[float]], level: float = 0.95, draws: int
     if n < FEWEST_FOR_BOOTSTRAP:
         reason = f"a bootstrap interval needs {FEWEST_FOR_BOOTSTRAP} seeds a dataset, here are {n}"
         return Aggregate(iqm(values), None, None, len(values), len(strata), reason)
-    outside = ndtr(-math.sqrt(n / (n - 1)) * _quantile(len(values) - len(strata), level))
+    outside = ndtr(-math.sqrt(n / (n - 1)) * _quantile(len(values) - len(strata), 0.95))
     drawn = bootstrap(strata, lambda *parts, axis: _iqm(np.concatenate(parts, axis)), n_resamples=draws,
                       method="percentile", rng=np.random.RandomState(0), vectorized=True)  # fmt: skip
     low, high = np.quantile(drawn.bootstrap_distribution, [outside, 1 - outside])
@@ -298,10 +299,10 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def best(groups: Mapping[Key, Seeds], better: str, alpha: float = 0.05) -> set[Key]:
+def best(groups: Mapping[Key, Seeds], better: str) -> set[Key]:
     """The groups that are not surely worse than another; empty where there is nothing to choose from.
 
-    With probability 1 − alpha at least, no true best is left out; the module's docstring has the procedure. Groups
+    With probability 1 − `ALPHA` at least, no true best is left out; the module's docstring has the procedure. Groups
     under three seeds take no part. `better` is "lower", "higher" or "none" (no direction: no best).
     """
     able = {key: seeds for key, seeds in groups.items() if len(seeds) >= FEWEST_SEEDS}
@@ -311,13 +312,13 @@ def best(groups: Mapping[Key, Seeds], better: str, alpha: float = 0.05) -> set[K
     ahead = {(a, b): _p_ahead(able[a], able[b], sign) for a, b in permutations(able, 2)}
     others = len(able) - 1
     ps = [min(1.0, others * min(ahead[other, key] for other in able if other != key)) for key in able]
-    return {key for key, p in zip(able, holm(ps), strict=True) if p > alpha}
+    return {key for key, p in zip(able, holm(ps), strict=True) if p > ALPHA}
 
 
-def rank_intervals(groups: Mapping[Key, Seeds], better: str, alpha: float = 0.05) -> dict[Key, tuple[int, int]]:
+def rank_intervals(groups: Mapping[Key, Seeds], better: str) -> dict[Key, tuple[int, int]]:
     """The ranks (1 is best) that each group may have: those surely better stand before it, those surely worse behind.
 
-    All intervals hold together with probability 1 − alpha: every ordered pair is tested as in `best`, Holm-corrected
+    All intervals hold together with probability 1 − `ALPHA`: every ordered pair is tested as in `best`, Holm-corrected
     over all pairs. Groups under three seeds have no interval, and there is none without a direction.
 
     >>> rank_intervals({"a": {0: 1.0, 1: 1.1, 2: 0.9}, "b": {0: 9.0, 1: 9.2, 2: 9.1}, "c": {0: 9.1}}, "lower")
@@ -329,14 +330,14 @@ def rank_intervals(groups: Mapping[Key, Seeds], better: str, alpha: float = 0.05
     sign = 1 if better == "higher" else -1
     pairs = list(permutations(able, 2))
     ps = holm([_p_ahead(able[a], able[b], sign) for a, b in pairs])
-    sure = {pair for pair, p in zip(pairs, ps, strict=True) if p <= alpha}
+    sure = {pair for pair, p in zip(pairs, ps, strict=True) if p <= ALPHA}
     return {
         key: (1 + sum((other, key) in sure for other in able), len(able) - sum((key, other) in sure for other in able))
         for key in able
     }
 
 
-def smallest_lead(n: int, k: int, alpha: float = 0.05) -> float:
+def smallest_lead(n: int, k: int) -> float:
     """The lead over the second of k groups, in standard deviations of a group of n seeds, that `best` begins to see.
 
     Of groups of equal spread, for Welch's test with all its degrees of freedom.
@@ -345,7 +346,7 @@ def smallest_lead(n: int, k: int, alpha: float = 0.05) -> float:
     (2.3, 6.8, 2.9)
     """
     tests = 2 if n >= FEWEST_PAIRS else 1
-    return _quantile(2 * n - 2, 1 - 2 * alpha / (tests * k * (k - 1))) * math.sqrt(2 / n)
+    return _quantile(2 * n - 2, 1 - 2 * ALPHA / (tests * k * (k - 1))) * math.sqrt(2 / n)
 
 
 def _p_ahead(a: Seeds, b: Seeds, sign: int) -> float:

@@ -101,11 +101,11 @@ def _peak_of_host() -> int:
 
 
 @cache
-def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def processor() -> str:
     """The CPU's name, with its family and model where they are known: virtual machines call all of a maker's alike."""
     said = dict[str, str]()
     with suppress(OSError):
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             key, colon, value = line.partition(":")
             if colon:
                 said.setdefault(key.strip(), value.strip())  # of the first core

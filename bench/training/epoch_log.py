@@ -7,17 +7,17 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-def log_epochs(what: str, epochs: int, every: float = 1.0) -> Callable[[int, list[dict[str, float]]], None]:
-    """An `on_epoch` of `fit` that logs the epoch and the expected seconds left, at most every `every` seconds."""
+def log_epochs(what: str, epochs: int) -> Callable[[int, list[dict[str, float]]], None]:
+    """An `on_epoch` of `fit` that logs the epoch and the expected seconds left, at most once a second."""
     first: list[tuple[int, float]] = []  # epoch and time of the first call, also of a resumed training
-    last = -every
+    last = -1.0
 
     def on_epoch(epoch: int, rows: list[dict[str, float]]) -> None:
         nonlocal last
         now = time.monotonic()
         if not first:
             first.append((epoch, now))
-        if now - last < every:
+        if now - last < 1.0:
             return
         last = now
         done, since = epoch - first[0][0], now - first[0][1]
