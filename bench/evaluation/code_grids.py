@@ -13,6 +13,7 @@ from bench.models.seeding import numpy_rng
 
 from . import image_files
 from .context import EvaluationContext
+from .context.codes import require_code
 from .image_grids import by_rank, decoded, images_that_fit, timed
 
 STEPS = 9  #: decoded images from one end of an interpolation to the other
@@ -26,7 +27,7 @@ def manifold(context: EvaluationContext, side: int | None = None, label: int = 0
     Welling 2014, fig. 4). Without, they are equal steps over the middle 95 % of the test codes. A conditional model
     decodes with one `label`.
     """
-    need_code(context)
+    require_code(context)
     if context.cell.latent_size != 2:
         raise NotApplicable(f"a code of {context.cell.latent_size} numbers has no plane to show")
     side = images_that_fit(context.model.net.size.shape, 12, 8, 6) if side is None else side
@@ -47,12 +48,6 @@ def _axes(context: EvaluationContext, side: int) -> tuple[Tensor, Tensor]:
     steps = torch.linspace(0, 1, side, device=codes.device).unsqueeze(1)
     right, up = (low + steps * (high - low)).unbind(1)
     return right, up
-
-
-def need_code(context: EvaluationContext) -> None:
-    """Raise `NotApplicable` for a model without a code."""
-    if not context.model.has_code:
-        raise NotApplicable(f"{context.cell.variant.name} has no code")
 
 
 def interpolations(
@@ -87,7 +82,7 @@ def pairs(
     The two images are of different classes where there are labels. They are of one class for a conditional model, whose
     decoder takes one label, and where a `label` is given. seed: draws other images than the first of each class.
     """
-    need_code(context)
+    require_code(context)
     n = images_that_fit(context.data.shape, 5, 4, 3) if n is None else n
     count = len(context.data.test)
     order = np.arange(count) if seed is None else numpy_rng(seed, "pairs").permutation(count)

@@ -19,8 +19,7 @@ from bench.datasets._splits import subset
 from bench.errors import DataError, NotApplicable, ResultError, UsageError, did_you_mean
 from bench.models.precision import matmul_precision
 from bench.results.store import CELL_ID, Record, Store, write_bytes
-from bench.suite import Cell, Choice, Evaluate, Train
-from bench.suite.cells import recorded_choice
+from bench.suite import Cell
 from bench.suite.names import CORRUPTIONS
 from bench.training.saved import load_model
 
@@ -187,26 +186,13 @@ def _sampler(model: Any, cell: Cell, request: FigureRequest) -> str:
 
 def _cell(record: Record, request: FigureRequest) -> Cell:
     """The cell of a record, with the number of samples and the seed of the request."""
-    c = record.cell
     try:
-        evaluate = Evaluate.model_validate(c["evaluate"])
-        wanted = max(evaluate.n_samples, request.n or 0, 0 if request.label is None else 50 * (request.n or SHOWN))
-        return Cell(
-            suite=record.suite,
-            dataset=recorded_choice(c, "dataset", "dataset_options"),
-            dataset_label=c["dataset_label"],
-            variant=recorded_choice(c, "variant", "options"),
-            label=c["label"],
-            net=recorded_choice(c, "net", "net_options") if c["net"] else None,
-            likelihood=Choice(c["likelihood"], c["likelihood_options"]),
-            latent_size=c["latent_size"],
-            seed=c["seed"] if request.seed is None else request.seed,
-            train=Train.model_validate(c["train"]),
-            evaluate=evaluate.model_copy(update={"n_samples": wanted}),
-            skip=None,
-        )
+        cell = Cell.from_record(record.cell, record.suite)
     except (KeyError, TypeError, ValidationError) as error:
         raise _unreadable(record, "cell", error) from error
+    wanted = max(cell.evaluate.n_samples, request.n or 0, 0 if request.label is None else 50 * (request.n or SHOWN))
+    seed = cell.seed if request.seed is None else request.seed
+    return replace(cell, seed=seed, evaluate=cell.evaluate.model_copy(update={"n_samples": wanted}))
 
 
 def _unreadable(record: Record, what: str, error: Exception) -> ResultError:

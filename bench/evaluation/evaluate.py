@@ -144,9 +144,9 @@ def _spread(
     return {}
 
 
-def _array(context: EvaluationContext, name: str) -> np.ndarray | None:
+def _array(context: EvaluationContext, name: str, member: str | None = None) -> np.ndarray | None:
     try:
-        return context.get(name).cpu().numpy()
+        return context.get(name, member).cpu().numpy()
     except NotApplicable:
         return None
 
@@ -158,20 +158,13 @@ def _maps(context: EvaluationContext) -> dict[str, np.ndarray] | None:
     except NotApplicable:
         return None
     for method in context.cell.evaluate.embed.methods:
-        points = _points(context, method)
+        points = _array(context, "points", method)
         if points is not None:
             maps[method] = points
     labels = context.data.test.labels
     index = context.get("point_index")
     maps["labels"] = np.full(len(index), -1) if labels is None else labels.cpu().numpy()[index]
     return {name: a.astype(np.int16 if name == "labels" else np.float32) for name, a in maps.items()}
-
-
-def _points(context: EvaluationContext, method: str) -> np.ndarray | None:
-    try:
-        return context.get("points", method).cpu().numpy()
-    except NotApplicable:
-        return None
 
 
 def _pictures(context: EvaluationContext, metrics: Collection[str], present: Collection[str]) -> dict[str, np.ndarray]:

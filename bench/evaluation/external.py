@@ -270,7 +270,7 @@ def given_inputs(outputs: Mapping[str, Tensor], samplers: tuple[str, ...], has_m
                  "train_reconstructions": "no reconstructions of train images were given",
                  "posterior": "no posterior was given", "jacobian_norms": "no encoder was given",
                  "linear_map": "no model was given"}  # fmt: skip
-        given |= {(name, None): NotApplicable(f"{why}") for name, why in lacks.items()}
+        given |= {(name, None): NotApplicable(why) for name, why in lacks.items()}
         for sampler in samplers:
             why = "no samples were given" if sampler == "prior" else "given samples are those of the prior"
             given |= {(name, sampler): NotApplicable(why) for name in ("samples", "drawn_codes", "sample_labels")}

@@ -232,6 +232,18 @@ def dinov2_extractor(data_root: Path, device: torch.device) -> FeatureExtractor:
     return FeatureExtractor(net.name, net, kept=data_root / "dinov2" / "features")
 
 
+def extractors_of(data: Data, results: Path, data_root: Path, device: torch.device) -> FeatureExtractors:
+    """The feature extractors of a dataset, on `device`; its classifier is trained if it is not under `results`.
+
+    data: on the host.
+    """
+    return FeatureExtractors(
+        lambda: classifier(data, results / "rulers", device),
+        lambda: inception_extractor(data_root, device),
+        lambda: dinov2_extractor(data_root, device),
+    )
+
+
 def waited_for_weights(reason: str | None, data_root: Path) -> bool:
     """True for the reason of a value that waited for weights which are in place now."""
     return reason in WAITING and WAITING[reason](data_root) is not None

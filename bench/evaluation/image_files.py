@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from bench.results.record import PICTURES
 from bench.results.store import write_bytes
 
 GAP = 1  #: pixels between images
@@ -20,7 +21,6 @@ QUALITIES = (90, 75, 50, 25)  #: of WebP
 SHRINKS = (1, 2, 4, 8)  #: the picture's side is divided by these where no quality fits the budget
 GIF_COLOURS = (64, 16)
 FRAME_MS = 110  #: milliseconds that a GIF shows a frame
-SUFFIXES = (".png", ".webp", ".gif")
 
 
 def rows(*images: Tensor) -> np.ndarray:
@@ -68,7 +68,7 @@ def save(name: str, picture: np.ndarray, folder: Path, budget: int) -> Path:
     path = folder / f"{name}{suffix}"
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)
-    for other in SUFFIXES:
+    for other in PICTURES:
         if other != suffix:
             (folder / f"{name}{other}").unlink(missing_ok=True)
     return path

@@ -5,7 +5,6 @@ import importlib.util
 import re
 import shutil
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +19,8 @@ from bench.datasets import Data, _loading
 from bench.datasets._recipe import FORMATS
 from bench.errors import DataError, UsageError
 from bench.evaluation import evaluate as evaluation
-from bench.evaluation import feature_extractors
 from bench.evaluation.external import LIKELIHOODS, OUTPUTS, Measured, prepare
-from bench.evaluation.feature_extractors import FeatureExtractors
+from bench.evaluation.feature_extractors import FeatureExtractors, extractors_of
 from bench.models.likelihoods import Likelihood
 from bench.results.external import VARIANT as EXTERNAL
 from bench.results.external import external_id
@@ -111,14 +109,9 @@ def score(request: ScoreRequest, settings: Settings, say: Any = lambda text: Non
 
 
 def extractors(data: Data, results: Path, data_root: Path) -> FeatureExtractors:
-    """The feature extractors of a dataset; its classifier is trained if it is not among the results."""
-    device = data.test.images.device
+    """The feature extractors of a dataset, on the device of its images."""
     host = replace(data, train=data.train.to("cpu"), test=data.test.to("cpu"))
-    return FeatureExtractors(
-        lambda: feature_extractors.classifier(host, results / "rulers", device),
-        lambda: feature_extractors.inception_extractor(data_root, device),
-        lambda: feature_extractors.dinov2_extractor(data_root, device),
-    )
+    return extractors_of(host, results, data_root, data.test.images.device)
 
 
 # -- what the command line names
@@ -202,17 +195,10 @@ def _load(named: str, say: Any) -> tuple[Any, dict[str, str]]:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        raise UsageError(f"{_place(error, path)}: {type(error).__name__}: {error}") from error
+        line = plugins.line_in(str(path), error, 0)
+        raise UsageError(f"{path}{f':{line}' if line else ''}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.absolute().parent))
-
-
-def _place(error: BaseException, path: Path) -> str:
-    """The file with the last of its lines that the error went through."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"{path}:{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{path}:{lines[-1]}" if lines else str(path)
 
 
 def read_output(path: Path, name: str, say: Any = lambda text: None) -> np.ndarray:

@@ -19,8 +19,8 @@ import torch
 from bench.datasets import Data
 from bench.datasets import _loading as data_room
 from bench.errors import BenchError, ComponentError, DataError, ResultError, StorageError
-from bench.evaluation import evaluate, feature_extractors, umap_code
-from bench.evaluation.feature_extractors import FeatureExtractors, waited_for_weights
+from bench.evaluation import evaluate, umap_code
+from bench.evaluation.feature_extractors import FeatureExtractors, extractors_of, waited_for_weights
 from bench.plugins import line_in
 from bench.registry import activate, describe
 from bench.results.record import pictures_of
@@ -374,9 +374,5 @@ def _feature_nets(job: _Job) -> FeatureExtractors:
     data, settings, device = job.data, job.settings, job.device
     key = (data.order(), settings, str(device))
     if key not in _kept_feature_nets:
-        _kept_feature_nets[key] = FeatureExtractors(
-            lambda: feature_extractors.classifier(data, settings.results / "rulers", device),
-            lambda: feature_extractors.inception_extractor(settings.data_root, device),
-            lambda: feature_extractors.dinov2_extractor(settings.data_root, device),
-        )
+        _kept_feature_nets[key] = extractors_of(data, settings.results, settings.data_root, device)
     return _kept_feature_nets[key]

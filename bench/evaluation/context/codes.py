@@ -32,11 +32,12 @@ def train_codes(context: EvaluationContext) -> Tensor:
 
 def encoded(context: EvaluationContext, split: Split) -> Tensor:
     """The codes (N, D) of a split. Raises `NotApplicable` for a model without codes."""
-    _require_code(context)
+    require_code(context)
     return torch.cat([context.model.encode(to_float(x), y) for x, y in batches(split)])
 
 
-def _require_code(context: EvaluationContext) -> None:
+def require_code(context: EvaluationContext) -> None:
+    """Raise `NotApplicable` for a model without a code."""
     if not context.model.has_code:
         raise NotApplicable(f"{context.cell.variant.name} has no code")
 
@@ -90,7 +91,7 @@ def kmeans(points: Tensor, labels: Tensor, seed: int) -> Tensor:
 
 @provides()
 def jacobian_norms(context: EvaluationContext) -> Tensor:
-    _require_code(context)
+    require_code(context)
     require_continuous(context)
     test, noise = context.data.test, generator(0, "jacobian")
     index = torch.as_tensor(fixed_subset(len(test), JACOBIAN_IMAGES), device=context.device)
