@@ -397,14 +397,15 @@ def verify(suite: str | None, results: Path, pasted: TextIO | None, migrate: boo
     Where the images are at hand, they are compared with those that the cells were computed on.
     With --table: does a pasted table still agree with the records? Exit code 0 if so, 1 if something differs.
     """
-    name = _suite_name(suite) if suite else None
+    from bench.suite.files import name_of, suite_files
+
+    name = name_of(suite) if suite else None
     if pasted is not None:
         sys.exit(_verify_tables(results, pasted, name, as_json))
     if name is None:
         raise UsageError("name a suite (`bench verify digits`) or a file with tables (`bench verify --table FILE`)")
     from bench.results import verify as verification
     from bench.results.migrate import migrate as migrate_suite
-    from bench.suite.files import suite_files
 
     for old, new in migrate_suite(results, name).items() if migrate else ():
         click.echo(f"{old} is now {new}", err=True)
@@ -663,11 +664,6 @@ def data(words: tuple[str, ...], data: str | None, options: tuple[str, ...], as_
         return
     for key, value in found.items():
         click.echo(f"{key:<12} {value}")
-
-
-def _suite_name(suite: str) -> str:
-    """`suites/digits.yaml`, `digits.yaml` and `digits` all name the suite digits."""
-    return Path(suite).stem if suite.endswith((".yaml", ".yml")) else Path(suite).name
 
 
 def _counted(states: dict[str, int]) -> str:

@@ -16,9 +16,10 @@ from bench.datasets import array
 from bench.datasets._loading import find_root
 from bench.datasets._loading import load as load_data
 from bench.errors import UsageError
+from bench.results.files import replace_with
 from bench.suite import Cell, Choice, Evaluate, Suite, Train, load
 from bench.suite.document import read
-from bench.suite.files import locate
+from bench.suite.files import locate, name_of
 from bench.suite.issues import Issues
 from bench.suite.names import metric_families
 
@@ -227,7 +228,7 @@ def table(
 
     from bench.report import table as make
 
-    name = suite.name if isinstance(suite, Suite) else Path(suite).stem if suite.endswith((".yaml", ".yml")) else suite
+    name = suite.name if isinstance(suite, Suite) else name_of(suite)
     if format != "frame":
         return make(Path(results), name, format, metrics, **options)
     return pd.read_csv(io.StringIO(make(Path(results), name, "csv", metrics, **options)))
@@ -244,11 +245,12 @@ def _kept(data: Loaded, name: str, results: Path) -> dict[str, Any]:
         if data.factors:
             arrays["factor_names"] = np.array([factor.name for factor in data.factors])
             arrays["factor_categorical"] = np.array([factor.categorical for factor in data.factors])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
+
+        def fill(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+
+        replace_with(path, fill)
     return {"name": "array", "path": str(path), "label": name}
 
 

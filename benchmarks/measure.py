@@ -1,7 +1,5 @@
 """Rounds of training, bench and a peer in turns → images per second and their ratio."""
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable
@@ -12,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.results.store import write_bytes
+from bench.results.store import csv_text, write_bytes
 from bench.runs.executor import default_workers
 from bench.runs.provenance import provenance
 from bench.runs.worker import Settings, limited_threads, pick_device
@@ -146,7 +144,8 @@ def _version(package: str) -> str | None:
 def write(found: dict[str, Any], out: Path) -> list[Path]:
     """Write speed.md, speed.csv and speed.json into `out`; returns their paths."""
     numbers = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    texts = {"md": markdown(found), "csv": _csv(found), "json": numbers}
+    rows = csv_text([{name: row[name] for name in COLUMNS} for row in found["rows"]])
+    texts = {"md": markdown(found), "csv": rows, "json": numbers}
     for suffix, text in texts.items():
         write_bytes(out / f"speed.{suffix}", text.encode())
     return [out / f"speed.{suffix}" for suffix in texts]
@@ -171,11 +170,3 @@ def markdown(found: dict[str, Any]) -> str:
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(map(str, cells))} |" for cells in (head, ["---"] * len(head), *rows)]
-
-
-def _csv(found: dict[str, Any]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(COLUMNS), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found["rows"])
-    return out.getvalue()

@@ -108,11 +108,7 @@ def _toy() -> EvaluationContext:
         evaluate=Evaluate(n_samples=50, iw_samples=3, iw_images=20, embed=Embed(methods=(), points=50)), skip=None,
     )  # fmt: skip
     [fitted] = fit(lambda: checkpoint.build_cell(cell, data), data, cell.train, [0])
-
-    def missing() -> Any:
-        raise NotApplicable("the check has no feature extractor")
-
-    return EvaluationContext(fitted.model.eval(), data, cell, FeatureExtractors(missing, missing), torch.device("cpu"))
+    return EvaluationContext(fitted.model.eval(), data, cell, FeatureExtractors(), torch.device("cpu"))
 
 
 CHECKS: tuple[Check, ...] = (

@@ -13,7 +13,7 @@ from bench.errors import NotApplicable, UsageError
 from bench.models.seeding import initialising
 from bench.suite import Choice, Train
 from bench.training import checkpoint
-from bench.training.noise import leaves, mapped
+from bench.training.noise import leaves, mapped, stacked
 from bench.training.stack import may_be_stacked, stack_of
 from bench.training.trainer import fit
 
@@ -128,7 +128,7 @@ def stacked_is_alone(subject: Subject) -> None:
         torch.stack([terms["loss"] for terms in alone]).sum().backward()
         expected = [{name: p.grad.clone() for name, p in model.named_parameters()} for model in models]
         stack = stack_of(models, half=False)
-        noise = _stack_of_noise(noises)
+        noise = stacked(noises)
         terms = stack.terms(x.double().expand(3, *x.shape), y.expand(3, *y.shape), noise)
         terms["loss"].sum().backward()
         for name, values in terms.items():
@@ -207,12 +207,6 @@ def _perturbed(model: Any, seed: int) -> Any:
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator).to(parameter)
     return model
-
-
-def _stack_of_noise(noises: list[Any]) -> Any:
-    if isinstance(noises[0], Tensor):
-        return torch.stack(noises)
-    return tuple(_stack_of_noise(list(parts)) for parts in zip(*noises, strict=True))
 
 
 def _named(value: object) -> str:

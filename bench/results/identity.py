@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.errors import BenchError, UsageError
 from bench.suite import Suite, load
+from bench.suite.files import name_of
 
 from .problems import warn
 from .migrate import former_ids
@@ -63,12 +64,10 @@ def suite_name(given: str, results: Path) -> str:
     Raises `UsageError` where the file of that name is not the suite that the results folder holds. Warns where the
     file asks for other cells than were run.
     """
-    if not given.endswith((".yaml", ".yml")):
-        return Path(given).name
-    file, store = Path(given), Store(results)
-    if file.is_file() and file.stem in store.suites():
-        _compare(file, store.suite(file.stem), store)
-    return file.stem
+    name, file, store = name_of(given), Path(given), Store(results)
+    if file.suffix in (".yaml", ".yml") and file.is_file() and name in store.suites():
+        _compare(file, store.suite(name), store)
+    return name
 
 
 def _compare(file: Path, recorded: Mapping[str, Any], store: Store) -> None:

@@ -5,7 +5,7 @@ This is the side that plans, checks inputs and collects; `bench/runs/worker.py` 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench import registry
@@ -123,8 +123,8 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
         "text": suite.text,
         "overrides": list(suite.overrides),
         "metrics": list(suite.metrics),
-        "references": [_plain(r) for r in suite.references],
-        "claims": [_plain(c) for c in suite.claims],
+        "references": [reference.model_dump(mode="json") for reference in suite.references],
+        "claims": [claim.model_dump(mode="json") for claim in suite.claims],
         "cells": [{"id": c.id, "skip": c.skip, "cell": c.as_record()} for c in suite.cells],
         "about": _documents(suite),
     }
@@ -275,9 +275,3 @@ def dataset_key(choice: Choice, label: str) -> str:
     place = location("datasets", choice)
     options = sorted((name, value) for name, value in choice.options.items() if name not in place)
     return f"{choice.name} {options} {label if place else ''}"
-
-
-def _plain(item: Any) -> Any:
-    if is_dataclass(item) and not isinstance(item, type):
-        return asdict(item)
-    return item.model_dump(mode="json") if hasattr(item, "model_dump") else dict(item)

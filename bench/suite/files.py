@@ -55,6 +55,15 @@ def locate(path: Path) -> Path:
     raise SuiteError([f"{path}: there is no such file{did_you_mean(stem, files, 'suites')}"])
 
 
+def name_of(suite: str) -> str:
+    """The name of a suite given by name or by file.
+
+    >>> name_of("suites/digits.yaml"), name_of("digits.yaml"), name_of("digits")
+    ('digits', 'digits', 'digits')
+    """
+    return Path(suite).stem if suite.endswith((".yaml", ".yml")) else Path(suite).name
+
+
 def fold(name: str) -> str:
     """A name as file systems that ignore case, or encode accents otherwise, see it.
 

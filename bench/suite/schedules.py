@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from pydantic_core import PydanticCustomError
 
-from .schema import Section
+from .schema import Section, refuse
 
 
 class Schedule(Section):
@@ -23,9 +22,9 @@ class Schedule(Section):
     def model_post_init(self, context: Any) -> None:
         """Refuse a schedule without effect, and ratios of numbers that have none."""
         if self.start == self.to:
-            _refuse(f"from and to are both {self.to:g}; write the number instead")
+            refuse(f"from and to are both {self.to:g}; write the number instead")
         if self.curve == "geometric" and min(self.start, self.to) <= 0:
-            _refuse(f"a geometric curve needs from and to above 0, got {self.start:g} and {self.to:g}")
+            refuse(f"a geometric curve needs from and to above 0, got {self.start:g} and {self.to:g}")
 
     def value(self, progress: float) -> float:
         """The value when that fraction of the updates, in [0, 1], is done.
@@ -53,7 +52,3 @@ def scheduled(options: Mapping[str, Any], scalars: Iterable[str]) -> dict[str, S
 def final(options: Mapping[str, Any], scalars: Iterable[str]) -> dict[str, Any]:
     """The options with the last value in the place of each schedule."""
     return {**options, **{name: schedule.to for name, schedule in scheduled(options, scalars).items()}}
-
-
-def _refuse(message: str) -> None:
-    raise PydanticCustomError("refused", "{message}", {"message": message})

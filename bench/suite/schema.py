@@ -83,7 +83,7 @@ class Embed(Section):
         """Refuse neighbourhoods as large as the map, which t-SNE and UMAP cannot compute."""
         for name in ("perplexity", "n_neighbors"):
             if getattr(self, name) >= self.points:
-                _refuse(f"{name} must be below points ({self.points}), got {getattr(self, name):g}")
+                refuse(f"{name} must be below points ({self.points}), got {getattr(self, name):g}")
 
 
 class Evaluate(Section):
@@ -122,9 +122,9 @@ class Reference(Section):
     def model_post_init(self, context: Any) -> None:
         """A reference names a row, and gives the reason if it is not comparable."""
         if self.variant is None and self.label is None:
-            _refuse("say which row it belongs to with variant or label")
+            refuse("say which row it belongs to with variant or label")
         if not self.comparable and self.because is None:
-            _refuse("comparable is false, so say why in because")
+            refuse("comparable is false, so say why in because")
 
     @property
     def where(self) -> dict[str, Any]:
@@ -156,7 +156,8 @@ class Claim(Section):
     note: Text | None = None
 
 
-def _refuse(message: str) -> None:
+def refuse(message: str) -> None:
+    """Raise what pydantic reports with this very message."""
     raise PydanticCustomError("refused", "{message}", {"message": message})
 
 
@@ -165,7 +166,7 @@ def _count_or_list(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SEEDS:
-        _refuse(f"expected a number of seeds, 1 or more, or a list such as [0, 1], got {show_value(value)}")
+        refuse(f"expected a number of seeds, 1 or more, or a list such as [0, 1], got {show_value(value)}")
     return tuple(range(value))
 
 

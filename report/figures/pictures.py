@@ -17,7 +17,7 @@ from bench.report.data import Group, Suite, embeddings, varied_axes
 from bench.report.pages.gallery import numbers_below, ordered, samplers, space_title, spaces
 from bench.report.pages.pictures import Picture, halves, read_all
 from bench.report.tables.model import Table
-from bench.report.tables.names import configuration_text, member_text, reader_text
+from bench.report.tables.names import SPACES, configuration_text, member_text, reader_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -36,7 +36,6 @@ INTERPOLATED = (
     "The same two pairs of test images in every row, one at each end. Between them: images decoded at equal steps on "
     "the straight line between their codes."
 )
-SHORT = {"latent": "codes", "tsne": "t-SNE", "umap": "UMAP"}  #: below the maps
 LINE = 0.11  #: inches: a line of small text
 
 Array = np.ndarray
@@ -174,7 +173,7 @@ def _maps(dataset: str, size: Any, groups: list[Group]) -> Iterator[PictureFigur
     where = ", ".join([reader_text("dataset", dataset), *([] if size is None else [reader_text("latent_size", size)])])
     for start in range(0, len(able), MOST_ROWS):
         part = able[start : start + MOST_ROWS]
-        titles = [SHORT.get(space, space) for space in columns]
+        titles = [SPACES.get(space, space) for space in columns]
         points = [[_points(arrays[id(group)], space) for space in columns] for group in part]
         last = [*[[""] * len(titles)] * (len(part) - 1), titles]  # below the last row
         names = _named(part, ("label", "net", "setting"))

@@ -16,7 +16,7 @@ from typing import Any
 from bench.report.data import Group, Suite, flatten, load, mapping, words
 
 from bench.errors import UsageError, did_you_mean
-from bench.results.stats import Difference, difference, hedges_g, holm, summarise, superiority
+from bench.results.stats import difference, hedges_g, holm, summarise, superiority
 from bench.results.store import Store
 
 from .build import families
@@ -219,7 +219,7 @@ def _tested(found: Comparison, a: Value, b: Value) -> Comparison:
     used = shared if test.test == "paired t" else a.seeds.keys() | b.seeds.keys()
     ones, twos = ([value for seed, value in side.seeds.items() if seed in used] for side in (a, b))
     found = replace(
-        found, a=summarise(ones).mean, b=summarise(twos).mean, difference=test.mean, interval=_interval(test), p=test.p,
+        found, a=summarise(ones).mean, b=summarise(twos).mean, difference=test.mean, interval=test.interval, p=test.p,
         test=test.test, pairs=test.n, hedges_g=hedges_g(twos, ones), superiority=superiority(twos, ones),
         identical=a.seeds == b.seeds,
     )  # fmt: skip
@@ -228,10 +228,6 @@ def _tested(found: Comparison, a: Value, b: Value) -> Comparison:
     if a.seeds.keys() == b.seeds.keys() and near:
         return replace(found, mark=EQUAL, p=None, reason="" if found.identical else "but for rounding")
     return found if test.p is not None else replace(found, reason=f"{test.reason} (n = {test.n})")
-
-
-def _interval(test: Difference) -> tuple[float, float] | None:
-    return None if test.half_width is None else (test.mean - test.half_width, test.mean + test.half_width)
 
 
 def _corrected(found: Iterable[Comparison]) -> Iterator[Comparison]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from bench.results.store import Record
+from bench.suite.cells import as_list
 from bench.suite.expectations import TRENDS, Expect
 
 from .text import side_name
@@ -182,7 +183,7 @@ def reasons_of_gaps(sides: Sequence[Measured]) -> str:
 def _matches(cell: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     """As `bench.suite.cells.CellIndex.select`: a component by its name or its label, a list for any of its values."""
     return all(
-        any(_same(wanted, value) for wanted in _listed(asked) for value in _values(cell, key))
+        any(_same(wanted, value) for wanted in as_list(asked) for value in _values(cell, key))
         for key, asked in where.items()
     )
 
@@ -193,10 +194,6 @@ def _same(wanted: Any, value: Any) -> bool:
 
 def _values(cell: Mapping[str, Any], key: str) -> tuple[Any, ...]:
     return (cell.get(key), cell.get(f"{key}_label")) if key in ("dataset", "net") else (cell.get(key),)
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else [value]
 
 
 def _whole(value: Any) -> TypeGuard[int]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.suite.cells import as_list
 from bench.suite.expectations import FRACTIONS, TRENDS, Expect, Side
 
 from .verdicts import WORDS, Outcome, number
@@ -50,7 +51,7 @@ def side_name(side: Side, where: Mapping[str, Any]) -> str:
 
 
 def _value(key: str, value: Any) -> str:
-    words = " or ".join(str(part) for part in (value if isinstance(value, list | tuple) else [value]))
+    words = " or ".join(str(part) for part in as_list(value))
     return f"latent size {words}" if key == "latent_size" else words
 
 
