@@ -1,12 +1,12 @@
 """A table as data: JSON with rows of cells, and CSV with a line per value. Both hold every condition of a number."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.report.data import flatten, mapping
+
+from bench.results import store
 
 from .aggregate import standings
 from .footnotes import classifier_accuracy, commits, dates, settings
@@ -95,12 +95,8 @@ def csv_text(tables: Sequence[Table], fields: RowFields = _no_fields) -> str:
     The `fields` of a row stand in each of its lines.
     """
     lines = [_line(table, *place) | fields(table, place[0]) for table in tables for place in _places(table)]
-    out = io.StringIO()
     columns = sorted(dict.fromkeys(name for line in lines for name in line), key=_order)
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+    return store.csv_text([{name: line.get(name) for name in columns} for line in lines])
 
 
 def _order(column: str) -> int:
