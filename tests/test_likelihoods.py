@@ -1,11 +1,13 @@
 """Every formula against torch.distributions, in double precision."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import distributions as td
 
+from bench.evaluation.context import bounds
 from bench.models.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -16,6 +18,7 @@ from bench.models.likelihoods import (
     gaussian_log_prob,
     reparametrise,
 )
+from bench.suite import Choice
 
 torch.manual_seed(0)
 SHAPE = (4, 3, 5, 5)
@@ -190,3 +193,28 @@ class Pair(torch.nn.Module):
 
     def forward(self, raw, x):
         return self.of.nll(raw, x)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "key"),
+    [
+        ("learned_gaussian", {"link": "sigmoid"}, "learned_gaussian"),
+        ("learned_gaussian", {"link": "identity"}, "learned_gaussian link=identity"),
+        ("gaussian", {"sigma": 0.5, "link": "sigmoid"}, "gaussian sigma=0.5"),
+    ],
+)
+def test_the_key_of_a_bound_names_a_link_that_is_not_the_sigmoid(name, options, key):
+    """So that a value from before the option has the key of one from after it."""
+    cell = SimpleNamespace(likelihood=Choice(name, options))
+    context = SimpleNamespace(cell=cell, model=SimpleNamespace(conditional=False))
+    assert bounds.likelihood(context) == key
+
+
+def test_the_mean_of_an_identity_link_is_what_the_decoder_puts_out():
+    raw = 3 * torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    for kind in (Gaussian(sigma=0.7, link="identity"), LearnedGaussian(link="identity")):
+        assert torch.equal(kind.mean(raw), raw)
+        sigma = 0.7 if isinstance(kind, Gaussian) else kind.log_sigma().exp()
+        expected = -torch.distributions.Normal(raw, sigma).log_prob(x).flatten(1).sum(1)
+        torch.testing.assert_close(kind.nll(raw, x), expected)

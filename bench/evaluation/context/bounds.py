@@ -142,7 +142,9 @@ def iw_k(context: EvaluationContext) -> int:
 
 @provides()
 def likelihood(context: EvaluationContext) -> str:
-    options = "".join(f" {k}={v:g}" for k, v in sorted(context.cell.likelihood.options.items()))
+    given_options = sorted(context.cell.likelihood.options.items())
+    # The sigmoid goes without saying, as it did before there was another link: one key, comparable values
+    options = "".join(f" {k}={v if isinstance(v, str) else f'{v:g}'}" for k, v in given_options if v != "sigmoid")
     given = " given the label" if context.model.conditional else ""
     return f"{context.cell.likelihood.name}{options}{given}"
 
