@@ -31,7 +31,7 @@ from .pages import methods as methods_page
 from .pages import published as published_page
 from .pages import suite as suite_page
 from .pages import variant as variant_page
-from .pages.html import coded, figure, linked, paragraphs
+from .pages.html import coded, figure, linked, paragraphs, prose
 from .tables.build import build as build_tables
 from .tables.model import Table
 from .tables.names import metric_text, reader_text
@@ -94,6 +94,7 @@ def environment() -> Environment:
     )
     env.filters |= {"figure": figure, "linked": linked, "coded": coded, "paragraphs": paragraphs, "metric": metric_text}
     env.filters["named"] = lambda coordinate, axis: reader_text(axis, coordinate)
+    env.filters["prose"] = prose
     env.filters["uncoded"] = without_code_marks
     env.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
     return env

@@ -53,12 +53,12 @@ def _paragraph(block: str) -> Markup:
         return _table([_row(line) for line in (lines[0], *lines[2:])])
     if any(re.match(r"\s{2,}|[|>+*-]", line) for line in lines):
         return Markup("<pre>{}</pre>").format(linked(block))
-    return Markup("<p>{}</p>").format(_prose(" ".join(line.strip() for line in lines)))
+    return Markup("<p>{}</p>").format(prose(" ".join(line.strip() for line in lines)))
 
 
 def _row(line: str) -> list[Markup]:
     """The cells of a line `| a | b |`; a bar without spaces around it, as in p(x|z), is text."""
-    return [_prose(cell.strip()) for cell in line.strip().removeprefix("|").removesuffix("|").split(" | ")]
+    return [prose(cell.strip()) for cell in line.strip().removeprefix("|").removesuffix("|").split(" | ")]
 
 
 def _table(rows: list[list[Markup]]) -> Markup:
@@ -73,9 +73,9 @@ def _table(rows: list[list[Markup]]) -> Markup:
     return Markup('<div class="scroll" tabindex="0" role="region" aria-label="Table">{}</div>').format(table)
 
 
-def _prose(text: str) -> Markup:
+def prose(text: Any) -> Markup:
     """Escaped text with links, and the names between backticks as code."""
-    parts = CODE.split(text)
+    parts = CODE.split(words(text, 20_000, lines=True))
     return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else linked(part)
                            for index, part in enumerate(parts))  # fmt: skip
 
