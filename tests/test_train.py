@@ -9,7 +9,7 @@ import torch
 from conftest import colour, cut
 
 from bench import registry
-from bench.datasets import Data
+from bench.datasets import Data, Split
 from bench.datasets._splits import hide_labels, subset, to_float
 from bench.models.seeding import initialising
 from bench.suite import Choice, Train
@@ -341,13 +341,33 @@ def test_cosine_schedule_ends_with_steps_of_nearly_nothing(few_digits):
     assert rows["cosine"] < rows["constant"]
 
 
-def test_hidden_labels_are_a_fixed_fraction_of_the_train_images(few_digits):
-    hidden = hide_labels(few_digits.train, 0.1)
-    assert (hidden.labels >= 0).sum() == 20
-    assert torch.equal(hidden.labels, hide_labels(few_digits.train, 0.1).labels)
-    kept = hidden.labels >= 0
-    assert torch.equal(hidden.labels[kept], few_digits.train.labels[kept])
-    assert hide_labels(few_digits.train, 1.0) is few_digits.train
+def test_hidden_labels_are_drawn_for_each_seed_as_many_of_each_class(few_digits):
+    train = few_digits.train
+    hidden = hide_labels(train, 0.1, [3, 4])
+    assert hidden.labels.shape == (2, 200)
+    for labels in hidden.labels:
+        kept = labels >= 0
+        assert labels[kept].bincount(minlength=10).tolist() == [2] * 10
+        assert torch.equal(labels[kept], train.labels[kept])
+    assert not torch.equal(*hidden.labels)
+    assert torch.equal(hidden.labels[1:], hide_labels(train, 0.1, [4]).labels)
+    assert hide_labels(train, 1.0, [0]) is train
+
+
+def test_classes_too_small_for_their_share_of_labels_give_all_they_have():
+    labels = torch.tensor([0] * 50 + [2] * 3 + [5] * 47)
+    [hidden] = hide_labels(Split(torch.zeros(100, 1, 2, 2, dtype=torch.uint8), labels), 0.23, [0]).labels
+    assert hidden[hidden >= 0].bincount(minlength=6).tolist() == [10, 0, 3, 0, 0, 10]
+
+
+@pytest.mark.parametrize("variant", ["m2_vae", "semi_supervised_vae"])
+def test_stacked_models_see_the_labels_of_their_own_seeds(few_digits, variant):
+    make, budget = build(variant, labelled_fraction=0.1), Train(epochs=2, batch_size=50)
+    together = fit(make, few_digits, budget, [0, 1], group_size=2)
+    alone = fit(make, few_digits, budget, [0, 1], group_size=1)
+    for one, other in zip(together, alone, strict=True):
+        assert one.history[-1]["train_label"] == pytest.approx(other.history[-1]["train_label"], rel=1e-5)
+    assert alone[0].history[0]["train_label"] != alone[1].history[0]["train_label"]
 
 
 def test_the_labelled_fraction_of_a_variant_reaches_its_loss(few_digits):

@@ -1,5 +1,6 @@
 """What is done to a split: a fixed subset, hidden labels, a batch as float32."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,13 +19,27 @@ def subset(split: Split, n: int | None) -> Split:
     return split.at(chosen)
 
 
-def hide_labels(split: Split, fraction: float) -> Split:
-    """Keep the labels of a fixed `fraction` of the images, the same for every cell; the others become -1."""
+def hide_labels(split: Split, fraction: float, seeds: Sequence[int]) -> Split:
+    """The split with the labels of a `fraction` of its images, drawn for each seed; labels (S, N), the others are -1.
+
+    The labelled images are spread over the classes as evenly as the classes allow, as in the published tables of
+    semi-supervised learning (Kingma et al. 2014, section 4.1). A split is returned as it is where all labels are kept.
+    """
     if split.labels is None or fraction >= 1:
         return split
-    order = torch.randperm(len(split), generator=generator(0, "labelled")).to(split.labels.device)
-    hidden = order[round(fraction * len(split)) :]
-    return replace(split, labels=split.labels.index_fill(0, hidden, -1))
+    drawn = [_some_of_each_class(split.labels, round(fraction * len(split)), seed) for seed in seeds]
+    return replace(split, labels=torch.stack(drawn))
+
+
+def _some_of_each_class(labels: Tensor, n: int, seed: int) -> Tensor:
+    """Labels (N,) with all but `n` replaced by -1: in a random order, first one image of each class, then the second."""
+    order = torch.randperm(len(labels), generator=generator(seed, "labelled")).to(labels.device)
+    by_class = order[labels[order].argsort(stable=True)]
+    first = labels.bincount().cumsum(0) - labels.bincount()
+    rank = torch.empty_like(labels)  #: of an image among those of its class
+    rank[by_class] = torch.arange(len(labels), device=labels.device) - first[labels[by_class]]
+    kept = order[rank[order].argsort(stable=True)[:n]]
+    return torch.full_like(labels, -1).index_copy(0, kept, labels[kept])
 
 
 def images_at(split: Split, index: Tensor) -> Tensor:
@@ -33,9 +48,11 @@ def images_at(split: Split, index: Tensor) -> Tensor:
 
 
 def labels_at(split: Split, index: Tensor) -> Tensor:
-    """Labels at `index`, -1 where there are none."""
+    """Labels at `index` (...), -1 where there are none; a row of (S, N) labels for each row of an `index` (S, B)."""
     if split.labels is None:
         return torch.full_like(index, -1)
+    if split.labels.ndim == 2:
+        return split.labels.gather(1, index)
     return split.labels.index_select(0, index.flatten()).view(index.shape)
 
 

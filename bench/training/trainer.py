@@ -83,7 +83,7 @@ def fit(
     train, test = subset(data.probabilities or data.train, budget.train_images).to(device), data.test.to(device)
     members = list(zip([build] * len(seeds) if callable(build) else build, seeds, strict=True))
     sample = _built(*members[0])
-    train = hide_labels(train, getattr(sample, "labelled_fraction", 1.0))
+    fraction = getattr(sample, "labelled_fraction", 1.0)
     if sample.closed_form:
         drawn = subset(data.train, budget.train_images).to(device)
         return [_fit_closed_form(_built(make, seed).to(device), drawn, budget, seed) for make, seed in members]
@@ -99,7 +99,9 @@ def fit(
             try:
                 models = [_built(*member).to(device) for member in group]
                 redrawn = data.probabilities is not None
-                whole = _Group(models, train, test, budget, [seed for _, seed in group], redrawn)
+                group_seeds = [seed for _, seed in group]
+                known = hide_labels(train, fraction, group_seeds)
+                whole = _Group(models, known, test, budget, group_seeds, redrawn)
                 fitted += whole.fit(on_epoch, ResumePoint(files, device) if files else None)
                 continue
             except torch.OutOfMemoryError:

@@ -5,7 +5,8 @@
     loss = mean of L(x, y) where y is known and of Σ_y q(y|x) (L(x, y) + log q(y|x)) where it is not
            + α · cross-entropy of q(y|x) where y is known      nats per image
 
-The sum over labels is exact. With all images labelled it is the conditional VAE with a classifier beside it.
+The sum over labels is exact. The labels of a fraction `labelled_fraction` of the train images are known, as many of
+each class, drawn anew for each seed. With all images labelled it is the conditional VAE with a classifier beside it.
 
 Reference: Kingma et al., Semi-supervised Learning with Deep Generative Models, NeurIPS 2014,
 https://arxiv.org/abs/1406.5298 (eq. 6 to 9)
@@ -38,6 +39,7 @@ class M2VAE(ConditionalVAE):
         "https://arxiv.org/abs/1406.5298"
     )
     cite = "kingma2014semi"
+    version = 2  # labels are drawn for each seed, as many of each class; version 1 had one draw for all seeds
     scalars = ("weight",)
 
     def __init__(
