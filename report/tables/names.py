@@ -43,8 +43,8 @@ def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None"
     """
     kind = COMPONENTS.get(axis, "")
     name, _, options = str(coordinate).partition(" (")
-    if kind == "likelihoods" and coordinate is not None:  # also "learned_gaussian given the label"
-        return " ".join(PROPER.get(word, word) for word in registry.readable_name(str(coordinate)).split(" "))
+    if kind == "likelihoods" and coordinate is not None:
+        return _likelihood_name(str(coordinate))
     component = registry.find(kind, name) if kind else None
     if component is None:
         return coordinate
@@ -52,6 +52,18 @@ def reader_name(axis: str, coordinate: "str | int | None") -> "str | int | None"
     pairs = [part.partition("=") for part in options.removesuffix(")").split(", ") if part]
     shown = ", ".join(f"{symbols.get(key, key)} = {value}" if value else key for key, _, value in pairs)
     return f"{component.short_title} ({shown})" if shown else component.short_title
+
+
+def _likelihood_name(text: str) -> str:
+    """A coordinate, "gaussian (sigma=0.5)", or a part of a bound's key, "gaussian sigma=0.5 given the label".
+
+    >>> _likelihood_name("learned_gaussian link=identity given the label")
+    'learned Gaussian given the label (link = identity)'
+    """
+    found = registry.readable_name(text).replace("(", "").replace(")", "").replace(",", "").split()
+    name = " ".join(PROPER.get(word, word) for word in found if "=" not in word)
+    options = ", ".join(word.replace("=", " = ") for word in found if "=" in word)
+    return f"{name} ({options})" if options else name
 
 
 def reader_text(axis: str, coordinate: "str | int | None") -> str:
