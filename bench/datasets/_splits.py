@@ -32,7 +32,7 @@ def hide_labels(split: Split, fraction: float, seeds: Sequence[int]) -> Split:
 
 
 def _some_of_each_class(labels: Tensor, n: int, seed: int) -> Tensor:
-    """Labels (N,) with all but `n` replaced by -1: in a random order, first one image of each class, then the second."""
+    """Labels (N,) with all but `n` set to -1. Kept are, in a random order, the first of each class, then the second."""
     order = torch.randperm(len(labels), generator=generator(seed, "labelled")).to(labels.device)
     by_class = order[labels[order].argsort(stable=True)]
     first = labels.bincount().cumsum(0) - labels.bincount()

@@ -1,7 +1,8 @@
 """Randomness is an argument: a generator for each (seed, stream), so that no draw depends on what ran beside it.
 
-Streams in use: `init:<part>` (parameters), `labelled` (images whose labels are known), `order` (permutations of the train
-set), `noise` (what a variant draws in training), `test` (noise of test losses), `elbo`, `iw` (evaluation draws), `sampler:<name>` (generated codes).
+Streams in use: `init:<part>` (parameters), `labelled` (images whose labels are known), `order` (permutations of the
+train set), `noise` (what a variant draws in training), `test` (noise of test losses), `elbo`, `iw` (evaluation draws),
+`sampler:<name>` (generated codes).
 """
 
 import hashlib

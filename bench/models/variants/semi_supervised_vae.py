@@ -2,8 +2,9 @@
 
     z = μ + σ ε            loss = −log p(x|z) + KL(q(z|x) ‖ N(0, I)) + λ · CE(classifier(z), y)      nats per image
 
-The cross-entropy is taken over the images whose label is known: a fraction `labelled_fraction` of the train images, as
-many of each class, drawn anew for each seed. With λ = 0 it is the VAE. The classifier also gives generated codes a label.
+The cross-entropy is taken over the images whose label is known: a fraction `labelled_fraction` of the train images,
+as many of each class, drawn anew for each seed. With λ = 0 it is the VAE. The classifier also gives generated codes a
+label.
 
 Reference: a classifier on the latent code as in my_pytorch_kit's ImageVAESemiSupervised; close relatives are the M1
 model of Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, https://arxiv.org/abs/1406.5298,
