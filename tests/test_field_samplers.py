@@ -213,6 +213,19 @@ def test_the_autoregressive_prior_learns_the_dependence_of_symbols():
     np.testing.assert_allclose(frequency, np.exp(sampler.log_prob(every)), atol=0.01)
 
 
+def test_the_autoregressive_prior_of_one_position_is_that_of_independent_symbols():
+    codes = chain(300, 0)[:, :1]
+    made = []
+    for name in ("code_prior", "code_marginals"):
+        sampler = SAMPLERS[name]()
+        sampler.fit_model(Symbols())
+        sampler.fit(codes, 0)
+        np.testing.assert_allclose(np.exp(sampler.log_prob(np.arange(4.0)[:, None])).sum(), 1, rtol=1e-6)
+        z = sampler.sample(20_000, numpy_rng(0, "test"))
+        made.append(np.array([(z == symbol).mean() for symbol in range(4)]))
+    np.testing.assert_allclose(*made, atol=0.02)
+
+
 def test_each_sampler_says_for_which_codes_it_is_legitimate():
     of_discrete = {name for name, kind in SAMPLERS.items() if kind.of_discrete}
     assert of_discrete == {"own_prior", "code_marginals", "code_prior"}

@@ -5,9 +5,12 @@
 A masked net with one hidden layer of 256 reads the symbols as one-hot vectors and puts out the logits of each position
 (zuko's MaskedMLP). The logarithms of the symbol frequencies of each position are added to them, so that training starts
 from `code_marginals`. 1,000 steps of Adam on 256 codes; the parameters of the lowest loss on a held-out tenth of the
-train codes are kept. Only for variants with `indices` and `values`. The log-likelihood is exact, a probability of
-symbols. The paper's prior is a PixelCNN over a map of symbols; here positions are those of a vector.
+train codes are kept. A code of one position is drawn as by `code_marginals`. Only for variants with `indices` and
+`values`. The log-likelihood is exact, a probability of symbols. The paper's prior is a PixelCNN over a map of symbols;
+here positions are those of a vector.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -26,7 +29,10 @@ class CodePrior(CodeMarginals):
     def fit(self, codes: np.ndarray, seed: int) -> None:
         super().fit(codes, seed)
         symbols = torch.from_numpy(self.symbols(codes))
-        self.net = train(lambda: self._build(symbols.shape[1]), self._loss, symbols, seed, self.steps)
+        positions = symbols.shape[1]
+        self.net: Callable[[Tensor], Tensor] = torch.zeros_like
+        if positions > 1:  # zuko refuses a net whose outputs see nothing
+            self.net = train(lambda: self._build(positions), self._loss, symbols, seed, self.steps)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         positions = len(self.probabilities)
@@ -50,14 +56,14 @@ class CodePrior(CodeMarginals):
         net: nn.Module = MaskedMLP(mask, hidden_features=(256,), activation=nn.ReLU)
         return net
 
-    def _loss(self, net: nn.Module, symbols: Tensor, noise: torch.Generator) -> Tensor:
+    def _loss(self, net: Callable[[Tensor], Tensor], symbols: Tensor, noise: torch.Generator) -> Tensor:
         return -self._log_prob(net, symbols).mean()
 
-    def _log_prob(self, net: nn.Module, symbols: Tensor) -> Tensor:
+    def _log_prob(self, net: Callable[[Tensor], Tensor], symbols: Tensor) -> Tensor:
         """log p of symbols, int64 (N, positions) → (N,)."""
         each = self._logits(net, symbols).log_softmax(2)  # (N, positions, K)
         return each.gather(2, symbols[..., None])[..., 0].sum(1)
 
-    def _logits(self, net: nn.Module, symbols: Tensor) -> Tensor:
+    def _logits(self, net: Callable[[Tensor], Tensor], symbols: Tensor) -> Tensor:
         one_hot = F.one_hot(symbols, self.count).float().flatten(1)
         return net(one_hot).unflatten(1, (-1, self.count)) + torch.from_numpy(self.probabilities).log().float()
