@@ -12,6 +12,7 @@ from conftest import ROOT, cell, colour, cut
 from bench import registry
 from bench.datasets import Data, Split
 from bench.datasets._splits import to_float
+from bench.errors import NotApplicable
 from bench.evaluation import feature_extractors, umap_code
 from bench.evaluation.context import PROVIDERS, EvaluationContext, codes, features, images, quantise
 from bench.evaluation.context.base import fixed_pairs, fixed_subset
@@ -437,6 +438,17 @@ def test_generated_images_agree_with_the_label_that_the_model_reads_off_the_code
     found = evaluate(model, few_digits, c, ("label_agreement",), feature_nets).metrics["label_agreement_prior"]
     assert found["value"] == pytest.approx((seen == read).double().mean().item())
     assert found["key"]["classifier"].startswith("digits-")
+
+
+def test_images_that_are_not_finite_have_no_distance(few_digits, feature_nets, monkeypatch):
+    c = cell("vae", evaluate=PLAIN)
+    model = trained(c, few_digits, 1)
+    monkeypatch.setattr(model, "generate", lambda z, y=None: torch.full((len(z), 1, 8, 8), torch.nan))
+    made = EvaluationContext(model, few_digits, c, feature_nets, CPU)
+    with pytest.raises(NotApplicable, match="some of the generated images are not finite"):
+        made.get("classifier_samples", "prior")
+    with pytest.raises(NotApplicable, match="not finite"):
+        made.get("interpolations")
 
 
 @pytest.mark.parametrize("variant", ["semi_supervised_vae", "m2_vae", "vae"])

@@ -25,9 +25,18 @@ def samples(context: EvaluationContext, sampler: str) -> Tensor:
 
 
 def _generated(context: EvaluationContext, codes: Tensor, labels: Tensor | None) -> Tensor:
-    """uint8 (S, C, H, W): generated images are quantised as stored ones are."""
+    """uint8 (S, C, H, W): generated images are quantised as stored ones are.
+
+    Raises `NotApplicable` for images that are not finite: as integers they would be black and have a distance.
+    """
     pairs = zip(codes.split(BATCH), (labels.split(BATCH) if labels is not None else repeat(None)), strict=False)
-    return torch.cat([quantise(context.model.generate(z, y)) for z, y in pairs])
+    made = []
+    for z, y in pairs:
+        images = context.model.generate(z, y)
+        if not bool(images.isfinite().all()):
+            raise NotApplicable("some of the generated images are not finite")
+        made.append(quantise(images))
+    return torch.cat(made)
 
 
 @provides(per="sampler")
