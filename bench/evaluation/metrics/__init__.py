@@ -28,12 +28,12 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `jacobian_norms` | float64 (n,): ‖∂z/∂x‖²_F of the encoder at a fixed random subset of at most 1,000 test images |
 | `linear_map` | float32 (P, P): M with x̂ = M x; only where the whole model is one matrix |
 | `varying_pixels` | bool (P,): whether a pixel differs between any two of the images trained on |
-| `posterior_mean`, `posterior_log_var` | float32 (N, D); only where there is a posterior |
+| `posterior_mean`, `posterior_log_var` | float32 (N, D); only where there is a Gaussian posterior; before a flow |
 | `posterior_draws` | float32 (n, D): one z ~ q(z|x) for each image of a fixed random subset |
 | `drawn_mean`, `drawn_log_var` | float32 (n, D): the posterior of the same images |
 | `nll` | float32 (N,): −log p(x|z) for one z ~ q(z|x), nats per image |
 | `level_nll` | the same; only under a likelihood of the 256 levels of a pixel |
-| `kl` | float32 (N,): analytic KL(q(z|x) ‖ N(0, I)), nats per image, of weight 1 whatever the objective |
+| `kl` | float32 (N,): KL(q(z|x) ‖ p(z)), nats per image, of weight 1; analytic, or of the draw that `nll` is of |
 | `log_weights` | float32 (n, k): log p(x|z) + log p(z) − log q(z|x), k draws from q, n images: a fixed random subset |
 | `samples` | uint8 (S, C, H, W), images generated through the sampler of this column (`per="sampler"`) |
 | `sample_labels` | int64 (S,): the label each sample was decoded with, or that the model's classifier gives its code |
@@ -64,6 +64,9 @@ library that made a map, with its version), `forest` (the same of a forest).
 them is computed for a few further draws as well; their standard deviation is recorded as `evaluation_sd`, the number
 of draws as `evaluation_draws`. It says how much of the spread over training seeds is the evaluation's own. Maps are
 drawn again for training seed 0 only.
+
+Some metrics average over draws that are the same for every cell: `knn_accuracy_100`, `_600` and `_1000`,
+`factor_vae_score`. Their `evaluation_sd` is of the mean, and it is in no interval over training seeds.
 
 A metric may return an `Estimate`, a number with further numbers that are recorded in the value's entry: the interval of
 a fit, or the standard deviation over the draws that it averages.

@@ -2,9 +2,9 @@
 
     elbo = mean_n [ log p(x_n | z_n) − KL(q(z|x_n) ‖ p(z)) ],   z_n ~ q(z|x_n), one draw
 
-`nll` holds −log p(x|z), `kl` the analytic divergence from N(0, I), both (N,), nats per image: summed over
-pixels, averaged over images, with weights of 1 whatever the objective trained with (a β-VAE is scored at β =
-1).
+`nll` holds −log p(x|z), `kl` the divergence from the prior, both (N,), nats per image: summed over pixels,
+averaged over images, with weights of 1 whatever the objective trained with (a β-VAE is scored at β = 1). The
+divergence is analytic for a Gaussian posterior and N(0, I); elsewhere it is log q(z|x) − log p(z) of the same draw.
 
 Two values compare only under the same likelihood and binarisation, which are recorded beside the value: a
 density of grey pixels may be positive, a probability of binary ones may not; static against dynamic

@@ -10,6 +10,9 @@ Recorded beside the value: `slope` b, and 95 % intervals `slope_low`, `slope_hig
 Student's t with 8 degrees of freedom. The subsets overlap, so that the intervals are of the fit and not of a repetition
 with other samples. The bias of the N test images stays, equal for all models of a dataset. A value below 0 is noise
 around 0.
+
+The law b/n holds where even the smallest size is larger than F: ask for at least 10 F samples. Of 50 samples of the
+test distribution itself, a Gaussian of F = 64, the value is about 22, and of 320 about −1, both beyond their intervals.
 """
 
 import numpy as np

@@ -8,7 +8,7 @@ for every model of a dataset. `codes` (N, D) and `train_codes` (M, D) are μ whe
 standardised; Euclidean distance. A fraction. The protocol of published tables of few-label accuracy.
 
 Recorded beside the value: `labelled_sets_sd`, the standard deviation over the 20 sets (the ± of published rows), and
-`evaluation_sd`, that of their mean.
+`evaluation_sd`, that of their mean. Training seeds share the sets, so that an interval over seeds holds neither.
 """
 
 from torch import Tensor
