@@ -276,6 +276,23 @@ def test_an_import_that_fails_names_file_and_line(here):
         suite.cells[0].variant.load("variants")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("def log_prior(self, z): ...", "with a log_prior of its own, the class needs closed_kl = False"),
+        ("def draw_code(self, x, y, noise): ...", "with a draw_code of its own, the class needs closed_kl = False"),
+        ("closed_kl = False; own_prior = True", "log_prior, draw_prior and own_prior = True together"),
+        ("closed_kl, own_prior = False, True\n    def log_prior(self, z): ...", "log_prior, draw_prior and own_prior"),
+        ("closed_kl = False\n    def log_prior(self, z): ...\n    def draw_prior(self, n, g): ...", "own_prior = True"),
+    ],
+)
+def test_a_prior_that_bounds_and_samples_would_not_use_is_refused(here, body, message):
+    text = f"from bench.models.variants.vae import VAE\n\n\nclass Mine(VAE):\n    {body}\n"
+    write(here / "mine", {"variants/half_kl": text})
+    with pytest.raises(ComponentError, match=rf"half_kl.py:4: cannot be imported \(TypeError: .*{message}"):
+        load("own.yaml").cells[0].variant.load("variants")
+
+
 def test_an_entry_point_is_found_without_importing_its_package(tmp_path, monkeypatch):
     package, info = tmp_path / "their_package", tmp_path / "their_package-1.0.dist-info"
     write(package, {"loss": FILES["variants/half_kl"], "__init__": "raise RuntimeError('imported')"})

@@ -72,6 +72,17 @@ class Variant(nn.Module):
     rates: Mapping[str, float] | None = None
     labelled_fraction: float = 1.0  #: of the train images; the trainer hides the labels of the others (y = -1)
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Raises `TypeError` where constants contradict methods: bounds and samples would be those of N(0, I)."""
+        super().__init_subclass__(**keywords)
+        methods = ("draw_code", "log_prior", "draw_prior")
+        own = [name for name in methods if getattr(cls, name) is not getattr(Variant, name)]
+        if cls.closed_kl and own:
+            raise TypeError(f"with a {own[0]} of its own, the class needs closed_kl = False")
+        prior = [name for name in own if name != "draw_code"]
+        if len(prior) == 1 or bool(prior) != cls.own_prior:
+            raise TypeError("a prior of its own is log_prior, draw_prior and own_prior = True together")
+
     def __init__(self, net: Net, likelihood: Likelihood) -> None:
         super().__init__()
         self.net = net
