@@ -321,7 +321,8 @@ def open_site(suite: str | None, results: Path, out: Path) -> None:
 @click.option("--format", "style", type=click.Choice(["text", "markdown", "latex", "csv", "json"]), default="text",
               show_default=True)  # fmt: skip
 @click.option("--metric", "--metrics", "metric", multiple=True, callback=_metrics,
-              help="Only these metrics or families, such as mse,fcd [default: all].")  # fmt: skip
+              help="Only these metrics or families, such as mse,fcd [default: all; of one compact table the "
+                   "main ones].")  # fmt: skip
 @click.option("--rows", help="What makes a row, such as label,net.")
 @click.option("--columns", help="What makes a column, such as dataset,latent_size; with 'metric' one table of several "
                                 "metrics.")  # fmt: skip

@@ -443,6 +443,8 @@ def test_results_can_be_read_where_nothing_was_run(tmp_path):
     import bench as package
 
     assert len(package.load_results(Path(tmp_path))) == 0
+    with pytest.raises(UsageError, match=r"there is no results folder .*nowhere"):
+        package.load_results(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(("suite", "opens", "code"), [((), True, 0), (("demo",), True, 0), (("demo",), False, 1)])

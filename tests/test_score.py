@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -357,6 +358,17 @@ def load():
         else:
             assert record.value(name) == entry["value"], name
     assert sum(entry["value"] is not None for entry in own.values()) > 25
+
+
+def test_a_suite_that_is_not_there_is_said_before_the_measurement(here):
+    told = []
+    request = ScoreRequest("digits", "mine", write(here), metrics=("mse",), overrides=SMALL)
+    settings = Settings(here / "results", here / "data", "cpu")
+    for suite in ("own", "own", "external", "onw"):
+        score(replace(request, suite=suite), settings, told.append)
+    new = [text for text in told if "made anew" in text]
+    assert [text.split("'")[1] for text in new] == ["own", "onw"]
+    assert "did you mean 'own'?" in new[1]
 
 
 def test_a_metric_and_a_dataset_of_plugins_can_be_used(here):

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.errors import UsageError
+
 from .store import Record, Store, row
 
 
@@ -19,8 +21,12 @@ def load_results(results: str | Path = "results", suite: str | None = None) -> p
     which each is, such as "1", "2" or "1, sampler 2", since values of two versions do not compare.
 
     Only cells of each suite's present grid: trials with `--set` and cells of earlier versions are left out.
+
+    Raises `UsageError` where there is no such folder, and for a suite that it does not hold.
     """
     store = Store(Path(results))
+    if not store.root.is_dir():
+        raise UsageError(f"there is no results folder {store.root}")
     if suite:
         records = store.current(suite)
         rows = [{"suite": suite} | row(record) for record in records]

@@ -17,7 +17,7 @@ from PIL import Image
 from bench import plugins, registry
 from bench.datasets import Data, _loading
 from bench.datasets._recipe import FORMATS
-from bench.errors import DataError, UsageError
+from bench.errors import DataError, UsageError, did_you_mean
 from bench.evaluation import evaluate as evaluation
 from bench.evaluation.external import LIKELIHOODS, OUTPUTS, Measured, prepare
 from bench.evaluation.feature_extractors import FeatureExtractors, extractors_of
@@ -79,7 +79,11 @@ def score(request: ScoreRequest, settings: Settings, say: Any = lambda text: Non
     store = Store(settings.results)
     device = pick_device(settings.device)
     store.suite_folder(request.suite)  # which refuses a name that no suite can have
-    known = store.suite(request.suite) if request.suite in store.suites() else {}
+    suites = store.suites()
+    known = store.suite(request.suite) if request.suite in suites else {}
+    if request.suite not in (*suites, SUITE):
+        near = did_you_mean(request.suite, suites) if suites else ""
+        say(f"no suite {request.suite!r} has results here{near}; it is made anew, with the default protocol")
     registry.activate(plugins.available([]))
     dataset, label = _dataset(request.dataset)
     protocol = _protocol(known, label, request.overrides)
