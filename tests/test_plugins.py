@@ -391,6 +391,21 @@ def test_an_error_of_a_plugin_is_recorded_with_its_file_and_line(here):
     assert outcome.words == "metrics/worst_pixel.py:6: metric worst_pixel: ZeroDivisionError: division by zero"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("from bench.ev", "import no_such\nfrom bench.ev", r"pixel.py:\d: cannot be imported \(ModuleNotFoundError"),
+        ("reconstructions", "reconstructoins", r"pixel.py: a metric has no input 'reconstructoins'; did you mean 'rec"),
+    ],
+)
+def test_a_metric_that_cannot_run_is_told_before_anything_trains(here, old, new, message):
+    text = dedent(FILES["metrics/worst_pixel"])
+    write(here / "mine", {"metrics/worst_pixel": text.replace(old, new)})
+    with pytest.raises(ComponentError, match=message):
+        run(load("own.yaml"), Settings(here / "results", here / "data", "cpu"), workers=1)
+    assert not Store(here / "results").suites()
+
+
 def test_a_model_needs_the_file_it_was_trained_with(done, tmp_path):
     from bench.training.saved import load_model
 

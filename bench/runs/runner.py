@@ -10,8 +10,9 @@ from typing import Any
 
 from bench import registry
 from bench.datasets import _loading
-from bench.errors import BenchError, DataError, UsageError
+from bench.errors import BenchError, ComponentError, DataError, UsageError, did_you_mean
 from bench.evaluation import dinov2, inception
+from bench.evaluation.context import PROVIDERS
 from bench.results.fingerprints import with_sets
 from bench.results.identity import check_same_suite
 from bench.results.store import DAMAGED, Record, Store
@@ -186,6 +187,7 @@ def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event:
     _loading.inspect(entries, settings.data_root)
     for cell in {(c.variant, c.net, c.latent_size): c for c in cells}.values():
         _try_to_build(cell)
+    _check_plugins(suite)
     if {"fid", "kid"} & set(suite.metrics):
         try:
             inception.fetch_weights(settings.data_root, settings.offline)
@@ -193,6 +195,16 @@ def _check_inputs(cells: list[Cell], suite: Suite, settings: Settings, on_event:
             on_event(Event("note", f"fid and kid stay empty: {error}"))
     if "fd_dinov2" in suite.metrics and dinov2.locate_weights(settings.data_root) is None:
         on_event(Event("note", f"fd_dinov2 stays empty: {dinov2.missing_message(settings.data_root)}"))
+
+
+def _check_plugins(suite: Suite) -> None:
+    """Raise `ComponentError` for a file that would fail each cell after its training."""
+    for file in suite.plugins:
+        found = registry.load(file.kind, file.name)
+        for name in found.needs if file.kind == "metrics" else ():
+            if name not in PROVIDERS:
+                near = did_you_mean(name, PROVIDERS)
+                raise ComponentError(f"{file.path}: a metric has no input {name!r}{near}")
 
 
 def _refuse_changed_data(cells: list[Cell], suite: Suite, store: Store, settings: Settings) -> None:
