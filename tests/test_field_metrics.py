@@ -416,6 +416,7 @@ def test_what_cannot_be_measured_says_why():
     x = randn(30, 3)
     cases = [
         ("fcd_infinity", (x, x), "at least 50 generated images"),
+        ("fcd_infinity", (randn(60, 8), randn(60, 8)), "at least 80 generated images"),
         ("sliced_wasserstein", (x, x[:1]), "generated images"),
         ("knn_accuracy_100", (x, x[:, 0].long(), x, x[:, 0].long()), "at least 100 labelled train codes"),
         ("continuity", (x, x), "own map"),

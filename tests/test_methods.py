@@ -864,13 +864,20 @@ def test_hamiltonian_importance_weights_average_to_the_evidence():
     """E[exp(log weight)] = p(x) with positions and momenta: in the linear-Gaussian model in closed form."""
     toy, method = LinearGaussian(), make("hamiltonian_vae", latent_size=1, step_size=0.3).double()
     of_toy, n = toy.model(1), 100_000
-    method.likelihood, method.decode, method.posterior = of_toy.likelihood, of_toy.decode, of_toy.posterior
+    method.likelihood, method.decode, method.start = of_toy.likelihood, of_toy.decode, of_toy.posterior
     for value in (0.8, -1.7):
         x = torch.full((n, 1, 1, 1), value, dtype=DOUBLE)
         z, log_q = method.draw_code(x, None, (normals(n, 1), normals(n, 1, seed=1)))
         weights = (method.log_prior(z) - method.likelihood.nll(method.decode(z), x) - log_q).exp()
         expected = toy.log_px(torch.tensor(value, dtype=DOUBLE)).exp().item()
         assert weights.mean().item() == pytest.approx(expected, abs=4 * weights.std().item() / n**0.5)
+
+
+@pytest.mark.parametrize("name", ["planar_vae", "iaf_vae", "hamiltonian_vae"])
+def test_a_moved_draw_has_no_mean_and_variance_of_its_own(name):
+    """Those before the flow were taken for the code's: mutual information and active units of another variable."""
+    with pytest.raises(NotApplicable, match=r"q\(z\|x\) is a .* no mean and variance"):
+        make(name).posterior(batch()[0])
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"step_size": 0.5}, {"tempering": 1.0}])

@@ -121,6 +121,17 @@ def test_a_yardstick_is_never_bold_and_stands_last_below_a_rule(tmp_path):
     assert "┄" in format_tables([table], "text").splitlines()[6]
 
 
+def test_a_closed_form_has_an_interval_only_where_its_values_differ(tmp_path):
+    """PCA's error is the same for every seed, the distance of its samples is not; a trained method keeps its ± 0."""
+    closed = [*runs("pca", [0.1] * 3, net=None), *runs("mean_image", [1.0, 1.1, 0.9], net=None)]
+    text = format_tables(build(suite(tmp_path, [*closed, *runs("vae", [0.25] * 3)]), "mse"), "text")
+    shown = {
+        line.split()[0]: "±" in line for line in text.splitlines() if line.startswith(("PCA", "VAE", "Mean image"))
+    }
+    assert shown == {"VAE": True, "PCA": False, "Mean": True}
+    assert "Without ±: the same for every seed." in " ".join(text.split())
+
+
 def test_two_labels_with_one_name_for_readers_keep_their_rows(tmp_path):
     cells = [
         *runs("vae", [1.0] * 3),

@@ -153,8 +153,8 @@ def _name(value: Value, compared: Sequence[Value]) -> str:
 
 
 def _number(value: Value, decimals: int) -> str:
-    half = value.summary.half_width if value.summary else None
-    return format_number(_mean(value), decimals) + (f" ± {format_number(half, decimals)}" if half is not None else "")
+    half = "" if value.half_width is None else f" ± {format_number(value.half_width, decimals)}"
+    return f"{format_number(_mean(value), decimals)}{half}"
 
 
 def _listed(names: list[str]) -> str:

@@ -233,7 +233,7 @@ def _cell(suite: Suite, value: Value | None, column: list[Value], rank: str) -> 
         return None
     decimals, summary = decimals_of(column), value.summary
     every = [number for other in column for number in other.seeds.values()]
-    half = summary.half_width
+    half = value.half_width
     return {
         "mean": format_number(summary.mean, decimals), "half": "" if half is None else format_number(half, decimals),
         "best": value.best, "sort": repr(summary.mean), "link": f"suites/{suite.name}/{value.ids[0]}/index.html",

@@ -98,12 +98,11 @@ def _cell_view(table: Table, row: CellKey, column: CellKey, span: tuple[float, f
     if value is None:
         return None
     decimals, summary = table.decimals[column], value.summary
-    half = summary.half_width if summary else None
     return {
         "value": value, "best": value.best, "marks": table.marks_of(value),
         "sort": repr(summary.mean) if summary else "",
         "mean": format_number(summary.mean, decimals) if summary else GAPS.get(value.state, value.state),
-        "half": None if half is None else format_number(half, decimals),
+        "half": None if value.half_width is None else format_number(value.half_width, decimals),
         "strip": strip(value.seeds.values(), *span) if value.seeds else "",
         "count": f"n = {len(value.seeds)}" if value.complete else f"{len(value.seeds)}/{value.planned}",
         "title": _tooltip(value), "link": value.ids[0] if value.seeds else "",

@@ -131,7 +131,7 @@ def _cell(value: Value, decimals: int) -> dict[str, Any]:
     reason = "; ".join(f"{GAPS.get(gap.state, gap.state)}: {gap.reason}" for gap in value.gaps)
     if summary is None:
         return {"mean": GAPS.get(value.state, value.state), "half": "", "n": 0, "best": False, "reason": reason}
-    half = "" if summary.half_width is None else format_number(summary.half_width, decimals)
+    half = "" if value.half_width is None else format_number(value.half_width, decimals)
     partial = "" if value.complete else f"{summary.n}/{value.planned}"
     return {"mean": format_number(summary.mean, decimals), "half": half, "n": summary.n, "best": value.best,
             "reason": reason, "partial": partial}  # fmt: skip

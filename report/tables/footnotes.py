@@ -325,8 +325,11 @@ def _training(values: list[Value]) -> str:
 
 def _closed_form(values: list[Value]) -> str:
     """The rows that were computed without training."""
-    labels = dict.fromkeys(coordinate_text("label", value.at.get("label")) for value in values if _closed(value))
-    return f"Yardsticks, in closed form and never bold: {', '.join(labels)}." if labels else ""
+    closed = [value for value in values if _closed(value)]
+    labels = dict.fromkeys(coordinate_text("label", value.at.get("label")) for value in closed)
+    same = any(value.half_width is None and len(value.seeds) > 1 for value in closed)
+    found = f"Yardsticks, in closed form and never bold: {', '.join(labels)}." if labels else ""
+    return f"{found} Without ±: the same for every seed." if same else found
 
 
 def _closed(value: Value) -> bool:

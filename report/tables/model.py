@@ -217,7 +217,7 @@ def format_value(value: Value, decimals: int, fixed: bool = False) -> str:
     if summary is None:
         return GAPS.get(value.state, value.state)
     mean = format_number(summary.mean, decimals, fixed)
-    return mean if summary.half_width is None else f"{mean} ± {format_number(summary.half_width, decimals, fixed)}"
+    return mean if value.half_width is None else f"{mean} ± {format_number(value.half_width, decimals, fixed)}"
 
 
 def _partial(value: Value) -> str:

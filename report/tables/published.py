@@ -66,7 +66,9 @@ def _matches(reference: dict[str, Any], group: Group) -> bool:
 def _compare(suite: Suite, reference: dict[str, Any], value: float, measured: Value | None) -> dict[str, Any]:
     metric, summary = words(reference.get("metric")), measured.summary if measured else None
     decimals = decimals_of([measured]) if measured and summary else 2
-    half = f" ± {format_number(summary.half_width, decimals)}" if summary and summary.half_width is not None else ""
+    half = (
+        "" if measured is None or measured.half_width is None else f" ± {format_number(measured.half_width, decimals)}"
+    )
     obstacles = _obstacles(suite, measured)
     comparable = reference.get("comparable") is True and not obstacles
     difference = summary.mean - value if summary and comparable else None

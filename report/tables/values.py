@@ -68,6 +68,13 @@ class Value:
         return summarise([self.seeds[seed] for seed in sorted(self.seeds)]) if self.seeds else None
 
     @property
+    def half_width(self) -> float | None:
+        """Of the mean's interval; None for one seed, and for a closed form that has the same value for every seed."""
+        if self.summary is None or (self.yardstick and self.summary.std == 0):
+            return None
+        return self.summary.half_width
+
+    @property
     def yardstick(self) -> bool:
         """True for a reference that is not compared: never bold, and last in its table."""
         return is_yardstick(self.at.get("variant"))

@@ -28,7 +28,7 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `jacobian_norms` | float64 (n,): ‖∂z/∂x‖²_F of the encoder at a fixed random subset of at most 1,000 test images |
 | `linear_map` | float32 (P, P): M with x̂ = M x; only where the whole model is one matrix |
 | `varying_pixels` | bool (P,): whether a pixel differs between any two of the images trained on |
-| `posterior_mean`, `posterior_log_var` | float32 (N, D); only where there is a Gaussian posterior; before a flow |
+| `posterior_mean`, `posterior_log_var` | float32 (N, D); only where the posterior is a Gaussian |
 | `posterior_draws` | float32 (n, D): one z ~ q(z|x) for each image of a fixed random subset |
 | `drawn_mean`, `drawn_log_var` | float32 (n, D): the posterior of the same images |
 | `nll` | float32 (N,): −log p(x|z) for one z ~ q(z|x), nats per image |

@@ -3,8 +3,7 @@
     active_units = #{ d : Var_x( E_{z ~ q(z|x)}[z_d] ) > 0.01 }
 
 The variance over test images of the posterior mean `posterior_mean` (N, D), one dimension at a time. A count,
-from 0 (posterior collapse: the decoder ignores the code) to D. Of methods whose code is a flow of a Gaussian draw
-(`iaf_vae`, `planar_vae`, `hamiltonian_vae`) it is the mean before the flow, and not that of the code.
+from 0 (posterior collapse: the decoder ignores the code) to D.
 
 The threshold is the paper's, which found the variances far from it on either side; it is meant for codes
 whose prior has variance 1. Neither direction is better: it says how much of the capacity is in use.

@@ -11,8 +11,9 @@ Student's t with 8 degrees of freedom. The subsets overlap, so that the interval
 with other samples. The bias of the N test images stays, equal for all models of a dataset. A value below 0 is noise
 around 0.
 
-The law b/n holds where even the smallest size is larger than F: ask for at least 10 F samples. Of 50 samples of the
-test distribution itself, a Gaussian of F = 64, the value is about 22, and of 320 about −1, both beyond their intervals.
+The law b/n holds where even the smallest size is larger than F, so at least 10 F samples are needed. Of 50 samples of
+the test distribution itself, a Gaussian of F = 64, the value is about 22, and of 320 about −1, both beyond their
+intervals.
 """
 
 import numpy as np
@@ -42,7 +43,7 @@ SIZES = 10
     cite="chong2020effectively",
 )
 def fcd_infinity(classifier_test: Tensor, classifier_samples: Tensor) -> Estimate:
-    need(5 * SIZES, classifier_samples, "generated images")
+    need(max(5 * SIZES, 10 * classifier_test.shape[1]), classifier_samples, "generated images")
     rng, count = np.random.default_rng(0), len(classifier_samples)
     sizes = np.linspace(count / 5, count, SIZES).round().astype(int)
     subsets = (torch.from_numpy(rng.permutation(count)[:n]).to(classifier_samples.device) for n in sizes)

@@ -5,10 +5,6 @@
 Over n test images, a fixed random subset of at most 2,000, whose average posterior stands for q(z). `drawn_mean`,
 `drawn_log_var` (n, D) are the diagonal Gaussians q(z|x_i), `posterior_draws` (n, D) the z_i. Nats.
 
-Of methods whose code is a flow of a Gaussian draw (`iaf_vae`, `planar_vae`, `hamiltonian_vae`) it is the information in
-the draw before the flow. An invertible flow that is the same for every image would not change it; these flows depend on
-the image, so that the code may have more or less. Do not compare their rows with others.
-
 0 where the posterior has collapsed to the prior for every image. Never above log n, which is recorded as `at_most`: a
 value close to it is a lower bound of the information, and the order of two such values says nothing. The analytic KL of
 the ELBO is I + KL(q(z) ‖ p(z)), so that a large KL with a small I is a mismatch of the prior and not information.

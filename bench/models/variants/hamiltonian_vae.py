@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp
 
-from bench.errors import UsageError
+from bench.errors import NotApplicable, UsageError
 from bench.models.likelihoods import Likelihood, gaussian_log_prob, reparametrise
 from bench.models.nets import Net
 
+from . import Posterior
 from .vae import VAE
 
 LARGEST_STEP = 0.5  #: of ε, which is a sigmoid of what is learned
@@ -35,6 +36,7 @@ class HamiltonianVAE(VAE):
     option_symbols: ClassVar = {"steps": "K", "step_size": "ε", "tempering": "β₀", "beta": "β"}
     reference = "Caterini et al., Hamiltonian Variational Auto-Encoder, NeurIPS 2018, https://arxiv.org/abs/1805.11328"
     cite = "caterini2018hamiltonian"
+    version = 2  # no mean and variance of q(z|x), hence no active units; version 1 had those before the leapfrog steps
     closed_kl = False
     scalars = ("beta",)
 
@@ -73,10 +75,20 @@ class HamiltonianVAE(VAE):
         kl = (log_q - self.log_prior(z)).mean()
         return {"loss": rec + self.beta * kl, "rec": rec, "kl": kl}
 
+    def start(self, x: Tensor) -> Posterior:
+        """q(z_0|x), before the leapfrog steps."""
+        return super().posterior(x)
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
+        raise NotApplicable("q(z|x) is a Gaussian after leapfrog steps, which has no mean and variance in closed form")
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.start(x).mean
+
     def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
         """z_K, and log q(z_0|x) + log N(γ; 0, I) − log N(ρ_K; 0, I): the momentum is counted here."""
         eps, momentum = noise
-        q = self.posterior(x)
+        q = self.start(x)
         start = reparametrise(q.mean, q.log_var, eps)
         z, rho = self.flow(x, start, momentum * self.inverse_root(0))
         zero = torch.zeros_like(z)

@@ -14,20 +14,19 @@ Deviation: a step scales by exp(s) with s in [−2, 2], where the paper's experi
 are zuko's.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from bench.models.likelihoods import Likelihood, gaussian_log_prob, reparametrise
+from bench.models.likelihoods import Likelihood
 from bench.models.nets import Net
 from bench.models.seeding import part
 
-from . import Posterior
-from ._monte_carlo import MonteCarloVAE
+from ._flow import FlowVAE
 
 
-class IAFVAE(MonteCarloVAE):
+class IAFVAE(FlowVAE):
     title = "VAE with inverse autoregressive flows"
     symbol = "IAF-VAE"
     option_symbols: ClassVar = {"flows": "T", "beta": "β"}
@@ -36,8 +35,7 @@ class IAFVAE(MonteCarloVAE):
         "https://arxiv.org/abs/1606.04934"
     )
     cite = "kingma2016improved"
-    version = 2  # the encoder gives the flow a context; in version 1 one flow served all images
-    heads = 3  # mean, log-variance and context
+    version = 3  # no mean and variance of q(z|x), hence no active units; version 2 had those before the flow
 
     def __init__(
         self,
@@ -52,21 +50,6 @@ class IAFVAE(MonteCarloVAE):
         self.beta = beta
         with part("flow"):
             self.steps = nn.ModuleList(masked_net(net.size.latent_size, hidden) for _ in range(flows))
-
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """q(z_0|x), before the flow."""
-        mean, log_var, _ = self.net.encode(x).chunk(3, dim=1)
-        return Posterior(mean, log_var)
-
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        mean, _, context = self.net.encode(x).chunk(3, dim=1)
-        return self.flow(mean, context)[0]
-
-    def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
-        mean, log_var, context = self.net.encode(x).chunk(3, dim=1)
-        start = reparametrise(mean, log_var, noise)
-        z, log_det = self.flow(start, context)
-        return z, gaussian_log_prob(start, mean, log_var) - log_det
 
     def flow(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """All steps in order: (B, D) and (B, D) → (B, D), and log |det ∂z_T/∂z_0|, (B,)."""

@@ -14,21 +14,20 @@ Deviation: none known.
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models.likelihoods import Likelihood, gaussian_log_prob, reparametrise
+from bench.models.likelihoods import Likelihood
 from bench.models.nets import Net
 from bench.models.seeding import part
 
-from . import Posterior
-from ._monte_carlo import MonteCarloVAE
+from ._flow import FlowVAE
 
 
-class PlanarVAE(MonteCarloVAE):
+class PlanarVAE(FlowVAE):
     title = "VAE with planar flows"
     symbol = "Planar VAE"
     option_symbols: ClassVar = {"flows": "T", "beta": "β"}
@@ -36,8 +35,7 @@ class PlanarVAE(MonteCarloVAE):
         "Rezende & Mohamed, Variational Inference with Normalizing Flows, ICML 2015, https://arxiv.org/abs/1505.05770"
     )
     cite = "rezende2015variational"
-    version = 2  # the encoder gives u, w and b of each image; in version 1 one flow served all images
-    heads = 3  # mean, log-variance and context
+    version = 3  # no mean and variance of q(z|x), hence no active units; version 2 had those before the flow
 
     def __init__(self, net: Net, likelihood: Likelihood, *, flows: int = 10, beta: float = 1.0) -> None:
         super().__init__(net, likelihood)
@@ -48,21 +46,6 @@ class PlanarVAE(MonteCarloVAE):
             with torch.no_grad():  # at the start all images have one flow near the identity
                 self.parameters_of.weight.mul_(0.1)
                 self.parameters_of.bias.normal_(0, 0.1)
-
-    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """q(z_0|x), before the flow."""
-        mean, log_var, _ = self.net.encode(x).chunk(3, dim=1)
-        return Posterior(mean, log_var)
-
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        mean, _, context = self.net.encode(x).chunk(3, dim=1)
-        return self.flow(mean, context)[0]
-
-    def draw_code(self, x: Tensor, y: Tensor | None, noise: Any) -> tuple[Tensor, Tensor]:
-        mean, log_var, context = self.net.encode(x).chunk(3, dim=1)
-        start = reparametrise(mean, log_var, noise)
-        z, log_det = self.flow(start, context)
-        return z, gaussian_log_prob(start, mean, log_var) - log_det
 
     def flow(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """All maps in order: (B, D) and (B, D) → (B, D), and log |det ∂z_T/∂z_0|, (B,)."""
