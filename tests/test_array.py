@@ -1,5 +1,7 @@
 """The dataset `array`: npz files and folders of npy files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -63,9 +65,19 @@ def test_other_arrays_are_refused(change, complaint, tmp_path):
         load(tmp_path, PIXELS | LABELS | change)
 
 
+@pytest.mark.parametrize("kind", ["array", "folder", "hf"])
+def test_a_path_that_is_not_there_names_each_place_once(kind, tmp_path):
+    absolute, more = str(tmp_path / "mine"), {"size": 8} if kind == "folder" else {}
+    assert _loading.build(kind, {"path": absolute, **more}).missing(tmp_path).count(absolute) == 2
+    relative = _loading.build(kind, {"path": "mine", **more}).missing(tmp_path)
+    assert f"looked for {Path('mine').absolute()} and {absolute};" in relative
+
+
 def test_missing_arrays_are_named(tmp_path):
-    with pytest.raises(DataError, match="has no array train_images and no test_images"):
+    with pytest.raises(DataError, match=r"no array train_images and no test_images.* or `images` with `split: 0.2`$"):
         load(tmp_path, {"images": PIXELS["train_images"]})
+    with pytest.raises(DataError, match=r"has no array images.* or leave out `split`$"):
+        load(tmp_path, PIXELS | LABELS, split=0.2)
     (tmp_path / "x.npz").write_bytes(b"no zip")
     with pytest.raises(DataError, match="cannot be read as arrays"):
         _loading.build("array", {"path": str(tmp_path / "x.npz")}).load(tmp_path)

@@ -140,6 +140,8 @@ def test_tables_mark_the_rows_and_can_leave_them_out(scored, tmp_path):
     text = table(folder / "results", "external", metrics="mse")
     assert "mine †" in text
     assert "† trained elsewhere" in " ".join(text.split())
+    assert "Training: " not in text  # of these models nobody knows the epochs
+    assert "training epochs" not in table(folder / "results", "external", metrics="mse,knn_accuracy", columns="metric")
     assert "(n = 1)" not in text  # two seeds of one method make one row
     assert r"mine \dag{}" in table(folder / "results", "external", "latex", metrics="mse")
     assert "mine †" in table(folder / "results", "external", metrics="mse", only=["label=mine"])

@@ -10,7 +10,8 @@ import torch
 
 from bench.errors import DataError
 
-from . import Data, Dataset, Factor, Split, to_split
+from . import Data, Factor, Split, to_split
+from ._own import OwnFiles
 from ._pairs import check_pixels, drawn, paired
 
 KEYS = ("train_images", "train_labels", "test_images", "test_labels")  #: as in MedMNIST's files
@@ -19,7 +20,7 @@ FACTORS = ("train_factors", "test_factors")
 ABOUT_FACTORS = ("factor_names", "factor_categorical")
 
 
-class Array(Dataset):
+class Array(OwnFiles):
     """Options: `path`, an npz or a folder of npy files; `split`, as of the dataset `folder`.
 
     - Images: uint8, or floats in [0, 1], which become round(255 x); N H W, N H W C or N C H W with 1 or 3 channels.
@@ -46,15 +47,10 @@ class Array(Dataset):
         self.path = path
         self.split = split
 
-    def where(self, root: Path) -> Path:
-        here, there = Path(self.path).expanduser(), root / self.path
-        return there if there.exists() and not here.exists() else here
-
     def missing(self, root: Path) -> str | None:
         if self.where(root).exists():
             return None
-        looked = f"looked for {self.where(root).absolute()} and {(root / self.path).absolute()}"
-        return f"{self.path} is not there; {looked}; put an npz or a folder of npy files with {', '.join(KEYS)} there"
+        return f"{self.not_there(root)}; put an npz or a folder of npy files with {', '.join(KEYS)} there"
 
     def fetch(self, root: Path) -> None:
         """Only the user has these arrays."""
@@ -122,9 +118,9 @@ def _read_arrays(where: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     except Exception as error:  # numpy and zipfile have half a dozen kinds for a damaged file
         raise DataError(f"{where}: cannot be read as arrays ({error})") from error
     if absent := [name for name in names if name.endswith("images") and name not in found]:
-        split = "" if "images" in names else ", or `images` with `split: 0.2`"
+        other = "or leave out `split`" if "images" in names else "or `images` with `split: 0.2`"
         wanted = ", ".join(name for name in names if "factor" not in name)
-        raise DataError(f"{where}: has no array {' and no '.join(absent)}; put {wanted} there{split}")
+        raise DataError(f"{where}: has no array {' and no '.join(absent)}; put {wanted} there, {other}")
     return found
 
 

@@ -8,15 +8,16 @@ import torch
 
 from bench.errors import DataError
 
-from . import Data, Dataset, to_split
+from . import Data, to_split
 from ._decoding import decode_cached
 from ._image_files import open_images
 from ._layout import BOTH, PARTS, Layout, find_layout
+from ._own import OwnFiles
 from ._pairs import check_pixels
 from ._recipe import Recipe
 
 
-class Folder(Dataset):
+class Folder(OwnFiles):
     """Options: `path`, a folder or a zip (read without unpacking); `size`, pixels; `channels`, 1 or 3; `split`.
 
     - Path: a relative one is looked for in the working directory and then under the data root.
@@ -49,15 +50,10 @@ class Folder(Dataset):
         self.split = split
         self.recipe = Recipe(size, channels)
 
-    def where(self, root: Path) -> Path:
-        here, there = Path(self.path).expanduser(), root / self.path
-        return there if there.exists() and not here.exists() else here
-
     def missing(self, root: Path) -> str | None:
         if self.where(root).exists():
             return None
-        looked = f"looked for {self.where(root).absolute()} and {(root / self.path).absolute()}"
-        return f"{self.path} is not there; {looked}; {BOTH}"
+        return f"{self.not_there(root)}; {BOTH}"
 
     def fetch(self, root: Path) -> None:
         """Only the user has these images."""

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from bench.errors import DataError, UsageError
 
-from . import Data, Dataset, to_split
+from . import Data, to_split
 from ._arrow import files_below, image_bytes, image_column, import_datasets, label_columns, open_table, quiet
 from ._decoding import cached, decode, first_shape
+from ._own import OwnFiles
 from ._pairs import check_pixels, drawn, paired
 from ._problems import Problems
 from ._recipe import Recipe
@@ -22,7 +23,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 
 
-class HuggingFace(Dataset):
+class HuggingFace(OwnFiles):
     """Options: `path`; `image` and `label`, the columns; `train` and `test`, the splits; `split`; `size` and
     `channels`; `config` and `revision`.
 
@@ -81,8 +82,7 @@ class HuggingFace(Dataset):
         if self.revision is not None:
             name = "--".join([*self.path.split("/"), *([self.config] if self.config else [])])
             return root / "huggingface" / name / self.revision
-        here, there = Path(self.path).expanduser(), root / self.path
-        return there if there.exists() and not here.exists() else here
+        return super().where(root)
 
     def missing(self, root: Path) -> str | None:
         where = self.where(root)
@@ -91,9 +91,8 @@ class HuggingFace(Dataset):
         if self.revision is not None:
             words = f"revision {self.revision[:12]} of {self.path} is not in {where.absolute()}"
             return f"{words}; put what `save_to_disk` writes there, from https://huggingface.co"
-        looked = f"looked for {where.absolute()} and {(root / self.path).absolute()}"
         advice = "put a parquet or arrow file or a folder of them there; a data set of huggingface.co needs a revision"
-        return f"{self.path} is not there; {looked}; {advice}"
+        return f"{self.not_there(root)}; {advice}"
 
     def stamp(self, root: Path) -> list[tuple[str, int, int]]:
         where = self.where(root)

@@ -300,8 +300,8 @@ def _images(values: list[Value]) -> str:
 
 
 def settings(value: Value) -> dict[str, str]:
-    """The training settings of a value's configuration, {} for a method in closed form."""
-    if _closed(value):
+    """The training settings of a value's configuration, {} for a closed form and for what was trained elsewhere."""
+    if _closed(value) or value.group.external:
         return {}
     train = mapping(value.group.cells[0].cell.get("train"))
     return {name: text for name, text in flatten(train).items() if name} if train else {}
