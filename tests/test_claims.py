@@ -256,8 +256,23 @@ def test_a_fraction_that_too_few_seeds_can_show_says_how_many_would():
     assert every.because.endswith("no number of seeds shows that every seed does")
 
 
+def test_values_that_are_all_alike_decide_from_six_seeds_on_unless_they_are_of_closed_forms():
+    """2 · 0.5⁶ = 0.03 is the first p of a sign test below 5 %; with two alternatives each has 2.5 %, and seven."""
+    above = {"of": {"variant": "vae"}, "greater_than": {"variant": "ae"}}
+    for n, expected in ((3, "not supported"), (5, "not supported"), (6, "supported")):
+        grid = points("vae", [8.0] * n) + points("ae", [7.0] * n)
+        assert verdict(above, grid).verdict == expected
+        against = verdict(above | {"of": {"variant": "ae"}, "greater_than": {"variant": "vae"}}, grid)
+        assert against.verdict == ("contradicted" if n == 6 else "not supported")
+        assert verdict(above, grid, or_else=[{"expect": above}]).verdict == "not supported"
+    few = verdict({"variant": "vae", "at_least": 8}, points("vae", [8.0] * 3))
+    assert few.because.startswith("all 3 seeds give the same, which fewer than 6 may by chance")
+    exact = points("pca", [0.1] * 3) + points("mean_image", [0.2] * 3)
+    assert verdict({"of": {"variant": "pca"}, "less_than": {"variant": "mean_image"}}, exact).verdict == "supported"
+
+
 def test_a_bound_without_a_share_is_of_the_mean_and_is_met_at_the_bound_itself():
-    assert verdict({"variant": "vae", "at_most": 0.5}, points("vae", [0.5] * 3)).verdict == "supported"
+    assert verdict({"variant": "vae", "at_most": 0.5}, points("vae", [0.5] * 6)).verdict == "supported"
     assert verdict({"variant": "vae", "at_least": 0.5}, points("vae", [0.5] * 3)).verdict == "supported"
     met = verdict({"variant": "vae", "at_most": 0.5}, points("vae", [0.5] * 3))
     assert met.because == "mean 0.5 claimed at most 0.5; so in 3 of 3 seeds"  # equal is not lower

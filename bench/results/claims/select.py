@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
+from bench import registry
 from bench.results.store import Record
 from bench.suite.cells import as_list
 from bench.suite.expectations import TRENDS, Expect
@@ -48,6 +49,7 @@ class Measured:
     keys: tuple[dict[str, str], ...] = ()  #: what must agree before values may be compared
     unit: str = ""
     datasets: tuple[str, ...] = ()  #: what the cells with a number call their data
+    exact: bool = False  #: of a closed form: the same for every seed by its definition
 
     def at(self, seeds: set[int]) -> "Measured":
         """The same over these seeds only."""
@@ -133,7 +135,13 @@ def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
             waits, why = _absence(point, metric, entry)
             (found.waiting if waits else found.lost)[seed] = why
     unit = str(entries[0].get("unit") or "") if entries else ""
-    return replace(found, keys=tuple(made.values()), unit=unit, datasets=tuple(filter(None, datasets)))
+    exact = all(_closed_form(point.cell.get("variant")) for point in chosen)
+    return replace(found, keys=tuple(made.values()), unit=unit, datasets=tuple(filter(None, datasets)), exact=exact)
+
+
+def _closed_form(variant: Any) -> bool:
+    component = registry.find("variants", str(variant))
+    return component is not None and bool(component.constants.get("closed_form"))
 
 
 def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:

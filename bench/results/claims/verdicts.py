@@ -2,8 +2,8 @@
 
 The sides share their seeds, so everything is paired. One rule holds in every form: `supported` where the whole 95 %
 interval lies on the claimed side, `contradicted` where it lies wholly on the other, otherwise `not supported`. So a
-wrong verdict has a probability of at most 2.5 % (two-sided forms: 5 %) for normal differences; `docs/decisions.md` says
-how far counts exceed it with three to five pairs. With fewer than three pairs nothing is decided.
+wrong verdict has a probability of at most 2.5 % (two-sided forms: 5 %) for normal differences. With fewer than three
+pairs nothing is decided, nor with fewer than six trained ones that are all alike: a count has often no spread.
 What the interval is of:
 
 - one side against another or a number, and `at_least`, `at_most` without `in`: the mean difference (paired t);
