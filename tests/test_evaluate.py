@@ -77,10 +77,11 @@ def test_only_what_needs_inception_or_another_kind_of_model_has_no_number(evalua
     labelling = {"label_agreement_prior", "label_agreement_gmm"}
     maps, discrete = {"trustworthiness_latent", "continuity_latent"}, {"codebook_usage", "code_perplexity"}
     few_codes = {"knn_accuracy_600", "knn_accuracy_1000"}  # there are 200 train images
+    few_samples = {"fcd_infinity_prior", "fcd_infinity_gmm"}  # there are fewer than ten for each of 64 features
     factors = {"mig", "sap", "factor_vae_score", *(f"dci_{w}" for w in ("disentanglement", "completeness"))}
     factors |= {"dci_informativeness"}
     others = {"bits_per_dim", "label_accuracy"}
-    assert missing == inception | linear | labelling | maps | discrete | few_codes | factors | others
+    assert missing == inception | linear | labelling | maps | discrete | few_codes | few_samples | factors | others
     assert {evaluation.metrics[name]["reason"] for name in factors} == {"the dataset has no factors of variation"}
     assert evaluation.metrics["identity_error"]["reason"] == "the model is not linear"
     assert evaluation.metrics["label_agreement_gmm"]["reason"] == "vae gives its samples no label"
