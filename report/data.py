@@ -105,6 +105,12 @@ class Suite:
         """The date of the newest record, "" without one."""
         return max((day(r) for r in self.records), default="")
 
+    @property
+    def measured(self) -> str:
+        """The dates of the oldest and the newest record, one where they are the same, "" without a record."""
+        days = sorted({day(record) for record in self.records} - {""})
+        return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
+
     def count(self, status: str) -> int:
         return sum(cell.status == status for cell in self.cells)
 

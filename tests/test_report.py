@@ -17,6 +17,7 @@ from bench.report.charts.maps import code_map
 from bench.report.charts.scales import ticks
 from bench.report.data import load
 from bench.report.pages import published as published_page
+from bench.report.pages.findings import beside_published
 from bench.report.pages.tables import table_view
 from bench.report.site import environment
 from bench.report.tables.build import build
@@ -28,7 +29,7 @@ from bench.errors import UsageError
 REFERENCES = [
     {"variant": "vae", "dataset": "mnist", "metric": "elbo", "value": -105.6, "latent_size": 2, "net": "mlp",
      "source": "A paper, https://example.org/paper", "protocol": "ten epochs", "comparable": True,
-     "because": "same protocol"},
+     "because": "another split"},
     {"variant": "vae", "dataset": "mnist", "metric": "mse", "value": 0.5, "source": "B paper",
      "protocol": "cropped", "comparable": False, "because": "their images are cropped"},
 ]  # fmt: skip
@@ -173,7 +174,8 @@ def test_published_values_stand_beside_the_obtained_and_say_if_they_compare(site
     text = " ".join(Page(site / "suites" / "demo" / "index.html").text.split())
     section = text.split("Published beside obtained")[-1]
     assert "−105.6" in section
-    assert "comparable because same protocol" in section
+    assert "; differences: another split" in section
+    assert "comparable because another split" not in section
     assert "not comparable because their images are cropped" in section
     assert "ten epochs" in section
 
@@ -185,6 +187,31 @@ def test_a_page_of_its_own_has_the_published_values_of_all_suites_and_counts_tho
     text = " ".join(re.sub("<[^>]+>", " ", page).split())
     assert "1 of 1 published values have an obtained one beside them" in text
     assert "1 are comparable and have a tolerance, and 1 of these agree" in text
+
+
+def test_a_suite_of_one_configuration_finds_what_it_obtained_beside_published_values(tmp_path):
+    mean = obtained(tmp_path)
+    good, other = REFERENCES[0] | {"value": mean - 0.4, "tolerance": 0.5}, REFERENCES[1] | {"comparable": True}
+    synthetic.write(tmp_path, "demo", labels=("vae",), nets=("mlp",), sizes=(2,), pca=False, artefacts=False,
+                    fields={"references": [good, other]})  # fmt: skip
+    elbo, mse = published(load(tmp_path, "demo"))
+    expected = [
+        f"The ELBO of VAE on MNIST with d = 2 is {elbo['obtained']} nats per image; "
+        f"published: {elbo['published']} (agrees, ≤ 0.5).",
+        f"The MSE of VAE on MNIST with d = 2 is {mse['obtained']} {mse['unit']}; published: 0.5.",
+    ]
+    assert beside_published(load(tmp_path, "demo")) == expected
+    site = report.build(tmp_path, tmp_path / "site").parent
+    for page in ("index.html", "suites/demo/index.html"):
+        text = " ".join(Page(site / page).text.split())
+        assert [sentence for sentence in expected if sentence not in text] == []
+    card = (site / "index.html").read_text().split('id="suites-list"')[-1]
+    assert " ".join(expected) in card
+
+
+def test_what_is_not_comparable_is_no_finding(tmp_path):
+    beside(tmp_path, -105.6, comparable=False, because="their images are cropped")
+    assert beside_published(load(tmp_path, "demo")) == []
 
 
 def test_suites_without_published_values_have_no_such_page(tmp_path):
@@ -250,6 +277,39 @@ def test_a_cell_page_says_everything_and_how_to_make_it_again(site):
     assert "--only seed=" in command.group()
     for words in ("train.lr 0.001", "git 0123456789abcdef", "versions.torch 2.11.0", "created 2026-03-01"):
         assert words in text
+
+
+def test_the_first_page_names_the_suite_that_answers_and_how_far_it_is(tmp_path):
+    partly = lambda cell: (None, None) if cell["net"] == "conv" else ("done", None)  # noqa: E731
+    synthetic.write(tmp_path, "demo", partly, artefacts=False)
+    site = report.build(tmp_path, tmp_path / "site").parent
+    above = (site / "index.html").read_text().split('id="board"')[0]
+    text = " ".join(re.sub("<[^>]+>", "", above).split())
+    assert "Suite: Which autoencoder, and how many latent dimensions? (14 of 26 cells done)." in text
+
+
+def test_a_cell_page_has_the_elbo_of_the_images_of_the_importance_weighted_bound(tmp_path):
+    record = synthetic.make_record(synthetic.make_cell(), "demo")
+    bound = {"value": -92.0, "unit": "nats per image", "better": "higher", "n": 4, "key": {}}
+    record["metrics"] = {"iw_bound": bound | {"elbo_same_images": -93.5}}
+    folder = synthetic.write_record(tmp_path, "demo", record, artefacts=False)
+    synthetic.write_suite(tmp_path, "demo", [(record["cell"], None)])
+    site = report.build(tmp_path, tmp_path / "site").parent
+    text = " ".join(Page(site / "suites" / "demo" / folder.name / "index.html").text.split())
+    assert "ELBO of the images of the IW bound ↑ −93.5 nats per image 4" in text
+
+
+def test_a_suite_measured_on_several_days_names_the_first_and_the_last(tmp_path):
+    for seed, day in enumerate(["2026-03-03", "2026-03-01", "2026-03-02"]):
+        record = synthetic.make_record(synthetic.make_cell(seed=seed), "demo")
+        record["provenance"]["created"] = f"{day}T10:00:00+00:00"
+        synthetic.write_record(tmp_path, "demo", record, artefacts=False)
+    synthetic.write_suite(tmp_path, "demo", [(synthetic.make_cell(seed=seed), None) for seed in range(3)])
+    suite = load(tmp_path, "demo")
+    assert (suite.measured, suite.created) == ("2026-03-01 to 2026-03-03", "2026-03-03")
+    site = report.build(tmp_path, tmp_path / "site").parent
+    text = " ".join(Page(site / "suites" / "demo" / "index.html").text.split())
+    assert "Measured 2026-03-01 to 2026-03-03" in text
 
 
 def test_a_cell_leads_to_its_variant_and_the_variant_to_its_suite_and_cells(site):

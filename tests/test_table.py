@@ -306,6 +306,23 @@ def test_the_note_calls_a_bound_of_binary_pixels_no_cross_entropy(tmp_path, grey
     assert ("cross-entropy" in build(suite(tmp_path, records), "elbo")[0].note) is grey
 
 
+@pytest.mark.parametrize(("few", "said"), [(10, False), (4, True)])
+def test_the_note_says_where_a_bound_is_of_fewer_images_than_the_elbo(tmp_path, few, said):
+    metrics = {"elbo": mse(-90.0)["mse"], "iw_bound": mse(-92.0, n=few, elbo_same_images=-93.0)["mse"]}
+    loaded = suite(tmp_path, [(synthetic.make_cell(seed=seed), metrics) for seed in range(3)])
+    words = "of fewer images than the ELBO and may lie below it"
+    assert (words in build(loaded, "iw_bound")[0].note) is said
+    assert (words in build(loaded, ("elbo", "iw_bound"), columns=("metric",))[0].note) is said
+    assert words not in build(loaded, "elbo")[0].note
+
+
+def test_comparable_published_values_are_printed_with_the_differences_that_the_suite_names(tmp_path):
+    beside(tmp_path, REFERENCE | {"because": "another split"})
+    assert "Published: 1.95 (VAE, MLP, MNIST, d = 2: A &amp; B 2014; differences: another split)." in print_table(
+        tmp_path, "s", "markdown"
+    )
+
+
 def test_the_note_of_a_metric_of_a_matrix_does_not_call_its_pixels_images(tmp_path):
     records = [(synthetic.make_cell(seed=seed), {name: mse(1.0, n=784)["mse"] for name in ("mse", "identity_error")})
                for seed in range(3)]  # fmt: skip

@@ -87,7 +87,7 @@ def _address(line: str) -> str:
 
 def _results(suite: Suite) -> str:
     notes = [f"suite digest {suite.digest[:12]}" if suite.digest else "",
-             f"measured {suite.created}" if suite.created else ""]  # fmt: skip
+             f"measured {suite.measured}" if suite.measured else ""]  # fmt: skip
     fields = {
         "title": f"{suite.title}: results of the suite {suite.name}",
         "howpublished": f"bench {__version__}, a reproduction-paper benchmark suite for autoencoders and VAEs",

@@ -92,6 +92,10 @@ def _metrics(cell: Cell) -> list[dict[str, Any]]:
             "seconds": figure(entry["seconds"], 3) if number(entry.get("seconds")) is not None else "",
             "family": words(entry.get("family") or name),
         })  # fmt: skip
+        beside = number(entry.get("elbo_same_images"))
+        if beside is not None:
+            rows.append(rows[-1] | {"name": f"ELBO of the images of the {rows[-1]['name']}",
+                                    "value": figure(beside, 6), "seconds": ""})  # fmt: skip
     return rows
 
 

@@ -4,15 +4,19 @@ A sentence names the configuration with the best mean of a metric, its value, an
 or the next one with its distance. It says which difference is not tested and why: too few seeds, or seeds without a
 number. Further sentences say where the configurations were trained for unequal numbers of epochs, and which of those
 named are told the label where others are not.
+
+A suite that compares nothing, since it has one configuration, says what it obtained beside published values.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.report.data import Suite
 from bench.report.tables.footnotes import format_condition, settings
 from bench.report.tables.model import Table
 from bench.report.tables.names import coordinate_text, format_number, metric_name, reader_text
+from bench.report.tables.published import published
 from bench.report.tables.values import Value, decimals_of, is_yardstick
 
 from bench import registry
@@ -51,6 +55,23 @@ def findings(suite: Suite, families: Sequence[Table]) -> list[Finding]:
             said = {part for earlier in found for part in earlier.unlike}
             found.append(replace(one, unlike=tuple(part for part in one.unlike if part not in said)))
     return found
+
+
+def beside_published(suite: Suite) -> list[str]:
+    """A sentence for each obtained value that has comparable published ones: the finding of a suite of one row."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for view in published(suite):
+        if view["comparable"]:
+            found.setdefault((view["row"], view["metric"]), []).append(view)
+    return [_beside(views) for views in found.values()]
+
+
+def _beside(views: Sequence[dict[str, Any]]) -> str:
+    """The obtained value of one configuration and metric, and each published value with its verdict."""
+    one = views[0]
+    values = [v["published"] + (f" ({v['verdict']}, {v['tolerance']})" if v["verdict"] else "") for v in views]
+    unit = f" {one['unit']}" if one["unit"] else ""
+    return f"The {one['metric']} of {one['subject']} is {one['obtained']}{unit}; published: {_listed(values)}."
 
 
 def _finding(table: Table) -> Finding | None:

@@ -13,7 +13,7 @@ from jinja2 import Environment
 from bench import registry
 from bench.results.claims import counts
 
-from .findings import Finding, findings
+from .findings import Finding, beside_published, findings
 from .leaderboard import AXES, boards, chips, facets
 from .pictures import Picture, read_all
 from .variant import variant_names, variant_pages
@@ -31,7 +31,7 @@ def files(env: Environment, measured: Measured) -> dict[str, bytes]:
     costs = _costs(lead, measured, tables)
     page = env.get_template("index.html").render(
         root="", boards=tables, chips=chips(tables), facets=facets(tables), suites=cards, axes=AXES,
-        answer=lead["findings"] if lead else [], places=_places(measured), costs=costs,
+        lead=lead, places=_places(measured), costs=costs,
         hues=costs["hues"] if costs else {},
         pages=variant_names(variant_pages([suite for suite, _ in measured])),
         published=any(number(r.get("value")) is not None for suite, _ in measured for r in suite.references),
@@ -74,11 +74,13 @@ def _places(measured: Measured) -> list[tuple[str, list[tuple[str, str]]]]:
 def _card(suite: Suite, families: list[Table]) -> dict[str, Any]:
     states = {state: suite.count(state) for state in ("failed", "damaged", "diverged", "skipped", "missing")}
     found = findings(suite, families)
+    sentences = [finding.text for finding in found] or beside_published(suite)
     methods = dict.fromkeys(reader_text("label", group.at["label"]) for group in suite.groups)
     datasets = dict.fromkeys(reader_text("dataset", group.at["dataset"]) for group in suite.groups)
     return {
         "suite": suite, "done": suite.count("done"), "planned": len(suite.cells) - states["skipped"], "states": states,
-        "verdicts": counts(suite.verdicts), "findings": [finding.text for finding in found], "methods": list(methods),
+        "verdicts": counts(suite.verdicts), "methods": list(methods),
+        "findings": sentences, "finding": " ".join(sentences[:1] if found else sentences),
         "datasets": list(datasets), "metrics": [metric_name(table.metric) for table in families],
         "thumbnail": _thumbnail(suite, found),
     }  # fmt: skip

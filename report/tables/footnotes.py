@@ -56,6 +56,7 @@ def notes(
         _fixed(measured, shown),
         _key(measured),
         _cross_entropy(measured),
+        _fewer_images(measured),
         _images(measured),
         _training(measured),
         _maps(measured),
@@ -88,6 +89,7 @@ def short_notes(
         f"Units: {'; '.join(f'{metric} {unit}' for metric, unit in units.items())}." if units else "",
         _closed_form(measured),
         _cross_entropy(measured),
+        _fewer_images(measured),
         _sentence([*filter(None, origin)]),
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -267,6 +269,17 @@ def _cross_entropy(values: list[Value]) -> str:
     if not any(_bounds_cross_entropy(value) for value in values):
         return ""
     return "The Bernoulli likelihood of grey pixels gives a cross-entropy bound, no bound of log p(x)."
+
+
+def _fewer_images(values: list[Value]) -> str:
+    """That an importance-weighted bound of some test images is not to be compared with the ELBO of all of them."""
+    entries = [(mapping(record.metrics.get("iw_bound")), mapping(record.metrics.get("elbo")))
+               for value in values if value.metric == "iw_bound" for record in value.records]  # fmt: skip
+    counts = [(number(bound.get("n")), number(elbo.get("n"))) for bound, elbo in entries]
+    if not any(few is not None and all_ is not None and few < all_ for few, all_ in counts):
+        return ""
+    where = "a cell's page has the ELBO of the same images"
+    return f"The IW bound is of fewer images than the ELBO and may lie below it; {where}."
 
 
 def _bounds_cross_entropy(value: Value) -> bool:

@@ -51,7 +51,8 @@ def source_sentences(views: Iterable[dict[str, Any]]) -> tuple[str, ...]:
 
 def _source(view: dict[str, Any]) -> str:
     where = f"{view['row']}: {view['source']}" if view["source"] else view["row"]
-    why = "" if view["comparable"] else f"; {view['because'] or 'not declared comparable'}"
+    unlike = f"; differences: {view['because']}" if view["because"] else ""
+    why = unlike if view["comparable"] else f"; {view['because'] or 'not declared comparable'}"
     return f"{view['published']} ({where}{why})"
 
 
@@ -74,7 +75,8 @@ def _compare(suite: Suite, reference: dict[str, Any], value: float, measured: Va
     difference = summary.mean - value if summary and comparable else None
     plus = "+" if difference is not None and difference > 0 else ""
     return {
-        "row": _row(reference, measured), "metric": metric_text(metric), "unit": _unit(measured, metric),
+        "row": _row(reference, measured), "subject": _subject(reference, measured),
+        "metric": metric_text(metric), "unit": _unit(measured, metric),
         "published": format_significant(value, 7),
         "obtained": f"{format_number(summary.mean, decimals)}{half}" if summary else "",
         "n": f"n = {summary.n}" if summary else "", "gaps": "; ".join(gap_texts(measured)),
@@ -85,11 +87,23 @@ def _compare(suite: Suite, reference: dict[str, Any], value: float, measured: Va
     }  # fmt: skip
 
 
-def _row(reference: dict[str, Any], measured: Value | None) -> str:
-    """The configuration of a reference in one line."""
+def _at(reference: dict[str, Any], measured: Value | None) -> dict[str, Any]:
+    """The coordinates of the measured configuration, else those that the reference names."""
     names = ("label", "net", "dataset", "latent_size")
     at: dict[str, Any] = dict(measured.at) if measured else {name: reference.get(name) for name in names}
-    at["label"] = at["label"] or reference.get("variant")
+    return at | {"label": at["label"] or reference.get("variant")}
+
+
+def _subject(reference: dict[str, Any], measured: Value | None) -> str:
+    """The method with its dataset and latent size, for a sentence."""
+    at = _at(reference, measured)
+    parts = [("", "label"), ("on ", "dataset"), ("with ", "latent_size")]
+    return " ".join(f"{before}{words(head_text(name, at[name]))}" for before, name in parts if at[name])
+
+
+def _row(reference: dict[str, Any], measured: Value | None) -> str:
+    """The configuration of a reference in one line."""
+    names, at = ("label", "net", "dataset", "latent_size"), _at(reference, measured)
     return ", ".join(words(head_text(name, at[name])) for name in names if at[name])
 
 
