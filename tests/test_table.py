@@ -291,6 +291,13 @@ def test_the_note_names_what_neither_rows_nor_columns_show(tmp_path):
     assert "latent size 2; space t-SNE." in build(loaded, "silhouette_tsne")[0].note
 
 
+def test_the_note_gives_a_closed_form_no_likelihood(tmp_path):
+    rows = [*runs("vae", [1.0, 2.0, 3.0], likelihood="gaussian"), *runs("pca", [4.0] * 3, net=None)]
+    note = build(suite(tmp_path, rows), "mse")[0].note
+    assert "Likelihood Gaussian;" in note
+    assert "Bernoulli" not in note
+
+
 def test_the_note_counts_the_seeds_that_there_are_and_not_those_planned(tmp_path):
     two = [*runs("vae", [1.0, 2.0]), (synthetic.make_cell(seed=2), None)]
     assert "(n = 2; seeds 0, 1)" in build(suite(tmp_path / "two", two), "mse")[0].notes[0]

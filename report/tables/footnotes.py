@@ -242,9 +242,9 @@ def axis_name(axis: str, values: Iterable[Value]) -> str:
 
 
 def _coordinate(value: Value, axis: str) -> str:
-    """The coordinate as text, "" for a yardstick to which the axis does not apply."""
+    """The coordinate as text, "" for a yardstick to which the axis does not apply: a closed form has no likelihood."""
     found = value.at.get(axis)
-    if found is None and value.yardstick:
+    if value.yardstick and (found is None or axis == "likelihood"):
         return ""
     return "none" if found is None else coordinate_text(axis, found)
 
