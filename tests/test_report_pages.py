@@ -16,10 +16,10 @@ import synthetic
 import test_report
 from bench.report.charts import pareto, trends
 from bench.report.charts.colours import colours
-from bench.report.charts.model import Axis
+from bench.report.charts.model import Axis, Line, LineChart, Mark, PointChart
 from bench.report.charts.pareto import front
 from bench.report.charts.scales import log_ticks, scale
-from bench.report.charts.svg import shape_path
+from bench.report.charts.svg import line_chart, point_chart, shape_path
 from bench.report.data import load
 from bench.report.pages import bibtex, methods, variant
 from bench.report.pages import suite as suite_page
@@ -233,6 +233,18 @@ def test_a_variants_name_is_never_a_path(name):
     file = variant.file_name(name)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,60}", file)
     assert file.lower() != variant.file_name("vae")
+
+
+def test_ticks_do_not_touch_the_title_of_the_vertical_axis():
+    low, high = 0.03745, 0.03768
+    charts = [
+        line_chart(LineChart((Line("a", 0, [1, 2], [low, high]),), "epoch", "MSE", "a")),
+        point_chart(PointChart((Mark("a", 0, 1, low), Mark("b", 1, 2, high)), (), Axis("s"), Axis("MSE"), "a")),
+    ]
+    for drawn in charts:
+        ticks = re.findall(r'class="tick" x="([\d.]+)" y="[\d.]+" text-anchor="end">([^<]+)', drawn)
+        assert max(len(text) for _, text in ticks) >= 6
+        assert all(float(x) - 6.4 * len(text) > 14 for x, text in ticks), ticks
 
 
 def test_the_definitions_name_every_metric_the_code_has_with_its_unit(results):

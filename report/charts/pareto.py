@@ -150,7 +150,8 @@ class _Drawer:
     def _mark(self, group: Group, mean: Pair, seeds: list[Pair]) -> Mark:
         at = group.at
         several = len({other.at["latent_size"] for other in self.suite.groups}) > 1
-        name = f"{self.name(group)}: {mean[0]:.4g}, {mean[1]:.4g}".replace("-", "−")
+        numbers = f"{mean[0]:.4g}, {mean[1]:.4g}".replace("-", "−")
+        name = f"{self.name(group)}: {numbers}"
         text = str(at["latent_size"]) if several and at["latent_size"] is not None else ""
         hue = self.hues.get(str(at["label"]), 0)
         return Mark(name, hue, *mean, self.nets[at["label"], at["net"]], text, tuple(seeds), Who.at(at))

@@ -12,6 +12,8 @@ from .scales import Scale, equal_sums, format_tick, line_view, scale, ticks
 
 WIDTH, HEIGHT = 360, 270
 LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 38
+TITLE = 15  #: width of the turned title of the vertical axis
+DIGIT = 6.6  #: width of a digit of a tick's text
 Box = tuple[float, float, float, float]  #: left, top, right, bottom
 SHAPES = ("round", "square", "diamond", "triangle", "down", "plus")
 
@@ -22,9 +24,10 @@ def line_chart(chart: LineChart) -> Markup:
     if not lines:
         return Markup("")
     x, y = line_view(lines)
-    across = Scale(*x, LEFT, WIDTH - RIGHT, marks=tuple(ticks(*x, 6, whole=True)))
     up = Scale(*y, HEIGHT - BOTTOM, TOP, marks=tuple(ticks(*y, 5)))
-    box = f"{LEFT} {TOP} {WIDTH - LEFT - RIGHT} {HEIGHT - TOP - BOTTOM}"
+    margin = _left(up)
+    across = Scale(*x, margin, WIDTH - RIGHT, marks=tuple(ticks(*x, 6, whole=True)))
+    box = f"{margin} {TOP} {WIDTH - margin - RIGHT} {HEIGHT - TOP - BOTTOM}"
     left, top, width, height = box.split()
     drawn = "".join([*(_band(line, across, up) for line in lines), *(_curve(line, across, up) for line in lines)])
     view = f'<svg x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{box}">{drawn}</svg>'
@@ -64,7 +67,9 @@ def point_chart(chart: PointChart) -> Markup:
     if not chart.marks:
         return Markup("")
     xs, ys = chart.view
-    across, up = scale(xs, chart.x, LEFT, WIDTH - RIGHT), scale(ys, chart.y, HEIGHT - BOTTOM, TOP)
+    up = scale(ys, chart.y, HEIGHT - BOTTOM, TOP)
+    left = _left(up)
+    across = scale(xs, chart.x, left, WIDTH - RIGHT)
     places = [(across(mark.x), up(mark.y)) for mark in chart.marks]
     parts = [_frame(across, up, chart.x, chart.y), _equal_sums(across, up, places) if chart.sums else ""]
     if len(chart.on_front) > 1:
@@ -74,7 +79,7 @@ def point_chart(chart: PointChart) -> Markup:
         parts += [_dots(mark.seeds, mark.colour, across, up) for mark in chart.marks if len(mark.seeds) > 1]
     parts += [_mark(mark, *place, i in chart.on_front)
               for i, (mark, place) in enumerate(zip(chart.marks, places, strict=True))]  # fmt: skip
-    corners = beside([mark.text for mark in chart.marks], places, (LEFT, 0, WIDTH, HEIGHT - BOTTOM))
+    corners = beside([mark.text for mark in chart.marks], places, (left, 0, WIDTH, HEIGHT - BOTTOM))
     parts += [f'<text class="tick" x="{at[0]:.1f}" y="{at[1] + 9.5:.1f}">{escape(mark.text)}</text>'
               for mark, at in zip(chart.marks, corners, strict=True) if at]  # fmt: skip
     return _svg(parts, chart.alt)
@@ -88,7 +93,8 @@ def trend_chart(chart: TrendChart) -> Markup:
     if not chart.trends:
         return Markup("")
     xs, ys = chart.view
-    across, up = scale(xs, chart.x, LEFT, WIDTH - RIGHT, room=0.1), scale(ys, chart.y, HEIGHT - BOTTOM, TOP)
+    up = scale(ys, chart.y, HEIGHT - BOTTOM, TOP)
+    across = scale(xs, chart.x, _left(up), WIDTH - RIGHT, room=0.1)
     parts = [_frame(across, up, chart.x, chart.y)]
     step = min(5.0, 28 / len(chart.trends))
     for index, trend in enumerate(chart.trends):
@@ -112,15 +118,21 @@ def _svg(parts: Sequence[str], alt: str) -> Markup:
     return Markup(head + "".join(parts) + "</svg>")  # noqa: S704  (numbers, and texts that are escaped above)
 
 
+def _left(up: Scale) -> int:
+    """Where the plot begins: its longest tick beside the axis stands clear of the axis's title."""
+    longest = max((len(format_tick(value)) for value in up.marks), default=0)
+    return max(LEFT, round(TITLE + DIGIT * longest) + 6)
+
+
 def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> str:
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    parts = [f'<path class="axis" d="M{LEFT} {bottom}H{right}"/>']
+    left, right, bottom = _left(up), WIDTH - RIGHT, HEIGHT - BOTTOM
+    parts = [f'<path class="axis" d="M{left} {bottom}H{right}"/>']
     for value in up.marks:
         at = up(value)
-        parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{right}"/>')
-        parts.append(_text("tick", LEFT - 6, at + 3.5, format_tick(value), "end"))
+        parts.append(f'<path class="grid" d="M{left} {at:.1f}H{right}"/>')
+        parts.append(_text("tick", left - 6, at + 3.5, format_tick(value), "end"))
     parts += [_text("tick", across(value), bottom + 14, format_tick(value)) for value in across.marks]
-    middle, centre = (LEFT + right) / 2, (TOP + bottom) / 2
+    middle, centre = (left + right) / 2, (TOP + bottom) / 2
     turned = f' transform="rotate(-90 11 {centre})"'
     return "".join(
         [*parts, _text("label", middle, HEIGHT - 6, x.label), _text("label", 11, centre, y.label, attributes=turned)]
