@@ -26,6 +26,7 @@ from bench import registry
 from bench.errors import NotApplicable
 from bench.evaluation import jacobian, neighbors
 from bench.evaluation.context import PROVIDERS
+from bench.evaluation.context.base import probe_subset
 from bench.evaluation.context.codes import kmeans
 from bench.evaluation.frechet import frechet_distance
 from bench.models.corruptions import lost_pixels
@@ -852,13 +853,27 @@ def test_linear_probe_does_not_depend_on_the_scale_of_a_dimension():
     assert m("linear_probe")(scaled, y, scaled, y) == m("linear_probe")(x, y, x, y)
 
 
-def test_linear_probe_sees_every_class_of_a_long_sorted_train_set(monkeypatch):
-    module = __import__("bench.evaluation.metrics.linear_probe", fromlist=["LIMIT"])
+@pytest.mark.parametrize("regular", [False, True], ids=["sorted", "in turn"])
+def test_linear_probe_sees_every_class_of_a_long_train_set_in_any_order(monkeypatch, regular):
+    """Every third of labels that run from 0 to 2 in turn is 0."""
+    module = __import__("bench.evaluation.metrics.linear_probe", fromlist=["PROBE_CODES"])
     x, y = blobs(300)
-    order = y.argsort()
-    whole = m("linear_probe")(x[order], y[order], x, y)
-    monkeypatch.setattr(module, "LIMIT", 30)
-    assert m("linear_probe")(x[order], y[order], x, y) > whole - 0.05 > 0.9
+    order = y.argsort(stable=True)
+    order = order.view(3, 100).T.flatten() if regular else order
+    monkeypatch.setattr(module, "PROBE_CODES", 100 if regular else 30)
+    assert m("linear_probe")(x[order], y[order], x, y) > 0.9
+
+
+def test_the_codes_of_a_probe_are_evenly_spaced_unless_a_class_would_be_missed():
+    mixed = np.random.default_rng(0).integers(0, 10, 60_000)
+    spaced, random = probe_subset(mixed, 10_000)
+    assert not random
+    assert (spaced == np.arange(0, 60_000, 6)).all()
+    drawn, random = probe_subset(np.arange(60_000) % 10, 10_000)
+    assert random
+    assert len(set(drawn.tolist())) == 10_000
+    assert np.bincount(drawn % 10).min() > 900
+    assert probe_subset(np.arange(60) % 10, 100)[0].tolist() == list(range(60))
 
 
 def test_kmeans_scores_equal_their_definitions():

@@ -16,6 +16,7 @@ from bench.evaluation.feature_extractors import FeatureExtractors
 from bench.models.seeding import derive
 from bench.suite import Cell
 
+PROBE_CODES = 10_000  #: train codes that a linear probe is fitted to, so that it takes seconds on every dataset
 BATCH = 500  #: images, or codes, of a forward pass
 
 
@@ -102,6 +103,23 @@ def batches(split: Split) -> Iterator[tuple[Tensor, Tensor | None]]:
 def quantise(images: Tensor) -> Tensor:
     """Images in [0, 1] to uint8, rounded to nearest."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def probe_subset(labels: np.ndarray, size: int) -> tuple[np.ndarray, bool]:
+    """Up to `size` indices of the codes that a probe is fitted to, and whether they are drawn at random.
+
+    labels: (M,) of all codes. The indices are evenly spaced, but drawn at random (`fixed_subset`) where a class would
+    have less than half of its share: every sixth of 60,000 labels that run from 0 to 9 in turn is even.
+    """
+    m = len(labels)
+    if m <= size:
+        return np.arange(m), False
+    spaced = np.arange(size) * m // size
+    _, classes = np.unique(labels, return_inverse=True)
+    whole, chosen = np.bincount(classes), np.bincount(classes[spaced], minlength=classes.max() + 1)
+    if (chosen >= whole * size / m / 2).all():
+        return spaced, False
+    return fixed_subset(m, size), True
 
 
 def fixed_subset(n: int, size: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from bench.datasets._splits import subset, to_float
 from bench.errors import NotApplicable
 from bench.models.corruptions import lost_pixels
 
-from .base import EvaluationContext, fixed_subset, provides
+from .base import PROBE_CODES, EvaluationContext, fixed_subset, probe_subset, provides
 
 TRAIN_IMAGES = 10_000  #: train images that are reconstructed
 
@@ -37,6 +37,13 @@ def train_labels(context: EvaluationContext) -> Tensor:
     _require_classes(context)
     assert context.data.train.labels is not None
     return context.data.train.labels
+
+
+@provides()
+def probe_codes(context: EvaluationContext) -> str | None:
+    """How the train codes of `linear_probe` are chosen, where they are not evenly spaced."""
+    labels = context.get("train_labels").cpu().numpy()
+    return "drawn at random" if probe_subset(labels, PROBE_CODES)[1] else None
 
 
 def _require_classes(context: EvaluationContext) -> None:
