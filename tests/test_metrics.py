@@ -874,6 +874,9 @@ def test_the_codes_of_a_probe_are_evenly_spaced_unless_a_class_would_be_missed()
     assert len(set(drawn.tolist())) == 10_000
     assert np.bincount(drawn % 10).min() > 900
     assert probe_subset(np.arange(60) % 10, 100)[0].tolist() == list(range(60))
+    factors = np.stack([np.arange(600) // 200, np.arange(600) % 20], 1)  # every twentieth has the same second value
+    assert probe_subset(factors, 30)[1]
+    assert not probe_subset(factors[:, :1], 30)[1]
 
 
 def test_kmeans_scores_equal_their_definitions():

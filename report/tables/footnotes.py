@@ -19,7 +19,8 @@ from .values import QUIET, Value
 
 #: Part of a metric's key -> its name
 KEYS = {"iw_k": "importance samples (k)", "knn_k": "neighbours (k)", "inception": "Inception",
-        "dinov2": "DINOv2", "probe_codes": "train codes of the linear probe"}  # fmt: skip
+        "dinov2": "DINOv2", "probe_codes": "train codes of the linear probe",
+        "forest_codes": "train codes of the forests"}  # fmt: skip
 #: The axes that a condition may depend on, in the order tried
 DECIDING = ("metric", "dataset", "label", "net", "likelihood", "member", "latent_size", "setting")
 #: The coordinates that a note names where neither rows nor columns show them

@@ -108,18 +108,24 @@ def quantise(images: Tensor) -> Tensor:
 def probe_subset(labels: np.ndarray, size: int) -> tuple[np.ndarray, bool]:
     """Up to `size` indices of the codes that a probe is fitted to, and whether they are drawn at random.
 
-    labels: (M,) of all codes. The indices are evenly spaced, but drawn at random (`fixed_subset`) where a class would
-    have less than half of its share: every sixth of 60,000 labels that run from 0 to 9 in turn is even.
+    labels: (M,) of all codes, or (M, K) of K factors. The indices are evenly spaced, but drawn at random
+    (`fixed_subset`) where a class would have less than half of its share: every sixth of 60,000 labels that run from 0
+    to 9 in turn is even.
     """
     m = len(labels)
     if m <= size:
         return np.arange(m), False
     spaced = np.arange(size) * m // size
-    _, classes = np.unique(labels, return_inverse=True)
-    whole, chosen = np.bincount(classes), np.bincount(classes[spaced], minlength=classes.max() + 1)
-    if (chosen >= whole * size / m / 2).all():
+    if all(_has_its_share(column, spaced) for column in labels.reshape(m, -1).T):
         return spaced, False
     return fixed_subset(m, size), True
+
+
+def _has_its_share(labels: np.ndarray, chosen: np.ndarray) -> bool:
+    """Whether each class has at least half of its share among the chosen."""
+    _, classes = np.unique(labels, return_inverse=True)
+    whole, found = np.bincount(classes), np.bincount(classes[chosen], minlength=classes.max() + 1)
+    return bool((found >= whole * len(chosen) / len(labels) / 2).all())
 
 
 def fixed_subset(n: int, size: int) -> np.ndarray:

@@ -12,10 +12,10 @@ from bench.errors import NotApplicable
 from bench.evaluation.metrics.active_units import THRESHOLD
 from bench.evaluation.neighbors import as_numpy
 
-from .base import EvaluationContext, provides
+from .base import EvaluationContext, probe_subset, provides
 from .information import require_continuous
 
-FOREST_CODES = 5_000  #: train codes that a forest is fitted to, spaced evenly
+FOREST_CODES = 5_000  #: train codes that a forest is fitted to
 TREES = 20
 
 
@@ -75,6 +75,13 @@ def forest(context: EvaluationContext) -> str:
 
 
 @provides()
+def forest_codes(context: EvaluationContext) -> str | None:
+    """How the train codes of the forests are chosen, where they are not evenly spaced."""
+    known = context.get("train_factors").cpu().numpy()
+    return "drawn at random" if probe_subset(known, FOREST_CODES)[1] else None
+
+
+@provides()
 def factor_forests(context: EvaluationContext) -> tuple[Tensor, Tensor]:
     """`factor_importances` and `factor_accuracies`, from one forest for each factor."""
     known, asked = context.get("train_factors").cpu().numpy(), context.get("factors").cpu().numpy()
@@ -88,8 +95,7 @@ def forests(train_codes: Tensor, known: np.ndarray, codes: Tensor, asked: np.nda
     (M, D), values (M, K), (N, D), values (N, K) → the importance of each dimension for each factor, (D, K), each column
     of sum 1, or 0 where a forest has no split; and the accuracy on the test codes, (K,). float64.
     """
-    m = len(train_codes)
-    used = np.arange(min(m, FOREST_CODES)) * m // min(m, FOREST_CODES)
+    used, _ = probe_subset(known, FOREST_CODES)
     x, queries = as_numpy(train_codes)[used], as_numpy(codes)
     importances, accuracies = [], []
     for fitted, wanted in zip(known[used].T, asked.T, strict=True):

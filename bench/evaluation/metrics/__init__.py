@@ -51,12 +51,12 @@ says otherwise. Inputs are of the test split unless their name begins with `trai
 | `points`, `point_labels` | float32 (P, 2 or D), int64 (P,): a map of test codes, one per space (`per="space"`) |
 | `points_source` | float32 (P, D), the test codes that `points` is a map of |
 | `knn_k` | int, from the suite's protocol |
-| `probe_codes` | "drawn at random" where the train codes of a linear probe are, None where they are evenly spaced |
+| `probe_codes`, `forest_codes` | "drawn at random" where the train codes of a fit are; None: they are evenly spaced |
 
 `key` names what must agree before two values may be compared: `likelihood`, `binarisation`, `iw_k`, `knn_k`,
 `classifier`, `inception` and `dinov2` (name and hash of the feature net), `perplexity` and `n_neighbors` (those used,
-where they are not the protocol's because there are too few points), `probe_codes` (how train codes are chosen, where
-they are not evenly spaced).
+where they are not the protocol's because there are too few points), `probe_codes` and `forest_codes` (how train
+codes are chosen, where they are not evenly spaced).
 
 `beside` names what the reader of a value should know: `elbo_same_images`, `quantity` ("cross-entropy bound" where a
 bound is none of a log-likelihood), `classifier_accuracy`, `caution` (why a value is not to be trusted), `map` (the

@@ -23,6 +23,7 @@ from . import metric
     unit="fraction",
     better="higher",
     counts="continuous_codes",
+    key=("forest_codes",),
     beside=("forest",),
     reference="Eastwood & Williams, A Framework for the Quantitative Evaluation of Disentangled Representations, "
     "ICLR 2018, https://openreview.net/forum?id=By-7dz-AZ",

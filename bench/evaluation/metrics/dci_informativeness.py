@@ -21,6 +21,7 @@ from . import Estimate, metric
     unit="fraction",
     better="higher",
     counts="factors",
+    key=("forest_codes",),
     beside=("forest",),
     reference="Eastwood & Williams, A Framework for the Quantitative Evaluation of Disentangled Representations, "
     "ICLR 2018, https://openreview.net/forum?id=By-7dz-AZ",
