@@ -15,10 +15,10 @@ from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
 from bench.evaluation import feature_extractors, umap_code
 from bench.evaluation.context import PROVIDERS, EvaluationContext, codes, features, images, quantise
-from bench.evaluation.context.base import fixed_pairs, fixed_subset
 from bench.evaluation.embeddings import embed, plane
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.feature_extractors import FeatureExtractors
+from bench.evaluation.subsets import fixed_pairs, fixed_subset
 from bench.suite import Choice, Embed, Evaluate, Train
 from bench.suite.columns import expected_metrics
 from bench.suite.names import CORRUPTIONS, members

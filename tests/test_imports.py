@@ -40,6 +40,7 @@ COMPONENTS = {
         "bench.errors",
         "bench.evaluation.frechet",
         "bench.evaluation.neighbors",
+        "bench.evaluation.subsets",
         "bench.models.similarity",
     ),
 }

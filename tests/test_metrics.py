@@ -26,9 +26,9 @@ from bench import registry
 from bench.errors import NotApplicable
 from bench.evaluation import jacobian, neighbors
 from bench.evaluation.context import PROVIDERS
-from bench.evaluation.context.base import probe_subset
 from bench.evaluation.context.codes import kmeans
 from bench.evaluation.frechet import frechet_distance
+from bench.evaluation.subsets import probe_subset
 from bench.models.corruptions import lost_pixels
 from bench.suite.names import CORRUPTIONS
 

@@ -5,10 +5,11 @@ from torch import Tensor
 
 from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
+from bench.evaluation.subsets import fixed_subset
 from bench.models.likelihoods import gaussian_kl, gaussian_log_prob, reparametrise
 from bench.models.seeding import generator
 
-from .base import BATCH, EvaluationContext, batches, fixed_subset, provides
+from .base import BATCH, EvaluationContext, batches, provides
 
 PIXEL_LEVELS = 256  #: of 8 bits
 ELBO_REDRAWS = 2  #: further draws of every test image, for the spread of the ELBO

@@ -11,9 +11,10 @@ from bench.datasets._splits import to_float
 from bench.errors import NotApplicable
 from bench.evaluation.jacobian import squared_norms
 from bench.evaluation.neighbors import as_numpy, nearest_label, need
+from bench.evaluation.subsets import fixed_subset
 from bench.models.seeding import generator
 
-from .base import EvaluationContext, batches, fixed_subset, provides
+from .base import EvaluationContext, batches, provides
 from .information import require_continuous
 
 JACOBIAN_IMAGES = 1_000  #: test images at which the encoder is differentiated

@@ -11,8 +11,9 @@ from bench.datasets import Split
 from bench.errors import NotApplicable
 from bench.evaluation.metrics.active_units import THRESHOLD
 from bench.evaluation.neighbors import as_numpy
+from bench.evaluation.subsets import probe_subset
 
-from .base import EvaluationContext, probe_subset, provides
+from .base import EvaluationContext, provides
 from .information import require_continuous
 
 FOREST_CODES = 5_000  #: train codes that a forest is fitted to

@@ -8,9 +8,10 @@ from torch import Tensor
 from bench.datasets import Split
 from bench.datasets._splits import subset, to_float
 from bench.errors import NotApplicable
+from bench.evaluation.subsets import PROBE_CODES, fixed_subset, probe_subset
 from bench.models.corruptions import lost_pixels
 
-from .base import PROBE_CODES, EvaluationContext, fixed_subset, probe_subset, provides
+from .base import EvaluationContext, provides
 
 TRAIN_IMAGES = 10_000  #: train images that are reconstructed
 

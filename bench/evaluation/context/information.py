@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 from bench.errors import NotApplicable
+from bench.evaluation.subsets import fixed_subset
 from bench.models.likelihoods import reparametrise
 from bench.models.seeding import generator
 
-from .base import EvaluationContext, fixed_subset, provides
+from .base import EvaluationContext, provides
 
 INFORMATION_IMAGES = 2_000  #: test images whose mutual information with their codes is estimated
 REDRAWS = 2  #: further draws of each, for the spread of the estimate

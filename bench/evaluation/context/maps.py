@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from bench.evaluation.embeddings import embed, library_of, require_spread, used_n_neighbors, used_perplexity
+from bench.evaluation.subsets import fixed_subset
 from bench.models.seeding import numpy_rng
 
-from .base import EvaluationContext, fixed_subset, provides
+from .base import EvaluationContext, provides
 
 MAP_REDRAWS = 2  #: further draws of each map, for the spread of what is measured on it
 MAPS_REDRAWN_FOR = 0  #: the training seed whose maps are drawn again; maps take longer than all else

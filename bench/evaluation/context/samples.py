@@ -10,10 +10,11 @@ from bench import registry
 from bench.errors import NotApplicable
 from bench.evaluation.embeddings import require_spread
 from bench.evaluation.neighbors import need
+from bench.evaluation.subsets import fixed_pairs, fixed_subset
 from bench.models.samplers import Sampler
 from bench.models.seeding import derive, numpy_rng
 
-from .base import BATCH, EvaluationContext, fixed_pairs, fixed_subset, provides, quantise
+from .base import BATCH, EvaluationContext, provides, quantise
 
 SAMPLER_POINTS = 10_000  #: train codes that a sampler is fitted on, a fixed random subset
 HELD_OUT = 1_000  #: test codes whose log-likelihood under a sampler is computed, a fixed random subset

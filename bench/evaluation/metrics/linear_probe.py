@@ -23,8 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from bench.errors import NotApplicable
-from bench.evaluation.context.base import PROBE_CODES, probe_subset
 from bench.evaluation.neighbors import as_numpy
+from bench.evaluation.subsets import PROBE_CODES, probe_subset
 
 from . import metric
 
