@@ -265,8 +265,10 @@ def test_values_that_are_all_alike_decide_from_six_seeds_on_unless_they_are_of_c
         against = verdict(above | {"of": {"variant": "ae"}, "greater_than": {"variant": "vae"}}, grid)
         assert against.verdict == ("contradicted" if n == 6 else "not supported")
         assert verdict(above, grid, or_else=[{"expect": above}]).verdict == "not supported"
+        twice = {"of": {"variant": "vae"}, "to": {"variant": "ae"}, "greater_than": 1.1}
+        assert verdict(twice, grid).verdict == expected
     few = verdict({"variant": "vae", "at_least": 8}, points("vae", [8.0] * 3))
-    assert few.because.startswith("all 3 seeds give the same, which fewer than 6 may by chance")
+    assert few.because.startswith("all 3 seeds give the same value; fewer than 6 may agree by chance")
     exact = points("pca", [0.1] * 3) + points("mean_image", [0.2] * 3)
     assert verdict({"of": {"variant": "pca"}, "less_than": {"variant": "mean_image"}}, exact).verdict == "supported"
 

@@ -90,7 +90,8 @@ def log_weights(context: EvaluationContext) -> Tensor:
         raise NotApplicable("a deterministic code has no posterior")
     chosen = fixed_subset(len(context.data.test), context.cell.evaluate.iw_images)
     size = max(1, BATCH // k)
-    # One tensor from the start: small results kept between large temporaries fragment the heap, by 3 MB an image here
+    # One tensor from the start: small results kept between large temporaries fragment the heap (MNIST, 1,000 draws: by
+    # 3 MB an image)
     found = torch.empty(len(chosen), k, device=context.device)
     for part, index in zip(found.split(size), torch.as_tensor(chosen, device=context.device).split(size), strict=True):
         part.copy_(_log_weights(context, index, k, noise))

@@ -207,7 +207,7 @@ def _outcome(expect: Expect, sides: tuple[Measured, ...], alpha: float) -> Outco
     if any(side.waiting for side in sides):
         return replace(found, verdict=NOT_RUN, because=f"{counted}; so far: {found.because}")
     if found.verdict in (SUPPORTED, CONTRADICTED) and _alike_by_chance(found, sides, alpha):
-        few = f"all {found.n} seeds give the same, which fewer than {_fewest_alike(alpha)} may by chance"
+        few = f"all {found.n} seeds give the same value; fewer than {_fewest_alike(alpha)} may agree by chance"
         return replace(found, verdict=NOT_SUPPORTED, because=f"{few}; {found.because}")
     if why and found.verdict == SUPPORTED:  # as in tables, where no row is bold beside an incomplete one
         lost = f"only {counted}, and the missing value may be the worst; without it: {found.because}"
@@ -220,7 +220,7 @@ def _alike_by_chance(found: Outcome, sides: tuple[Measured, ...], alpha: float) 
 
     Counts, such as active units, often agree over a few seeds.
     """
-    alike = len(set(found.seeds.values())) == 1 and found.scale == "difference"
+    alike = len(set(found.seeds.values())) == 1 and found.scale != "fraction"
     return alike and not all(side.exact for side in sides) and found.n < _fewest_alike(alpha)
 
 
