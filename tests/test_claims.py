@@ -267,6 +267,10 @@ def test_values_that_are_all_alike_decide_from_six_seeds_on_unless_they_are_of_c
         assert verdict(above, grid, or_else=[{"expect": above}]).verdict == "not supported"
         twice = {"of": {"variant": "vae"}, "to": {"variant": "ae"}, "greater_than": 1.1}
         assert verdict(twice, grid).verdict == expected
+    counts_of = {2: 2.0, 5: 4.0, 16: 9.0}
+    grid = [point for d, count in counts_of.items() for point in points("vae", [count] * 3, latent_size=d)]
+    trend = verdict({"variant": "vae", "increasing_in": "latent_size"}, grid)
+    assert (trend.verdict, trend.main.outcome.interval, trend.main.outcome.p) == ("not supported", None, 1.0)
     few = verdict({"variant": "vae", "at_least": 8}, points("vae", [8.0] * 3))
     assert few.because.startswith("all 3 seeds give the same value; fewer than 6 may agree by chance")
     exact = points("pca", [0.1] * 3) + points("mean_image", [0.2] * 3)

@@ -8,7 +8,6 @@ A claim is read from the suite as it was run (suite.json). Its checks compare ov
 anywhere, so nothing here trusts the type of a value.
 """
 
-import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -196,37 +195,20 @@ def _outcome(expect: Expect, sides: tuple[Measured, ...], alpha: float) -> Outco
         return Outcome(NOT_RUN, f"not comparable: {different}")
     planned, there = sum(len(side.ids) for side in sides), sum(len(side.values) for side in sides)
     counted = f"{there} of {planned} cells have a number" + (f" ({why})" if why else "")
-    series = [side.values for side in sides]
+    series, exact = [side.values for side in sides], all(side.exact for side in sides)
     if not set.intersection(*map(set, series)):
         return Outcome(NOT_RUN, counted)
     if expect.form in TRENDS:
-        found = decide_trend(expect, {side.name: side.values for side in sides}, alpha)
+        found = decide_trend(expect, {side.name: side.values for side in sides}, alpha, exact)
     else:
-        found = decide(expect, series[0], series[1] if len(series) > 1 else None, alpha)
+        found = decide(expect, series[0], series[1] if len(series) > 1 else None, alpha, exact)
     found = replace(found, level=1 - alpha)
     if any(side.waiting for side in sides):
         return replace(found, verdict=NOT_RUN, because=f"{counted}; so far: {found.because}")
-    if found.verdict in (SUPPORTED, CONTRADICTED) and _alike_by_chance(found, sides, alpha):
-        few = f"all {found.n} seeds give the same value; fewer than {_fewest_alike(alpha)} may agree by chance"
-        return replace(found, verdict=NOT_SUPPORTED, because=f"{few}; {found.because}")
     if why and found.verdict == SUPPORTED:  # as in tables, where no row is bold beside an incomplete one
         lost = f"only {counted}, and the missing value may be the worst; without it: {found.because}"
         return replace(found, verdict=NOT_SUPPORTED, because=lost)
     return replace(found, because=f"{found.because}; only {counted}") if why else found
-
-
-def _alike_by_chance(found: Outcome, sides: tuple[Measured, ...], alpha: float) -> bool:
-    """Whether the values, of which one is trained, have no spread for a t-interval, and are too few for a sign test.
-
-    Counts, such as active units, often agree over a few seeds.
-    """
-    alike = len(set(found.seeds.values())) == 1 and found.scale != "fraction"
-    return alike and not all(side.exact for side in sides) and found.n < _fewest_alike(alpha)
-
-
-def _fewest_alike(alpha: float) -> int:
-    """The fewest seeds on one side of a border whose sign test has a p of at most alpha: 2 · 0.5ⁿ ≤ alpha."""
-    return math.ceil(math.log2(2 / alpha))
 
 
 def as_json(found: Iterable[Verdict]) -> dict[str, Any]:

@@ -53,21 +53,29 @@ class Outcome:
     level: float = 0.95  #: of the interval
 
 
-def decide(expect: Expect, first: Seeds, second: Seeds | None = None, alpha: float = ALPHA) -> Outcome:
-    """The outcome of a form that is no trend. first, second: seed -> value. Raises `ValueError` on no shared seed."""
+def decide(
+    expect: Expect, first: Seeds, second: Seeds | None = None, alpha: float = ALPHA, exact: bool = False
+) -> Outcome:
+    """The outcome of a form that is no trend. first, second: seed -> value. Raises `ValueError` on no shared seed.
+
+    exact: all values are of closed forms, so that values without any spread are certain.
+    """
+    paired = _Paired(alpha, exact)
     if expect.form in FRACTIONS and expect.share is not None:
         return _require_min_seeds(_decide_share(expect, first, expect.share, alpha))
     if expect.ratio:
         assert second is not None
-        return _require_min_seeds(_decide_ratio(expect, first, second, alpha))
+        return _require_min_seeds(_decide_ratio(expect, first, second, paired), paired)
     other = dict.fromkeys(first, expect.target) if second is None else second
     shared = sorted(first.keys() & other.keys())
     a, b = {s: float(first[s]) for s in shared}, {s: float(other[s] or 0) for s in shared}
     decided = _decide_equivalence if expect.form in ("near", "same_as") else _decide_direction
-    return _require_min_seeds(decided(expect, a, b, alpha))
+    return _require_min_seeds(decided(expect, a, b, paired), paired)
 
 
-def decide_trend(expect: Expect, levels: Mapping[str, Seeds], alpha: float = ALPHA) -> Outcome:
+def decide_trend(
+    expect: Expect, levels: Mapping[str, Seeds], alpha: float = ALPHA, exact: bool = False
+) -> Outcome:
     """The outcome of a trend over ordered levels (name -> seed -> value). The effect is the last minus the first.
 
     Raises `ValueError` where the levels share no seed.
@@ -77,9 +85,10 @@ def decide_trend(expect: Expect, levels: Mapping[str, Seeds], alpha: float = ALP
         raise ValueError("the levels share no seed")
     sign = 1 if expect.form == "increasing_in" else -1
     steps = {f"{a} to {b}": {s: levels[b][s] - levels[a][s] for s in shared} for a, b in pairwise(levels)}
-    tests = {name: _against_zero(gains, alpha) for name, gains in steps.items()}
+    paired = _Paired(alpha, exact)
+    tests = {name: paired.against_zero(gains) for name, gains in steps.items()}
     totals = {s: sum(gains[s] for gains in steps.values()) for s in shared}
-    ends, n = _against_zero(totals, alpha), len(shared)
+    ends, n = paired.against_zero(totals), len(shared)
     strict = sum(all(sign * gains[s] > 0 for gains in steps.values()) for s in shared)
     unshown = [name for name, test in tests.items() if _side(test.interval, 0.0, sign) != SUPPORTED]
     lacking = expect.share is not None and share_interval(strict, n, 1 - alpha)[0] < expect.share
@@ -94,11 +103,32 @@ def decide_trend(expect: Expect, levels: Mapping[str, Seeds], alpha: float = ALP
         because += f", claimed in {number(expect.share)} of them; {_seeds_needed(expect.share, alpha)}"
     p = min(1.0, 2 * max(test.p_above(sign) for test in tests.values()))
     return _require_min_seeds(Outcome(verdict, because, ends.mean, ends.interval, p, n, strict,
-                                      "paired t of every step, Page's trend test", seeds=totals))  # fmt: skip
+                                      "paired t of every step, Page's trend test", seeds=totals), paired)  # fmt: skip
 
 
-def _against_zero(values: Seeds, alpha: float) -> Difference:
-    return paired_t(values, dict.fromkeys(values, 0.0), 1 - alpha)
+@dataclass(frozen=True)
+class _Paired:
+    """The paired t-test of a claim at the level 1 − alpha.
+
+    Without any spread the interval of t is a point. Counts of trained models, such as active units, often agree over a
+    few seeds, so there is no interval and no p below `fewest_alike` seeds, unless the values are exact.
+    """
+
+    alpha: float
+    exact: bool
+
+    @property
+    def fewest_alike(self) -> int:
+        """The fewest seeds on one side of a border whose sign test has a p of at most alpha: 2 · 0.5ⁿ ≤ alpha."""
+        return math.ceil(math.log2(2 / self.alpha))
+
+    def __call__(self, a: Seeds, b: Seeds) -> Difference:
+        found = paired_t(a, b, 1 - self.alpha)
+        by_chance = found.half_width == 0 and not self.exact and found.n < self.fewest_alike
+        return replace(found, half_width=None, p=None, reason="no spread") if by_chance else found
+
+    def against_zero(self, values: Seeds) -> Difference:
+        return self(values, dict.fromkeys(values, 0.0))
 
 
 def _p_against(blocks: list[list[float]], steps: list[Difference], sign: int) -> float:
@@ -110,8 +140,8 @@ def _p_against(blocks: list[list[float]], steps: list[Difference], sign: int) ->
     return len(ps) * min(ps)
 
 
-def _decide_direction(expect: Expect, a: Seeds, b: Seeds, alpha: float) -> Outcome:
-    found = paired_t(a, b, 1 - alpha)
+def _decide_direction(expect: Expect, a: Seeds, b: Seeds, paired: _Paired) -> Outcome:
+    found = paired(a, b)
     differences = {seed: a[seed] - b[seed] for seed in a}
     sign = SIGNS.get(expect.form) or (1 if found.mean > 0 else -1)
     verdict = _side(found.interval, 0.0, sign, inclusive=expect.form in FRACTIONS)
@@ -126,14 +156,14 @@ def _decide_direction(expect: Expect, a: Seeds, b: Seeds, alpha: float) -> Outco
     return Outcome(verdict, because, found.mean, found.interval, found.p, found.n, agreeing, test, seeds=differences)
 
 
-def _decide_ratio(expect: Expect, first: Seeds, second: Seeds, alpha: float) -> Outcome:
+def _decide_ratio(expect: Expect, first: Seeds, second: Seeds, paired: _Paired) -> Outcome:
     """The interval is of the mean logarithm of the seeds' ratios, so the effect is their geometric mean."""
     shared = sorted(first.keys() & second.keys())
     assert expect.target is not None
     if any(first[s] <= 0 or second[s] <= 0 for s in shared) or expect.target <= 0:
         return Outcome(NOT_RUN, "a ratio needs numbers above 0", n=len(shared), scale="ratio", borders=())
     logs = {s: math.log(first[s] / second[s]) for s in shared}
-    found = paired_t(logs, dict.fromkeys(shared, math.log(expect.target)), 1 - alpha)
+    found = paired(logs, dict.fromkeys(shared, math.log(expect.target)))
     sign, interval = SIGNS[expect.form], found.interval
     ratios = {s: math.exp(value) for s, value in logs.items()}
     agreeing = sum(sign * (value - expect.target) > 0 for value in ratios.values())
@@ -144,15 +174,15 @@ def _decide_ratio(expect: Expect, first: Seeds, second: Seeds, alpha: float) -> 
                    "paired t of log ratios", "ratio", ratios, (expect.target,))  # fmt: skip
 
 
-def _decide_equivalence(expect: Expect, a: Seeds, b: Seeds, alpha: float) -> Outcome:
+def _decide_equivalence(expect: Expect, a: Seeds, b: Seeds, paired: _Paired) -> Outcome:
     """Two one-sided tests (Schuirmann 1987), each at alpha / 2: the difference is above −margin and below margin."""
     reference = summarise(list(b.values())).mean
     relative = math.copysign(expect.relative or 0.0, reference)
     margins = {s: relative * b[s] if expect.absolute is None else expect.absolute for s in b}
     margin = summarise(list(margins.values())).mean
-    found = paired_t(a, b, 1 - alpha)
-    below = paired_t(a, {s: b[s] + margins[s] for s in b}, 1 - alpha)
-    above = paired_t(a, {s: b[s] - margins[s] for s in b}, 1 - alpha)
+    found = paired(a, b)
+    below = paired(a, {s: b[s] + margins[s] for s in b})
+    above = paired(a, {s: b[s] - margins[s] for s in b})
     sides = _side(below.interval, 0.0, -1), _side(above.interval, 0.0, 1)
     verdict = CONTRADICTED if CONTRADICTED in sides else NOT_SUPPORTED if NOT_SUPPORTED in sides else SUPPORTED
     p = None if found.p is None else min(1.0, 2 * max(below.p_above(-1), above.p_above(1)))
@@ -188,10 +218,15 @@ def _seeds_needed(share: float, alpha: float) -> str:
     return f"at least {math.ceil(math.log(alpha / 2, share))} seeds are needed to show a share of {number(share)}"
 
 
-def _require_min_seeds(outcome: Outcome) -> Outcome:
-    """Nothing is decided with fewer than three pairs."""
-    if outcome.n >= FEWEST_SEEDS or outcome.verdict == NOT_RUN:
+def _require_min_seeds(outcome: Outcome, paired: _Paired | None = None) -> Outcome:
+    """Nothing is decided with fewer than three pairs; of more that are all alike it is said why nothing is."""
+    if outcome.verdict == NOT_RUN:
         return outcome
+    if outcome.n >= FEWEST_SEEDS:
+        if paired is None or outcome.interval is not None or outcome.verdict != NOT_SUPPORTED:
+            return outcome
+        few = f"all {outcome.n} seeds give the same value; fewer than {paired.fewest_alike} may agree by chance"
+        return replace(outcome, because=f"{few}; {outcome.because}")
     because = f"n too small: {outcome.n} seeds, a verdict needs {FEWEST_SEEDS}; {outcome.because}"
     return replace(outcome, verdict=NOT_SUPPORTED, because=because, p=None)
 
