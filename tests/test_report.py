@@ -209,6 +209,17 @@ def test_a_suite_of_one_configuration_finds_what_it_obtained_beside_published_va
     assert " ".join(expected) in card
 
 
+@pytest.mark.parametrize(("off", "agree"), [(0.4, 1), (0.6, 0)])
+def test_a_suite_that_compares_methods_says_first_how_many_published_values_agree(tmp_path, off, agree):
+    reference = REFERENCES[0] | {"value": obtained(tmp_path) - off, "tolerance": 0.5}
+    synthetic.write(tmp_path, "demo", labels=("ae", "vae"), nets=("mlp",), sizes=(2,), pca=False, artefacts=False,
+                    fields={"references": [reference]})  # fmt: skip
+    site = report.build(tmp_path, tmp_path / "site").parent
+    said = f"{agree} of 1 comparable published values agree within the suite's tolerance."
+    page = " ".join(Page(site / "suites/demo/index.html").text.split())
+    assert page.index(said) < page.index("has the lowest MSE")
+
+
 def test_what_is_not_comparable_is_no_finding(tmp_path):
     beside(tmp_path, -105.6, comparable=False, because="their images are cropped")
     assert beside_published(load(tmp_path, "demo")) == []

@@ -369,6 +369,14 @@ def test_a_label_of_ones_own_is_said_to_be_which_variant_with_which_options(tmp_
     assert "Strong is β-VAE (β = 4)." in note
 
 
+def test_a_scheduled_option_of_a_label_of_ones_own_is_told_as_labels_show_it(tmp_path):
+    schedule = {"from": 0.0, "to": 1.0, "over": 0.33}
+    cells = [synthetic.make_cell(label="beta_vae", seed=s) for s in range(3)]
+    cells = [cell | {"label": "Warm-up", "options": {"beta": schedule}} for cell in cells]
+    note = build(suite(tmp_path, [(cell, mse(1.0)) for cell in cells]), "mse")[0].note
+    assert "Warm-up is β-VAE (β = 0 → 1 over 0.33)." in note
+
+
 def test_what_was_not_trained_is_said(tmp_path):
     loaded = suite(tmp_path, runs("vae", [1.0] * 3) + runs("pca", [2.0], net=None))
     assert "precision fp32. Yardsticks, in closed form and never bold: PCA." in build(loaded, "mse")[0].note

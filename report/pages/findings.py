@@ -5,7 +5,8 @@ or the next one with its distance. It says which difference is not tested and wh
 number. Further sentences say where the configurations were trained for unequal numbers of epochs, and which of those
 named are told the label where others are not.
 
-A suite that compares nothing, since it has one configuration, says what it obtained beside published values.
+A suite with comparable published values says first how many agree. One that compares nothing, since it has one
+configuration, says what it obtained beside each.
 """
 
 from collections.abc import Sequence
@@ -55,6 +56,18 @@ def findings(suite: Suite, families: Sequence[Table]) -> list[Finding]:
             said = {part for earlier in found for part in earlier.unlike}
             found.append(replace(one, unlike=tuple(part for part in one.unlike if part not in said)))
     return found
+
+
+def sentences(suite: Suite, found: Sequence[Finding]) -> list[str]:
+    """What a suite's page and card say first: how many published values agree, then the findings.
+
+    Without findings it is each value beside the published ones.
+    """
+    if not found:
+        return beside_published(suite)
+    decided = [view["verdict"] == "agrees" for view in published(suite) if view["verdict"]]
+    agreeing = f"{sum(decided)} of {len(decided)} comparable published values agree within the suite's tolerance."
+    return [*([agreeing] if decided else []), *(finding.text for finding in found)]
 
 
 def beside_published(suite: Suite) -> list[str]:

@@ -13,7 +13,7 @@ from jinja2 import Environment
 from bench import registry
 from bench.results.claims import counts
 
-from .findings import Finding, beside_published, findings
+from .findings import Finding, findings, sentences
 from .leaderboard import AXES, boards, chips, facets
 from .pictures import Picture, read_all
 from .variant import variant_names, variant_pages
@@ -74,13 +74,13 @@ def _places(measured: Measured) -> list[tuple[str, list[tuple[str, str]]]]:
 def _card(suite: Suite, families: list[Table]) -> dict[str, Any]:
     states = {state: suite.count(state) for state in ("failed", "damaged", "diverged", "skipped", "missing")}
     found = findings(suite, families)
-    sentences = [finding.text for finding in found] or beside_published(suite)
+    answer = sentences(suite, found)
     methods = dict.fromkeys(reader_text("label", group.at["label"]) for group in suite.groups)
     datasets = dict.fromkeys(reader_text("dataset", group.at["dataset"]) for group in suite.groups)
     return {
         "suite": suite, "done": suite.count("done"), "planned": len(suite.cells) - states["skipped"], "states": states,
         "verdicts": counts(suite.verdicts), "methods": list(methods),
-        "findings": sentences, "finding": " ".join(sentences[:1] if found else sentences),
+        "findings": answer, "finding": " ".join(answer[:1] if found else answer),
         "datasets": list(datasets), "metrics": [metric_name(table.metric) for table in families],
         "thumbnail": _thumbnail(suite, found),
     }  # fmt: skip

@@ -16,7 +16,7 @@ from jinja2 import Environment
 from bench.results.store import csv_text, row
 
 from . import claims, tables
-from .findings import Finding, beside_published, findings
+from .findings import Finding, findings, sentences
 from .gallery import galleries
 from .variant import variant_names, variant_pages
 
@@ -50,7 +50,7 @@ def files(env: Environment, suite: Suite, families: list[Table], hues: dict[str,
     page = env.get_template("suite.html").render(
         root="../../", suite=suite, hues=hues, groups_of_tables=_grouped(built),
         summary=_summary_view(summary, found), notes=_shared_notes(built.values()),
-        findings=[finding.text for finding in found] or beside_published(suite),
+        findings=sentences(suite, found),
         tools=tables.tools_view(suite, families), published=published(suite), curves=curves(suite, hues),
         pareto=pareto.views(suite, families, hues), trends=trends.views(suite, families, hues),
         galleries=galleries(suite, families), groups=suite.groups, states=_states(suite), facts=_facts(suite),

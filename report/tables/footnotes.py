@@ -11,7 +11,7 @@ from typing import Any
 from bench.report.data import EXTERNAL_SIGN, Coordinates, Suite, commit, day, flatten, mapping, number, outside, words
 
 from bench.results.stats import FEWEST_PAIRS, FEWEST_SEEDS, smallest_lead
-from bench.suite.cells import without_folders
+from bench.suite.cells import format_value, without_folders
 from bench.suite.schema import Embed, Train
 
 from .names import AXIS_NAMES, coordinate_text, head_text, member_name
@@ -225,6 +225,7 @@ def _alias(cell: dict[str, Any], label: str, name: str, options: str) -> str:
     chosen = mapping(cell.get(options))
     if name == "dataset":
         chosen = without_folders(real, chosen)
+    chosen = {k: format_value(v) if "from" in mapping(v) else v for k, v in chosen.items()}  # a schedule
     listed = ", ".join(f"{k}={v}" for k, v in flatten(chosen).items() if k and v not in ("", "null"))
     return f"{called} is {coordinate_text(name, f'{real} ({listed})' if listed else real)}"
 
