@@ -161,6 +161,12 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted([*_built_in(kind), *(name for of, name in active() if of == kind)]))
 
 
+def is_closed_form(variant: object) -> bool:
+    """True for a variant that computes its parameters and is not trained; False also for an unknown one."""
+    found = find("variants", str(variant))
+    return found is not None and bool(found.constants.get("closed_form"))
+
+
 def readable_name(name: str) -> str:
     """A name for a component that declares none.
 

@@ -106,8 +106,7 @@ class Value:
 
 def is_yardstick(variant: object) -> bool:
     """True for closed forms (mean image, PCA): references that are not compared with trained methods."""
-    found = registry.find("variants", str(variant))
-    return found is not None and bool(found.constants.get("closed_form"))
+    return registry.is_closed_form(variant)
 
 
 def gap_texts(value: Value | None) -> list[str]:

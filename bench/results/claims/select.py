@@ -135,13 +135,8 @@ def _measure(name: str, chosen: list[Point], metric: str) -> Measured:
             waits, why = _absence(point, metric, entry)
             (found.waiting if waits else found.lost)[seed] = why
     unit = str(entries[0].get("unit") or "") if entries else ""
-    exact = all(_closed_form(point.cell.get("variant")) for point in chosen)
+    exact = all(registry.is_closed_form(point.cell.get("variant")) for point in chosen)
     return replace(found, keys=tuple(made.values()), unit=unit, datasets=tuple(filter(None, datasets)), exact=exact)
-
-
-def _closed_form(variant: Any) -> bool:
-    component = registry.find("variants", str(variant))
-    return component is not None and bool(component.constants.get("closed_form"))
 
 
 def _absence(point: Point, metric: str, entry: Any) -> tuple[bool, str]:
